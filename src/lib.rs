@@ -1,0 +1,2 @@
+//! Cooper.
+pub mod digest;
