@@ -1,2 +1,3 @@
 //! Cooper.
 pub mod digest;
+pub mod tree;

@@ -1,0 +1,161 @@
+//! A path inside an image: bytes, relative to the root, already normalised.
+
+use std::fmt;
+
+/// Components joined by `/`, without a leading or final slash; the root is empty.
+///
+/// A value of this type never has an empty, `.` or `..` component and no NUL, so it can't climb out of
+/// anything. It may hold any other byte: file names aren't text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TreePath(Vec<u8>);
+
+/// Why some bytes are not a path inside an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TreePathError {
+    /// A `..` component.
+    #[error("the path climbs with ..")]
+    Climbs,
+    /// A NUL byte.
+    #[error("the path holds a NUL byte")]
+    Nul,
+}
+
+impl TreePath {
+    /// The root directory.
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Reads a path: leading and repeated slashes, `.` components and a final slash mean nothing.
+    ///
+    /// # Errors
+    /// A `..` component or a NUL byte.
+    pub fn parse(bytes: &[u8]) -> Result<Self, TreePathError> {
+        if bytes.contains(&0) {
+            return Err(TreePathError::Nul);
+        }
+        let mut path = Self::root();
+        for component in bytes.split(|&byte| byte == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => return Err(TreePathError::Climbs),
+                name => path.push(name),
+            }
+        }
+        Ok(path)
+    }
+
+    /// The bytes, without a leading slash.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The path of `name` (one component, not empty, `.` or `..`) in this directory.
+    #[must_use]
+    pub fn join(&self, name: &[u8]) -> Self {
+        let mut path = self.clone();
+        path.push(name);
+        path
+    }
+
+    /// This path with all components of `below` after it.
+    #[must_use]
+    pub fn join_path(&self, below: &Self) -> Self {
+        if below.is_root() { self.clone() } else { self.join(&below.0) }
+    }
+
+    fn push(&mut self, name: &[u8]) {
+        debug_assert!(!name.is_empty() && name != b"." && name != b"..");
+        if !self.0.is_empty() {
+            self.0.push(b'/');
+        }
+        self.0.extend_from_slice(name);
+    }
+
+    /// The directory that holds this path; none for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        let cut = self.0.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        Some(Self(self.0[..cut].to_vec()))
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &[u8] {
+        let start = self.0.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+        &self.0[start..]
+    }
+
+    /// The components from the root down.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.0.split(|&byte| byte == b'/').filter(|name| !name.is_empty())
+    }
+
+    /// Every directory above this path, nearest first, without the root.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(self.parent(), Self::parent).take_while(|path| !path.is_root())
+    }
+
+    /// Whether this path is `other` or lies below it.
+    pub fn starts_with(&self, other: &Self) -> bool {
+        other.is_root()
+            || (self.0.starts_with(&other.0)
+                && (self.0.len() == other.0.len() || self.0[other.0.len()] == b'/'))
+    }
+
+    /// What remains below `base`, when this path is `base` or lies below it.
+    pub fn strip_prefix(&self, base: &Self) -> Option<Self> {
+        if !self.starts_with(base) {
+            return None;
+        }
+        let rest = &self.0[base.0.len()..];
+        Some(Self(rest.strip_prefix(b"/").unwrap_or(rest).to_vec()))
+    }
+}
+
+/// With a leading slash, as people write it; bytes that aren't printable text are escaped.
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Debug for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn normalises_and_refuses() {
+        assert_eq!(path("//etc/./nginx/").as_bytes(), b"etc/nginx");
+        assert!(path("/").is_root());
+        assert_eq!(TreePath::parse(b"/etc/../x"), Err(TreePathError::Climbs));
+        assert_eq!(TreePath::parse(b"a\0b"), Err(TreePathError::Nul));
+    }
+
+    #[test]
+    fn takes_apart() {
+        let nginx = path("/etc/nginx/conf.d");
+        assert_eq!(nginx.name(), b"conf.d");
+        assert_eq!(nginx.ancestors().map(|p| p.to_string()).collect::<Vec<_>>(), ["/etc/nginx", "/etc"]);
+        assert!(nginx.starts_with(&path("etc/nginx")) && !path("etc/nginx2").starts_with(&path("etc/nginx")));
+        assert_eq!(nginx.strip_prefix(&path("etc")), Some(path("nginx/conf.d")));
+        assert_eq!(nginx.strip_prefix(&nginx), Some(TreePath::root()));
+        assert_eq!(TreePath::root().join_path(&path("a/b")), path("a/b"));
+    }
+}
