@@ -1,0 +1,440 @@
+//! JSON as Cooper reads and writes it: one value has one text.
+//!
+//! Owns a value that keeps numbers as they were written, a strict parser (RFC 8259, and: duplicate keys,
+//! invalid UTF-8, lone surrogates and nesting beyond [`MAX_DEPTH`] are refused) and the canonical writer of
+//! encoding 1 (keys sorted by their bytes, no white space, the least escapes, no final newline). The writer's
+//! output is hashed, so it is never changed. Nothing else in the library serialises JSON.
+
+use std::collections::BTreeMap;
+
+/// Deeper documents are refused; none of OCI's is deeper than six.
+pub const MAX_DEPTH: usize = 64;
+
+/// An object, its members sorted by the bytes of their names.
+pub type Object = BTreeMap<String, Value>;
+
+/// Any JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number, exactly as it was written.
+    Number(String),
+    /// A string, unescaped.
+    String(String),
+    /// A list.
+    Array(Vec<Value>),
+    /// Members by name.
+    Object(Object),
+}
+
+/// Why bytes are not JSON as Cooper reads it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} at byte {offset}")]
+pub struct ParseError {
+    /// What was met.
+    pub what: String,
+    /// Counted from 0.
+    pub offset: usize,
+}
+
+impl Value {
+    /// The canonical bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = String::new();
+        write(self, &mut text);
+        text.into_bytes()
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A whole number from 0 to 2^64-1.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Self::Number(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The items of an array.
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The members of an object.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Number(number.to_string())
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
+impl<T: Into<Self>> From<Vec<T>> for Value {
+    fn from(items: Vec<T>) -> Self {
+        Self::Array(items.into_iter().map(Into::into).collect())
+    }
+}
+
+impl From<Object> for Value {
+    fn from(members: Object) -> Self {
+        Self::Object(members)
+    }
+}
+
+impl From<&BTreeMap<String, String>> for Value {
+    fn from(members: &BTreeMap<String, String>) -> Self {
+        Self::Object(members.iter().map(|(key, value)| (key.clone(), Self::from(value.as_str()))).collect())
+    }
+}
+
+/// An object of the given members.
+pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+fn write(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Value::Number(text) => out.push_str(text),
+        Value::String(text) => write_string(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            out.push('{');
+            for (index, (key, item)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_string(key, out);
+                out.push(':');
+                write(item, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            '\0'..='\u{1f}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+/// Reads one JSON text.
+///
+/// # Errors
+/// What RFC 8259 forbids, duplicate keys, invalid UTF-8, lone surrogates, deep nesting.
+pub fn parse(bytes: &[u8]) -> Result<Value, ParseError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| ParseError { what: "invalid UTF-8".into(), offset: error.valid_up_to() })?;
+    let mut parser = Parser { text, at: 0 };
+    let value = parser.value(0)?;
+    parser.skip_space();
+    if parser.at < text.len() {
+        return parser.fail("something after the end");
+    }
+    Ok(value)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Parser<'_> {
+    fn fail<T>(&self, what: impl Into<String>) -> Result<T, ParseError> {
+        Err(ParseError { what: what.into(), offset: self.at })
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), ParseError> {
+        self.skip_space();
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            return Ok(());
+        }
+        self.fail(format!("expected {:?}", char::from(byte)))
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, ParseError> {
+        if depth > MAX_DEPTH {
+            return self.fail("nesting too deep");
+        }
+        self.skip_space();
+        match self.peek() {
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'"') => Ok(Value::String(self.string()?)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => {
+                for (word, value) in
+                    [("null", Value::Null), ("true", Value::Bool(true)), ("false", Value::Bool(false))]
+                {
+                    if self.text[self.at..].starts_with(word) {
+                        self.at += word.len();
+                        return Ok(value);
+                    }
+                }
+                self.fail("expected a value")
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, ParseError> {
+        self.at += 1;
+        let mut members = Object::new();
+        self.skip_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(Value::Object(members));
+        }
+        loop {
+            self.skip_space();
+            if self.peek() != Some(b'"') {
+                return self.fail("expected a key");
+            }
+            let key = self.string()?;
+            self.expect(b':')?;
+            let value = self.value(depth + 1)?;
+            if members.contains_key(&key) {
+                return self.fail(format!("a second {key:?}"));
+            }
+            members.insert(key, value);
+            self.skip_space();
+            if self.peek() != Some(b',') {
+                self.expect(b'}')?;
+                return Ok(Value::Object(members));
+            }
+            self.at += 1;
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Value, ParseError> {
+        self.at += 1;
+        let mut items = Vec::new();
+        self.skip_space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Value::Array(items));
+        }
+        loop {
+            items.push(self.value(depth + 1)?);
+            self.skip_space();
+            if self.peek() != Some(b',') {
+                self.expect(b']')?;
+                return Ok(Value::Array(items));
+            }
+            self.at += 1;
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), ParseError> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return self.fail("expected a digit");
+        }
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Value, ParseError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Value::Number(self.text[start..self.at].to_owned()))
+    }
+
+    fn string(&mut self) -> Result<String, ParseError> {
+        self.at += 1;
+        let mut out = String::new();
+        loop {
+            let rest = &self.text[self.at..];
+            let plain =
+                rest.bytes().take_while(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count();
+            out.push_str(&rest[..plain]);
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => out.push(self.escape()?),
+                Some(_) => return self.fail("a control character in a string"),
+                None => return self.fail("a string without end"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, ParseError> {
+        self.at += 1;
+        let letter = self.peek();
+        self.at += 1;
+        Ok(match letter {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode(),
+            _ => return self.fail("an unknown escape"),
+        })
+    }
+
+    fn unicode(&mut self) -> Result<char, ParseError> {
+        let first = self.hex4()?;
+        let code = match first {
+            0xd800..=0xdbff => {
+                if !self.text[self.at..].starts_with("\\u") {
+                    return self.fail("a lone surrogate");
+                }
+                self.at += 2;
+                match self.hex4()? {
+                    second @ 0xdc00..=0xdfff => 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00),
+                    _ => return self.fail("a lone surrogate"),
+                }
+            }
+            code => code,
+        };
+        char::from_u32(code).map_or_else(|| self.fail("a lone surrogate"), Ok)
+    }
+
+    fn hex4(&mut self) -> Result<u32, ParseError> {
+        let digits = self.text.as_bytes().get(self.at..self.at + 4).unwrap_or_default();
+        if digits.len() != 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return self.fail("expected four hexadecimal digits");
+        }
+        let code = u32::from_str_radix(&self.text[self.at..self.at + 4], 16);
+        self.at += 4;
+        code.or_else(|_| self.fail("expected four hexadecimal digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_text() {
+        for (input, expected) in [
+            (r#" { "b" : 1.50e+2, "a":[ true,null , -0 ] } "#, r#"{"a":[true,null,-0],"b":1.50e+2}"#),
+            (r#""\u003c\/\u00e9\ud83d\ude00\u0001\n\"""#, "\"</\u{e9}\u{1f600}\\u0001\\n\\\"\""),
+            ("{}", "{}"),
+            ("[]", "[]"),
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ] {
+            assert_eq!(String::from_utf8(parse(input.as_bytes()).unwrap().to_bytes()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn refuses() {
+        for (input, what) in [
+            (&br#"{"a":1,"a":2}"#[..], "a second \"a\""),
+            (br#"{"a":1,"\u0061":2}"#, "a second \"a\""),
+            (br#""\ud800""#, "a lone surrogate"),
+            (br#""\ud800\u0041""#, "a lone surrogate"),
+            (br#""\udc00""#, "a lone surrogate"),
+            (b"\"\xff\"", "invalid UTF-8"),
+            (b"\"\n\"", "a control character in a string"),
+            (b"01", "something after the end"),
+            (b"1.", "expected a digit"),
+            (b"[1,]", "expected a value"),
+            (b"{\"a\"}", "expected ':'"),
+            (b"", "expected a value"),
+            (b"nul", "expected a value"),
+            (b"\"\\u+123\"", "expected four hexadecimal digits"),
+            (b"\"\\", "an unknown escape"),
+            ("\"\\u00é\"".as_bytes(), "expected four hexadecimal digits"),
+        ] {
+            assert_eq!(parse(input).unwrap_err().what, what, "{}", input.escape_ascii());
+        }
+        assert_eq!(parse("[".repeat(100_000).as_bytes()).unwrap_err().what, "nesting too deep");
+    }
+}

@@ -1,0 +1,132 @@
+//! The documents of the OCI image specification, as values and as bytes.
+//!
+//! Owns the vocabulary (reference, place, platform, media type, descriptor), the documents (manifest, index,
+//! image config) and the canonical JSON that they are written in. Reading is strict: what two readers could
+//! take in two ways is refused. Pure; it must not know where a document came from or lies.
+
+mod config;
+mod descriptor;
+mod document;
+pub mod json;
+mod media_type;
+mod place;
+mod platform;
+mod reference;
+
+pub use config::ImageConfig;
+pub use descriptor::Descriptor;
+pub use document::{Document, Index, Manifest};
+pub use media_type::{Compression, MediaType};
+pub use place::{ParsePlaceError, Place};
+pub use platform::{ParsePlatformError, Platform};
+pub use reference::{ParseReferenceError, Reference};
+
+use json::Value;
+
+/// Manifests, indexes and configs above this many bytes are not read (the distribution specification lets a
+/// registry refuse manifests above 4 MiB).
+pub const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// A document that is not what the image specification allows, or could be taken in two ways.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    /// Not JSON as Cooper reads it.
+    #[error("{document}: {source}")]
+    Json {
+        /// What the bytes should have been.
+        document: &'static str,
+        /// Where reading stopped.
+        source: json::ParseError,
+    },
+    /// A member that must be there is missing or has another type.
+    #[error("{document}: {member} must be {expected}")]
+    Member {
+        /// The kind of document.
+        document: &'static str,
+        /// The member's name.
+        member: String,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// `manifests` beside `layers` or `config` (CVE-2021-41190).
+    #[error("the document claims to be a manifest and an index at once")]
+    BothKinds,
+    /// Neither `manifests` nor `config` and `layers`.
+    #[error("the document is neither a manifest nor an index")]
+    NeitherKind,
+    /// The document says one media type and whoever points to it another.
+    #[error("the descriptor says {descriptor}, the document says {document}")]
+    MediaType {
+        /// From the descriptor.
+        descriptor: String,
+        /// From the document, or what its members make it.
+        document: String,
+    },
+    /// Embedded bytes that are not those that the descriptor names.
+    #[error("the data embedded in the descriptor of {digest} is something else")]
+    Data {
+        /// The descriptor's.
+        digest: crate::digest::Digest,
+    },
+    /// A schema that isn't an OCI image's: Docker schema 1, Windows, foreign layers.
+    #[error("{what} can't be built upon")]
+    Unsupported {
+        /// What was met.
+        what: String,
+    },
+}
+
+fn parse_object(document: &'static str, bytes: &[u8]) -> Result<json::Object, DocumentError> {
+    match json::parse(bytes).map_err(|source| DocumentError::Json { document, source })? {
+        Value::Object(object) => Ok(object),
+        _ => Err(DocumentError::Member { document, member: "the whole".into(), expected: "an object" }),
+    }
+}
+
+fn wrong(document: &'static str, member: &str, expected: &'static str) -> DocumentError {
+    DocumentError::Member { document, member: member.to_owned(), expected }
+}
+
+/// Takes a string member out of `object`; absent and null are nothing.
+fn take_string(
+    object: &mut json::Object,
+    document: &'static str,
+    member: &str,
+) -> Result<Option<String>, DocumentError> {
+    match object.remove(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(wrong(document, member, "a string")),
+    }
+}
+
+fn take_array(
+    object: &mut json::Object,
+    document: &'static str,
+    member: &str,
+) -> Result<Option<Vec<Value>>, DocumentError> {
+    match object.remove(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(items)) => Ok(Some(items)),
+        Some(_) => Err(wrong(document, member, "an array")),
+    }
+}
+
+/// Takes a string-to-string member (`annotations`); absent and null are empty.
+fn take_strings(
+    object: &mut json::Object,
+    document: &'static str,
+    member: &str,
+) -> Result<std::collections::BTreeMap<String, String>, DocumentError> {
+    match object.remove(member) {
+        None | Some(Value::Null) => Ok(Default::default()),
+        Some(Value::Object(map)) => map
+            .into_iter()
+            .map(|(key, value)| match value {
+                Value::String(text) => Ok((key, text)),
+                _ => Err(wrong(document, member, "an object of strings")),
+            })
+            .collect(),
+        Some(_) => Err(wrong(document, member, "an object of strings")),
+    }
+}
