@@ -4,10 +4,12 @@
 //! tar, recipes or where bytes are kept: a file's node names its content by digest and size only.
 
 mod path;
+mod source;
 
 use std::collections::BTreeMap;
 
 pub use path::{TreePath, TreePathError};
+pub use source::{SourceKey, SourceNode, SourceTree, Sources};
 
 use crate::digest::Digest;
 
