@@ -208,6 +208,95 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
+/// Bytes that are not those of the descriptor by which they were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// More or fewer bytes. Those beyond the promised size are not counted.
+    #[error("{digest} should have {size} bytes; there are {}", if *.found > *.size { "more".into() } else { .found.to_string() })]
+    Size {
+        /// What was asked for.
+        digest: Digest,
+        /// What was promised.
+        size: u64,
+        /// What came; `size + 1` for any number above.
+        found: u64,
+    },
+    /// Other bytes.
+    #[error("{digest} has the bytes of {found}")]
+    Digest {
+        /// What was asked for.
+        digest: Digest,
+        /// What came.
+        found: Digest,
+    },
+}
+
+/// Passes bytes on and fails (with a [`Mismatch`] inside the I/O error) where they turn out to be others than
+/// those promised. The last of them are held back until digest and size are known to be right, so that even
+/// whoever stops reading at the promised size has seen only what was asked for, or an error.
+pub struct VerifyingReader<R> {
+    inner: R,
+    state: State,
+    digest: Digest,
+    size: u64,
+    left: u64,
+}
+
+enum State {
+    Reading(Sha256),
+    Right,
+    Wrong(Mismatch),
+}
+
+impl<R: Read> VerifyingReader<R> {
+    /// Expects `size` bytes with that digest.
+    pub fn new(inner: R, digest: Digest, size: u64) -> Self {
+        Self { inner, state: State::Reading(Sha256::new()), digest, size, left: size }
+    }
+
+    fn at_end(&mut self) -> State {
+        let State::Reading(hash) = std::mem::replace(&mut self.state, State::Right) else {
+            return State::Right;
+        };
+        let (digest, size) = (self.digest, self.size);
+        // A failure to read on past the end is no reason to refuse bytes that are right.
+        if matches!(self.inner.read(&mut [0]), Ok(1)) {
+            return State::Wrong(Mismatch::Size { digest, size, found: size.saturating_add(1) });
+        }
+        match Digest(hash.finalize().into()) {
+            found if found == digest => State::Right,
+            found => State::Wrong(Mismatch::Digest { digest, found }),
+        }
+    }
+}
+
+impl<R: Read> Read for VerifyingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut count = 0;
+        if let State::Reading(hash) = &mut self.state {
+            let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            if most == 0 && self.left > 0 {
+                return Ok(0);
+            }
+            if most > 0 {
+                count = self.inner.read(&mut buffer[..most])?;
+            }
+            hash.update(&buffer[..count]);
+            self.left -= count as u64;
+            if self.left == 0 {
+                self.state = self.at_end();
+            } else if count == 0 {
+                let (digest, size, found) = (self.digest, self.size, self.size - self.left);
+                self.state = State::Wrong(Mismatch::Size { digest, size, found });
+            }
+        }
+        match &self.state {
+            State::Wrong(mismatch) => Err(io::Error::new(io::ErrorKind::InvalidData, mismatch.clone())),
+            _ => Ok(count),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +321,28 @@ mod tests {
         io::copy(&mut reader, &mut writer).unwrap();
         assert_eq!(reader.finish(), (Digest::of(b"barrel"), 6));
         assert_eq!(writer.finish(), (b"barrel".to_vec(), Digest::of(b"barrel"), 6));
+    }
+
+    #[test]
+    fn other_bytes_never_reach_an_end() {
+        let read = |bytes: &[u8], of: &[u8], size| {
+            let mut all = Vec::new();
+            VerifyingReader::new(bytes, Digest::of(of), size).read_to_end(&mut all).map(|_| all)
+        };
+        assert_eq!(read(b"barrel", b"barrel", 6).unwrap(), b"barrel");
+        assert_eq!(read(b"", b"", 0).unwrap(), b"");
+        for (bytes, size, message) in [
+            (&b"barren"[..], 6, "has the bytes of"),
+            (b"barrels", 6, "should have 6 bytes; there are more"),
+            (b"barre", 6, "there are 5"),
+            (b"barrel", 7, "there are 6"),
+            (b"barrel", 0, "there are more"),
+        ] {
+            let error = read(bytes, b"barrel", size).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        let mut reader = VerifyingReader::new(&b"barren"[..], Digest::of(b"barrel"), 6);
+        assert!(reader.read_exact(&mut [0; 6]).is_err());
+        assert!(reader.read(&mut [0; 6]).is_err());
     }
 }

@@ -1,5 +1,55 @@
-//! Cooper.
+//! Cooper turns TOML recipes into content-addressed OCI images, without a daemon, a privilege or a container.
+//!
+//! The digest of an image is a function of what is committed: recipe, lock and sources. This library is what the
+//! binary `cooper` is made of; it carries no promise of a stable API.
+//!
+//! ```text
+//! Recipe + Lock + Sources -> Plan (pure) -> Derivation (hashable) -> Layer, Image, Index (values; the store
+//! holds the bytes) -> Sink
+//! ```
+//!
+//! # The house
+//!
+//! Imports go strictly down; rooms on one floor never see each other. A test (`tests/it/architecture.rs`) reads
+//! every path in `src/` and fails on one that climbs.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 6 | [`ops`]: the verbs, where rooms are wired to each other |
+//! | 4 | [`plan`]: what to build, pure |
+//! | 3 | [`lock`], [`image`]: pure; [`workspace`]: the checkout, as bytes |
+//! | 2 | [`recipe`], [`layer`]: pure |
+//! | 1½ | [`derivation`]: all that determines an output, pure |
+//! | 1 | [`oci`], [`tree`]: values and documents, pure |
+//! | 0 | [`digest`], [`progress`] |
+//!
+//! What decides bytes lies in modules named `v1` and is reached through [`digest::Encoding`] only; the norm is
+//! `book/src/encoding-1.md`. The library never touches the terminal, the environment, the home directory or the
+//! clock: [`ops::Env`] carries what it needs.
+//!
+//! # Files on disk
+//!
+//! | path | module |
+//! |---|---|
+//! | `cooper.toml`, `recipes/<stack>/<name>/recipe.toml` | [`recipe`] |
+//! | `lockfiles/<stack>/<name>.lock` | [`lock`] |
+//! | `lockfiles/blobs/sha256/` | [`workspace`] |
+//! | the store: `blobs/`, `realisations/`, `headers/`, `index.json` | [`store`] |
+//! | where all of them lie, `lockfiles/blobs/sha256/` | [`workspace`] |
+
+pub mod derivation;
 pub mod digest;
+pub mod disk;
+pub mod image;
+pub mod layer;
+pub mod lock;
 pub mod oci;
+pub mod ops;
+pub mod plan;
 pub mod progress;
+pub mod recipe;
+pub mod sink;
+pub mod store;
+pub mod substitute;
 pub mod tree;
+pub mod workspace;

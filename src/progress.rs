@@ -35,7 +35,7 @@ impl Progress for Silent {
     fn event(&self, _: Event<'_>) {}
 }
 
-impl fmt::Debug for dyn Progress {
+impl fmt::Debug for dyn Progress + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Progress")
     }

@@ -12,6 +12,7 @@ mod media_type;
 mod place;
 mod platform;
 mod reference;
+mod time;
 
 pub use config::ImageConfig;
 pub use descriptor::Descriptor;
@@ -20,6 +21,7 @@ pub use media_type::{Compression, MediaType};
 pub use place::{ParsePlaceError, Place};
 pub use platform::{ParsePlatformError, Platform};
 pub use reference::{ParseReferenceError, Reference};
+pub use time::{ParseTimeError, Time};
 
 use json::Value;
 

@@ -1,1 +1,21 @@
-//! Integration tests.
+//! Integration tests, in one binary: it links once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking and arrange files"
+)]
+
+mod architecture;
+mod cli;
+mod contract;
+mod determinism;
+mod engines;
+mod independent;
+mod listing;
+mod lock;
+mod peers;
+mod quick_start;
+mod refusals;
+mod schema;
+mod support;
+mod taking_away;

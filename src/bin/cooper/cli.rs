@@ -1,0 +1,427 @@
+//! The command line as it is written: clap's types, whose comments are the help texts.
+//!
+//! Knows neither environment nor terminal; `settings` resolves what is written here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use cooperage::oci::{Place, Platform};
+
+use crate::commands::not_built;
+use crate::errors::Problem;
+use crate::exit::Exit;
+use crate::settings;
+use crate::shell::Shell;
+
+/// Reproducible container images from TOML recipes.
+///
+/// Cooper lays files over a base image and writes an OCI image, without a daemon, root or a container. The digest of the
+/// result is a function of what is committed: recipe, lock and sources.
+#[derive(Debug, Parser)]
+#[command(name = "cooper", version, max_term_width = 100, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the answer is no: a lock doesn't hold, a rebuild differs, a stored blob is damaged
+  2    the command line or environment can't be understood, or asks for what isn't built yet
+  3    something that was read is wrong: a recipe, a lock, a base
+  4    something isn't there: a workspace, a target, a source, content of a base
+  5    the machine said no: disk full, permission, no engine
+  70   a mistake in cooper itself: please report it
+  130, 143, 141   ended by SIGINT, SIGTERM, or a closed standard output
+
+Environment:
+  COOPER_STORE        the store's directory, as --store
+  COOPER_LOCKED       1: as --locked, for every command
+  COOPER_OFFLINE      1: as --offline, for every command
+  SOURCE_DATE_EPOCH   the time of files in images whose lock is made now
+  DOCKER_HOST         the engine of docker-daemon:
+  NO_COLOR, CLICOLOR  no colours";
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Run as if started in DIR
+    ///
+    /// The workspace is looked for there and above, and relative paths start there.
+    #[arg(short = 'C', long, value_name = "DIR", global = true)]
+    pub(crate) directory: Option<PathBuf>,
+    /// Where images and layers are kept
+    ///
+    /// Otherwise $COOPER_STORE, $XDG_DATA_HOME/cooper/store or ~/.local/share/cooper/store. It is an OCI image layout.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) store: Option<PathBuf>,
+    /// Another set of locks than the workspace's lockfiles/
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) lockfiles: Option<PathBuf>,
+    /// How many threads compress and hash; the result is the same with any number
+    #[arg(short, long, value_name = "N", global = true, value_parser = threads)]
+    pub(crate) jobs: Option<usize>,
+    /// What results and errors are written as
+    #[arg(
+        long,
+        value_enum,
+        value_name = "text|json",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    #[arg(default_value_t, global = true)]
+    pub(crate) format: Format,
+    /// When to colour messages
+    #[arg(long, value_enum, value_name = "auto|always|never", hide_possible_values = true)]
+    #[arg(hide_default_value = true, default_value_t, global = true)]
+    pub(crate) color: Color,
+    /// Neither progress nor warnings
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok().filter(|number| (1..=1024).contains(number));
+    number.ok_or_else(|| "a number from 1 to 1024 is expected".to_owned())
+}
+
+/// What results are written as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people: one line per image
+    #[default]
+    Text,
+    /// For scripts: one JSON document
+    Json,
+}
+
+/// When messages are coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR or CLICOLOR=0 is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What limits commands that resolve and build.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Net {
+    /// Write no lock, and fail unless every image is what its lock says [env: COOPER_LOCKED]
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Open no connection [env: COOPER_OFFLINE]
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// Which recipes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Targets {
+    /// Recipes: stack/name, stack/name#variant, a stack, or a glob; otherwise the workspace's default
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Every recipe of the workspace
+    #[arg(short, long, conflicts_with = "targets")]
+    pub(crate) all: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(Init),
+    Lock(Lock),
+    Update(Update),
+    Build(Build),
+    Show(Show),
+    List(List),
+    Copy(Copy),
+    #[command(subcommand)]
+    Store(Store),
+    Gc(Gc),
+    Completions(Completions),
+}
+
+/// Start a workspace, with a first recipe that builds
+///
+/// Writes cooper.toml, .gitattributes, .gitignore and a recipe. Files that are there already are left alone, so in a
+/// workspace it adds a recipe.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper init                 a workspace here, with the recipe hello/world
+  cooper init shop/web        the same with the recipe shop/web
+  cooper -C images init       in the directory images, which must exist")]
+pub(crate) struct Init {
+    /// The recipe to write: stack/name
+    #[arg(value_name = "STACK/NAME")]
+    pub(crate) name: Option<String>,
+}
+
+/// Resolve bases and sources, and write the locks
+///
+/// A lock pins every base by digest, records what is known of its file system, the hash of every source, and the digests
+/// of the images. Pins that are there already are kept: `cooper update` moves them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper lock                     the workspace's default recipes
+  cooper lock --all --check       in a merge queue: write nothing, fail unless every lock holds
+  cooper lock --audit shop/web    every source of bytes, and what pins it
+  cooper lock --take ours db/pg   after a merge: keep our pins where both sides moved them
+  cooper lock --prune             drop blobs of lockfiles/blobs that no lock names")]
+pub(crate) struct Lock {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+    /// Write nothing; fail unless the locks are what would be written
+    #[arg(long, conflicts_with_all = ["audit", "prune", "take"])]
+    pub(crate) check: bool,
+    /// Only list every source of bytes, and what pins it; fail if one floats
+    #[arg(long, conflicts_with_all = ["prune", "take", "verify_facts"])]
+    pub(crate) audit: bool,
+    /// Only remove blobs of lockfiles/blobs that no lock names
+    #[arg(long, conflicts_with_all = ["targets", "all", "take", "verify_facts"])]
+    pub(crate) prune: bool,
+    /// Derive what is known of the bases again from their layers, and compare
+    #[arg(long)]
+    pub(crate) verify_facts: bool,
+    /// Whose pins to keep where a merge left both
+    #[arg(long, value_enum, value_name = "SIDE")]
+    pub(crate) take: Option<Take>,
+    #[command(flatten)]
+    pub(crate) net: Net,
+}
+
+/// A side of a merge.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Take {
+    /// The branch that was checked out
+    Ours,
+    /// The branch that was merged
+    Theirs,
+}
+
+/// Move the pins of bases to what their references and layouts say now
+///
+/// Without targets, --all or --input it only tells what would move.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper update                                 what would move?
+  cooper update --all                           move everything
+  cooper update shop/web                        only this recipe's bases
+  cooper update --input bases/alpine:3.20       only this base, in every lock that holds it")]
+pub(crate) struct Update {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+    /// Only the pins of this reference or layout
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) input: Option<String>,
+    /// Open no connection [env: COOPER_OFFLINE]
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// Build images into the store, and put them elsewhere
+///
+/// Prints one line per image: its digest, whether it equals the lock, and otherwise which input made the difference. What
+/// changed is written into the lock, unless --locked forbids it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper build                                         the workspace's default recipes
+  cooper build --locked --offline                      in CI: the committed digests, or exit code 1
+  cooper build shop/web#prod --to oci-archive:web.tar  docker, podman, ctr and skopeo load it
+  cooper build shop/web#dev --to docker-daemon:shop/web:dev
+  cooper build shop/web --set build_id=42              a variable declared with set = true
+  cooper build --all --twice                           again from nothing, and compare")]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+    /// Where to put the images: oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME],
+    /// docker-daemon:NAME; repeatable
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Vec<Place>,
+    /// Only these platforms go to PLACE, such as linux/arm64; repeatable
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub(crate) platform: Vec<Platform>,
+    /// The value of a variable that is declared with set = true; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Build again from nothing into a second store, and compare
+    #[arg(long)]
+    pub(crate) twice: bool,
+    #[command(flatten)]
+    pub(crate) net: Net,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("NAME=VALUE is expected")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Tell what an image is: digests, layers, and what the recipe adds
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper show shop/web                    the default variant
+  cooper show shop/web#dev                another one
+  cooper show 'shop/*' --format json      with the image configs, for jq")]
+pub(crate) struct Show {
+    /// A recipe: stack/name or stack/name#variant
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+}
+
+/// List recipes, the states of their locks, and their digests
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper list
+  cooper list shop
+  cooper list --all --format json")]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+}
+
+/// Copy an image from a place or recipe to a place
+///
+/// Places are written as for skopeo: oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], docker-daemon:NAME.
+/// What is at the destination is replaced at once or not at all.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper copy shop/web oci-archive:web.tar
+  cooper copy shop/web#dev docker-daemon:shop/web:dev
+  cooper copy oci-archive:alpine.tar oci:bases/alpine:3.20")]
+pub(crate) struct Copy {
+    /// A target (stack/name#variant) or a place
+    #[arg(value_name = "FROM")]
+    pub(crate) from: String,
+    /// A place
+    #[arg(value_name = "TO")]
+    pub(crate) to: Place,
+    /// Only these platforms, such as linux/arm64; repeatable
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub(crate) platform: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) net: Net,
+}
+
+/// Look after the store
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Example:
+  cooper store verify")]
+pub(crate) enum Store {
+    Verify(StoreVerify),
+}
+
+/// Read every blob and compare it with its digest
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper store verify              exit code 1 when something is damaged
+  cooper store verify --repair     take out what is damaged; the next build makes or fetches it again")]
+pub(crate) struct StoreVerify {
+    /// Take out what is damaged
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// Remove from the store what no recipe needs any more
+///
+/// Safe beside running builds. Also sweeps temporary files that interrupted commands left.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper gc --dry-run     only tell
+  cooper gc")]
+pub(crate) struct Gc {
+    /// Remove nothing, only tell
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper completions bash > ~/.local/share/bash-completion/completions/cooper
+  cooper completions zsh  > ~/.zfunc/_cooper
+  cooper completions fish > ~/.config/fish/completions/cooper.fish")]
+pub(crate) struct Completions {
+    /// bash, zsh, fish, powershell or elvish
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+impl Command {
+    /// The limits that were given.
+    pub(crate) const fn net(&self) -> Net {
+        match self {
+            Self::Build(args) => args.net,
+            Self::Lock(args) => args.net,
+            Self::Copy(args) => args.net,
+            Self::Update(args) => Net { locked: false, offline: args.offline },
+            _ => Net { locked: false, offline: false },
+        }
+    }
+}
+
+impl Cli {
+    /// Reads the arguments. Help and version are printed here, and what can't be understood is told.
+    pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self, Exit> {
+        let color = match () {
+            () if given(&arguments, "--color", "always") => clap::ColorChoice::Always,
+            () if given(&arguments, "--color", "never") => clap::ColorChoice::Never,
+            () => clap::ColorChoice::Auto,
+        };
+        let read = Self::command().color(color).try_get_matches_from(&arguments);
+        read.and_then(|read| Self::from_arg_matches(&read)).map_err(|error| {
+            let global = Global {
+                format: if given(&arguments, "--format", "json") { Format::Json } else { Format::Text },
+                ..Global::default()
+            };
+            clap_failed(&error, settings::shell(&global, &settings::variable))
+        })
+    }
+}
+
+/// Whether an option has a value, where the arguments can't be read any better yet.
+fn given(arguments: &[OsString], option: &str, value: &str) -> bool {
+    arguments.windows(2).any(|pair| pair[0] == option && pair[1] == value)
+        || arguments.iter().any(|argument| *argument == *format!("{option}={value}"))
+}
+
+fn clap_failed(error: &clap::Error, shell: Shell) -> Exit {
+    if error.exit_code() == 0 {
+        return if error.print().is_ok() { Exit::Done } else { Exit::BrokenPipe };
+    }
+    let unknown = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => not_built::problem(name),
+        _ => None,
+    };
+    if let Some(problem) = unknown {
+        return shell.failure(&problem.into(), ".".as_ref());
+    }
+    if shell.format == Format::Json {
+        let text = error.render().to_string();
+        let mut paragraphs = text.trim().split("\n\n");
+        let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let problem = paragraphs.fold(Problem::usage(message), |problem, more| problem.hint(more.trim()));
+        return shell.failure(&problem.into(), ".".as_ref());
+    }
+    _ = error.print();
+    Exit::Usage
+}

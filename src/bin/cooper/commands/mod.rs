@@ -1,0 +1,70 @@
+//! The commands: arguments -> `ops::<verb>` -> an answer to print. None of them prints.
+
+mod build;
+mod completions;
+mod copy;
+mod gc;
+mod init;
+mod list;
+mod lock;
+pub(crate) mod not_built;
+mod recipes;
+mod show;
+mod store;
+mod update;
+
+use cooperage::oci::Place;
+use cooperage::ops;
+
+use crate::cli::{Command, Targets};
+use crate::errors::{Failure, Problem};
+use crate::exit::Exit;
+use crate::settings::Settings;
+use crate::shell::{Answer, Shell};
+
+/// Runs a command and prints its answer.
+pub(crate) fn run(command: &Command, settings: &Settings, shell: Shell) -> Result<Exit, Failure> {
+    if let Command::Completions(args) = command {
+        return Ok(shell.raw(&completions::script(args), Exit::Done));
+    }
+    settings.start_threads()?;
+    let answer = crate::listen(shell, |progress| answer(command, &settings.env(progress)))?;
+    Ok(shell.answer(&answer))
+}
+
+fn answer(command: &Command, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+    match command {
+        Command::Init(args) => init::run(args, env),
+        Command::Lock(args) => lock::run(args, env),
+        Command::Update(args) => update::run(args, env),
+        Command::Build(args) => build::run(args, env),
+        Command::Show(args) => show::run(args, env),
+        Command::List(args) => list::run(args, env),
+        Command::Copy(args) => copy::run(args, env),
+        Command::Store(args) => store::run(args, env),
+        Command::Gc(args) => gc::run(args, env),
+        Command::Completions(_) => Ok(Answer::default()),
+    }
+}
+
+impl From<&Targets> for ops::Selection {
+    fn from(select: &Targets) -> Self {
+        Self { targets: select.targets.clone(), all: select.all }
+    }
+}
+
+/// Refuses a registry as a destination before anything is built.
+fn no_registry(to: &[Place]) -> Result<(), Failure> {
+    let Some(Place::Registry(reference)) = to.iter().find(|place| matches!(place, Place::Registry(_))) else {
+        return Ok(());
+    };
+    let problem = Problem::usage(format!("{reference} is in a registry, and pushing is not built yet"));
+    Err(problem
+        .hint("until then: --to oci-archive:FILE, and `skopeo copy --all oci-archive:FILE docker://…`")
+        .into())
+}
+
+/// `stack/name#variant`
+fn full_name(name: &ops::ImageName) -> String {
+    format!("{}#{}", name.recipe, name.variant)
+}

@@ -1,0 +1,206 @@
+//! A layer from its tree: tar, its digest, gzip, its digest, in one pass.
+//!
+//! Owns the wiring of the encoders and the check that they still are the encoders of their encoding. It
+//! decides no byte itself.
+
+use std::io::{self, Read, Write};
+use std::sync::OnceLock;
+
+use super::v1;
+use super::v1::gzip::{Chunk, Reuse};
+use crate::digest::{DiffId, Digest, Encoding, HashingWriter};
+use crate::oci::Compression;
+use crate::tree::{Content, FileTree, TreePath};
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// Of the tar stream.
+    pub diff_id: DiffId,
+    /// Of the layer's blob.
+    pub digest: Digest,
+    /// Of the layer's blob, in bytes.
+    pub size: u64,
+    /// Of a gzip: what a later layer may copy.
+    pub chunks: Vec<Chunk>,
+}
+
+/// Why a layer wasn't built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A file's bytes couldn't be had.
+    #[error("{path} can't be read")]
+    Read {
+        /// In the layer.
+        path: TreePath,
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// A file's bytes aren't those that the tree names.
+    #[error(
+        "{path} changed while it was read: expected {} ({} bytes), found {} ({} bytes)",
+        expected.digest, expected.size, found.digest, found.size
+    )]
+    Changed {
+        /// In the layer.
+        path: TreePath,
+        /// What the tree names.
+        expected: Content,
+        /// What was read.
+        found: Content,
+    },
+    /// A hard link to what isn't a file of the same layer.
+    #[error("{path} is a hard link to {target}, which is not a file of the same layer")]
+    LinkTarget {
+        /// In the layer.
+        path: TreePath,
+        /// What it links to.
+        target: TreePath,
+    },
+    /// An entry that a tar can't say, or that engines take for something else.
+    #[error("{path} can't be written to a layer: {why}")]
+    Unwritable {
+        /// In the layer.
+        path: TreePath,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Cooper reads such layers and doesn't write them.
+    #[error("layers can't be compressed with {0:?}")]
+    Compression(Compression),
+    /// This build of Cooper gives other bytes than the encoding says; nothing it makes could be trusted.
+    #[error("this program encodes a built-in vector to other bytes than encoding {encoding} has for it")]
+    Encoder {
+        /// Its number.
+        encoding: u32,
+    },
+    /// The result couldn't be written.
+    #[error("the layer can't be written")]
+    Write(#[source] io::Error),
+}
+
+/// Writes the layer of `tree` to `out`; `open` gives each file's bytes, `reuse` compressed chunks of earlier
+/// layers.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build<R: Read, W: Write>(
+    encoding: Encoding,
+    compression: Compression,
+    tree: &FileTree,
+    open: &(impl Fn(&Content) -> io::Result<R> + Sync),
+    reuse: Option<Reuse<'_>>,
+    out: W,
+) -> Result<(W, Built), BuildError> {
+    check(encoding)?;
+    let out = HashingWriter::new(out);
+    let (out, diff_id, chunks) = match compression {
+        Compression::None => {
+            let (out, diff_id) = tar(tree, open, out)?;
+            (out, diff_id, Vec::new())
+        }
+        Compression::Gzip => {
+            let gzip = v1::gzip::Encoder::new(out, reuse).map_err(BuildError::Write)?;
+            let (gzip, diff_id) = tar(tree, open, gzip)?;
+            let (out, chunks) = gzip.finish().map_err(BuildError::Write)?;
+            (out, diff_id, chunks)
+        }
+        other @ Compression::Zstd => return Err(BuildError::Compression(other)),
+    };
+    let (out, digest, size) = out.finish();
+    Ok((out, Built { diff_id, digest, size, chunks }))
+}
+
+fn tar<R: Read, W: Write>(
+    tree: &FileTree,
+    open: &(impl Fn(&Content) -> io::Result<R> + Sync),
+    out: W,
+) -> Result<(W, DiffId), BuildError> {
+    let (out, digest, _) = v1::tar::write(tree, open, HashingWriter::new(out))?.finish();
+    Ok((out, DiffId(digest)))
+}
+
+/// Encodes a built-in vector, once in a process, and compares.
+///
+/// A compiler, a dependency or a processor that changed a byte is found before it changes a digest.
+fn check(encoding: Encoding) -> Result<(), BuildError> {
+    static SOUND: OnceLock<bool> = OnceLock::new();
+    let sound = match encoding {
+        Encoding::V1 => SOUND.get_or_init(|| v1::tar::self_check() && v1::gzip::self_check()),
+    };
+    if *sound { Ok(()) } else { Err(BuildError::Encoder { encoding: encoding.number() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::tree::{Attributes, Kind, Node};
+
+    /// 3 MB in files that compress a little.
+    fn contents() -> Vec<Vec<u8>> {
+        let mut seed = 7_u32;
+        let mut next = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            b"barrel, stave, hoop\n"[(seed >> 24) as usize % 20]
+        };
+        (0..6).map(|number| (0..number * 200_000).map(|_| next()).collect()).collect()
+    }
+
+    fn tree(contents: &[Vec<u8>]) -> FileTree {
+        let node = |(number, bytes): (usize, &Vec<u8>)| {
+            let kind = Kind::File(Content::of(bytes));
+            let node = Node { kind, attributes: Attributes::new(0o644), mtime: 946_684_800 };
+            (TreePath::root().join(number.to_string().as_bytes()), node)
+        };
+        contents.iter().enumerate().map(node).collect()
+    }
+
+    fn built(contents: &[Vec<u8>], how: Compression, reuse: Option<Reuse<'_>>) -> (Vec<u8>, Built) {
+        let open = |content: &Content| {
+            let bytes = contents.iter().find(|bytes| Content::of(bytes) == *content);
+            bytes.map(|bytes| &bytes[..]).ok_or_else(|| io::ErrorKind::NotFound.into())
+        };
+        build(Encoding::V1, how, &tree(contents), &open, reuse, Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn both_digests_are_those_of_the_bytes() {
+        let contents = contents();
+        let (tar, plain) = built(&contents, Compression::None, None);
+        let (gzip, packed) = built(&contents, Compression::Gzip, None);
+        assert_eq!((plain.digest, plain.size), (Digest::of(&tar), tar.len() as u64));
+        assert_eq!((plain.diff_id, packed.diff_id), (DiffId(plain.digest), DiffId(plain.digest)));
+        assert_eq!((packed.digest, packed.size), (Digest::of(&gzip), gzip.len() as u64));
+        let mut inflated = Vec::new();
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut inflated).unwrap();
+        assert!(inflated == tar);
+        assert_eq!(plain.digest.short(), "829de364dd69");
+        assert_eq!(packed.digest.short(), "6223d36a67ca");
+    }
+
+    #[test]
+    fn chunks_of_an_earlier_layer_are_copied() {
+        let mut contents = contents();
+        let (old, table) = built(&contents, Compression::Gzip, None);
+        contents[0].push(b'!');
+        let (fresh, built_fresh) = built(&contents, Compression::Gzip, None);
+        let copied = std::sync::atomic::AtomicUsize::new(0);
+        let reuse = |input: &Digest, length: u64| {
+            let chunk = table.chunks.iter().find(|c| c.input == *input && c.input_len == length)?;
+            copied.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Some(old[chunk.offset as usize..][..chunk.len as usize].to_vec())
+        };
+        let (reused, built_reused) = built(&contents, Compression::Gzip, Some(&reuse));
+        assert!(reused == fresh && built_reused == built_fresh);
+        assert!(copied.into_inner() > 0);
+    }
+
+    #[test]
+    fn zstd_is_only_read() {
+        let open = |_: &Content| Ok(io::empty());
+        let result = build(Encoding::V1, Compression::Zstd, &FileTree::new(), &open, None, Vec::new());
+        assert!(matches!(result, Err(BuildError::Compression(Compression::Zstd))));
+    }
+}

@@ -1,0 +1,149 @@
+//! From a blob's bytes to the tar inside.
+//!
+//! Owns which compressions exist, how a media type or the first bytes name one, and that a damaged, cut or prolonged
+//! stream is an error. Memory is bounded: zstd windows beyond 32 MiB are refused.
+
+use std::io::{self, BufRead, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::error::ReadError;
+use crate::oci::Compression;
+
+/// 2^25 bytes: what encoders use up to level 22 without `--ultra` or `--long`.
+const ZSTD_WINDOW_LOG: u32 = 25;
+
+impl Compression {
+    /// The compression that the first bytes of a stream (four are enough) show.
+    pub fn sniff(start: &[u8]) -> Self {
+        match start {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// Opens a compressed stream. It must be read to its end to know that nothing was missing or follows.
+    ///
+    /// # Errors
+    /// The zstd decoder can't be made.
+    pub fn open<R: BufRead>(self, input: R) -> Result<Decompressed<R>, ReadError> {
+        Ok(Decompressed(match self {
+            Self::None => Decoder::None(input),
+            Self::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(input))),
+            Self::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(ReadError::Io)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(ReadError::Io)?;
+                Decoder::Zstd(Box::new(decoder))
+            }
+        }))
+    }
+}
+
+/// Opens a stream whose first bytes say how it is compressed.
+///
+/// # Errors
+/// The source can't be read.
+pub fn sniffed<R: BufRead>(mut input: R) -> Result<Decompressed<R>, ReadError> {
+    let compression = loop {
+        match input.fill_buf() {
+            Ok(start) => break Compression::sniff(start),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(ReadError::Io(error)),
+        }
+    };
+    compression.open(input)
+}
+
+/// The uncompressed bytes.
+pub struct Decompressed<R: BufRead>(Decoder<R>);
+
+enum Decoder<R: BufRead> {
+    None(R),
+    Gzip(Box<MultiGzDecoder<R>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
+}
+
+impl<R: BufRead> Read for Decompressed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Decoder::None(input) => input.read(buffer),
+            Decoder::Gzip(decoder) => decoder.read(buffer),
+            Decoder::Zstd(decoder) => decoder.read(buffer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn plain(compression: Compression, data: &[u8]) -> Result<Vec<u8>, String> {
+        let mut out = Vec::new();
+        let mut reader = compression.open(data).unwrap();
+        reader.read_to_end(&mut out).map_err(|error| error.to_string())?;
+        Ok(out)
+    }
+
+    #[test]
+    fn several_members_and_frames() {
+        let gz = [gzip(b"bar"), gzip(b""), gzip(b"rel")].concat();
+        assert_eq!(plain(Compression::Gzip, &gz).unwrap(), b"barrel");
+        let frame = |data: &[u8]| zstd::stream::encode_all(data, 3).unwrap();
+        let zst = [frame(b"bar"), b"\x50\x2a\x4d\x18\x02\0\0\0xx".to_vec(), frame(b"rel")].concat();
+        assert_eq!(plain(Compression::Zstd, &zst).unwrap(), b"barrel");
+    }
+
+    #[test]
+    fn damage() {
+        for (compression, whole) in [
+            (Compression::Gzip, gzip(b"barrel")),
+            (Compression::Zstd, {
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+                encoder.include_checksum(true).unwrap();
+                encoder.write_all(b"barrel").unwrap();
+                encoder.finish().unwrap()
+            }),
+        ] {
+            for cut in 1..whole.len() {
+                plain(compression, &whole[..cut]).unwrap_err();
+            }
+            for junk in [&b"\0"[..], b"junk and more junk", &[0; 1024]] {
+                plain(compression, &[&whole, junk].concat()).unwrap_err();
+            }
+            let mut flipped = whole.clone();
+            let crc = whole.len() - if compression == Compression::Gzip { 8 } else { 4 };
+            flipped[crc] ^= 1;
+            plain(compression, &flipped).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn wide_zstd_windows_are_refused() {
+        for (log, fits) in [(25, true), (26, false)] {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.write_all(&vec![7; 1 << 16]).unwrap();
+            let zst = encoder.finish().unwrap();
+            assert_eq!(plain(Compression::Zstd, &zst).is_ok(), fits, "{log}");
+        }
+    }
+
+    #[test]
+    fn sniffing() {
+        let zst = zstd::stream::encode_all(&b"barrel"[..], 3).unwrap();
+        for data in [b"barrel".to_vec(), gzip(b"barrel"), zst] {
+            let mut out = Vec::new();
+            sniffed(&data[..]).unwrap().read_to_end(&mut out).unwrap();
+            assert_eq!(out, b"barrel");
+        }
+    }
+}

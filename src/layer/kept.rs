@@ -1,0 +1,38 @@
+//! A layer's scan as one blob: what the store keeps by the layer's digest, so that a layer is read once.
+
+use super::captured::Captured;
+use super::error::ReadError;
+use super::index::LayerIndex;
+use super::scan::LayerScan;
+use crate::digest::{DiffId, Digest};
+
+const VERSION: &str = "layer-scan 1";
+
+impl LayerScan {
+    /// A line of numbers, then the texts of the header index and of the captured files.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (index, captured) = (self.index.to_text(), self.captured.to_text());
+        let Self { digest, size, diff_id, .. } = self;
+        format!("{VERSION} {digest} {size} {diff_id} {}\n{index}{captured}", index.len()).into_bytes()
+    }
+
+    /// Reads it back; `None` when it is of another version or damaged: then the layer is scanned again.
+    ///
+    /// # Errors
+    /// Texts that aren't what their first line promises.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, ReadError> {
+        let Some(line) = bytes.split(|&byte| byte == b'\n').next() else { return Ok(None) };
+        let Some((digest, size, diff_id, length)) = numbers(line) else { return Ok(None) };
+        let rest = &bytes[line.len() + 1..];
+        let Some((index, captured)) = rest.split_at_checked(length) else { return Ok(None) };
+        let (index, captured) = (LayerIndex::parse(index)?, Captured::parse(captured)?);
+        Ok(Some(Self { digest, size, diff_id, index, captured }))
+    }
+}
+
+fn numbers(line: &[u8]) -> Option<(Digest, u64, DiffId, usize)> {
+    let line = std::str::from_utf8(line).ok()?.strip_prefix(VERSION)?;
+    let fields: Vec<&str> = line.split(' ').skip(1).collect();
+    let [digest, size, diff_id, length] = fields.as_slice() else { return None };
+    Some((digest.parse().ok()?, size.parse().ok()?, DiffId(diff_id.parse().ok()?), length.parse().ok()?))
+}

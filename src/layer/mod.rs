@@ -1,0 +1,24 @@
+//! A layer's bytes, written and read.
+//!
+//! Owns the way from a file tree to the bytes of a tar and of its gzip ([`build`]; what decides bytes lies in [`v1`]),
+//! and back: the strict tar reader, decompression, the header index of a layer, the merged view of an image, facts
+//! and package lists. It works over `Read`, `Write` and plain values: it must not open files, know a path of this
+//! machine, or trust a byte that it reads.
+
+pub mod archive;
+mod build;
+pub mod captured;
+pub mod decompress;
+pub mod error;
+pub mod facts;
+pub mod index;
+mod kept;
+pub mod links;
+pub mod merged;
+pub mod packages;
+pub mod scan;
+pub mod tar;
+mod text;
+pub mod v1;
+
+pub use build::{BuildError, Built, build};

@@ -1,0 +1,250 @@
+//! Which packages an image has, from the databases of dpkg and apk.
+//!
+//! Owns the databases' formats and the canonical list. A database is read as a stream while its layer is; only the
+//! packages are kept. It must not judge versions or know advisories.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::captured::Captured;
+use super::error::ReadError;
+use super::index::HeaderKind;
+use super::merged::Merged;
+use super::text::{Fields, Lines, check_canonical, escape};
+use crate::tree::TreePath;
+
+const WHAT: &str = "package list";
+const VERSION: &str = "packages 1";
+
+/// Whose package it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ecosystem {
+    /// Alpine's.
+    Apk,
+    /// Debian's and Ubuntu's.
+    Deb,
+}
+
+/// One installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Package {
+    /// Whose.
+    pub ecosystem: Ecosystem,
+    /// Of the binary package.
+    pub name: String,
+    /// Of the binary package.
+    pub version: String,
+    /// As the ecosystem calls it (`amd64`, `x86_64`).
+    pub architecture: String,
+    /// The package that it was built from.
+    pub source: String,
+    /// Of that.
+    pub source_version: String,
+}
+
+/// Installed packages, sorted, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Packages(pub BTreeSet<Package>);
+
+/// Whose database a path is.
+pub(super) fn database(path: &TreePath) -> Option<Ecosystem> {
+    match path.as_bytes() {
+        b"var/lib/dpkg/status" => Some(Ecosystem::Deb),
+        b"lib/apk/db/installed" | b"usr/lib/apk/db/installed" => Some(Ecosystem::Apk),
+        // Distroless images have one file per package there.
+        other => {
+            let name = other.strip_prefix(b"var/lib/dpkg/status.d/")?;
+            (!name.contains(&b'/') && !name.ends_with(b".md5sums")).then_some(Ecosystem::Deb)
+        }
+    }
+}
+
+/// The packages of an image: of every database that its merged view shows.
+pub fn derive(merged: &Merged, captured: &[&Captured]) -> Packages {
+    let roots =
+        ["var/lib/dpkg/status", "lib/apk/db/installed", "usr/lib/apk/db/installed", "var/lib/dpkg/status.d"];
+    let mut all = BTreeSet::new();
+    for root in roots.iter().filter_map(|root| TreePath::parse(root.as_bytes()).ok()) {
+        let itself = merged.get(&root).map(|placed| (&root, placed));
+        for (path, placed) in itself.into_iter().chain(merged.children(&root)) {
+            if !matches!(placed.header.kind, HeaderKind::File { .. }) || database(path).is_none() {
+                continue;
+            }
+            let layer = placed.layer.and_then(|layer| captured.get(layer));
+            if let Some(found) = layer.and_then(|l| l.packages.get(placed.content.as_ref().unwrap_or(path))) {
+                all.extend(found.0.iter().cloned());
+            }
+        }
+    }
+    Packages(all)
+}
+
+impl Packages {
+    /// Reads a database.
+    pub(super) fn read(ecosystem: Ecosystem, database: impl Read) -> io::Result<Self> {
+        let mut packages = BTreeSet::new();
+        let mut input = BufReader::with_capacity(1 << 16, database);
+        let mut line = Vec::new();
+        let mut stanza = Stanza::default();
+        loop {
+            line.clear();
+            let read = input.read_until(b'\n', &mut line)?;
+            let text = line.trim_ascii_end();
+            if text.is_empty() {
+                packages.extend(std::mem::take(&mut stanza).package(ecosystem));
+            } else {
+                match ecosystem {
+                    Ecosystem::Deb => stanza.deb(text),
+                    Ecosystem::Apk => stanza.apk(text),
+                }
+            }
+            if read == 0 {
+                return Ok(Self(packages));
+            }
+        }
+    }
+
+    /// The canonical text.
+    pub fn to_text(&self) -> String {
+        let mut out = format!("{VERSION}\n");
+        self.push(&mut out);
+        out
+    }
+
+    pub(super) fn push(&self, out: &mut String) {
+        for Package { ecosystem, name, version, architecture, source, source_version } in &self.0 {
+            out.push_str(match ecosystem {
+                Ecosystem::Apk => "apk",
+                Ecosystem::Deb => "deb",
+            });
+            for field in [name, version, architecture, source, source_version] {
+                out.push(' ');
+                escape(out, field.as_bytes());
+            }
+            out.push('\n');
+        }
+    }
+
+    /// Reads the canonical text.
+    ///
+    /// # Errors
+    /// Another version, or not exactly what [`to_text`](Self::to_text) writes.
+    pub fn parse(text: &[u8]) -> Result<Self, ReadError> {
+        let mut packages = Self::default();
+        let mut lines = Lines::of(WHAT, VERSION, text)?;
+        while let Some(line) = lines.next() {
+            packages.take(line).ok_or_else(|| lines.malformed())?;
+        }
+        check_canonical(WHAT, text, &packages.to_text())?;
+        Ok(packages)
+    }
+
+    pub(super) fn take(&mut self, line: &str) -> Option<()> {
+        let mut fields = Fields::of(line);
+        let ecosystem = match fields.word()? {
+            "apk" => Ecosystem::Apk,
+            "deb" => Ecosystem::Deb,
+            _ => return None,
+        };
+        let mut text = || String::from_utf8(fields.bytes()?).ok();
+        let (name, version, architecture) = (text()?, text()?, text()?);
+        let (source, source_version) = (text()?, text()?);
+        self.0.insert(Package { ecosystem, name, version, architecture, source, source_version });
+        fields.end()
+    }
+}
+
+/// The fields of one record, as far as they matter.
+#[derive(Default)]
+struct Stanza {
+    name: String,
+    version: String,
+    architecture: String,
+    source: String,
+    missing: bool,
+}
+
+impl Stanza {
+    fn deb(&mut self, line: &[u8]) {
+        // A line that begins with a blank goes on with a field that doesn't matter.
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { return };
+        let value = || String::from_utf8_lossy(line[colon + 1..].trim_ascii()).into_owned();
+        match line[..colon].to_ascii_lowercase().as_slice() {
+            b"package" => self.name = value(),
+            b"version" => self.version = value(),
+            b"architecture" => self.architecture = value(),
+            b"source" => self.source = value(),
+            b"status" => self.missing = value().split_ascii_whitespace().nth(2) != Some("installed"),
+            _ => {}
+        }
+    }
+
+    fn apk(&mut self, line: &[u8]) {
+        let [key, b':', value @ ..] = line else { return };
+        let value = || String::from_utf8_lossy(value).into_owned();
+        match key {
+            b'P' => self.name = value(),
+            b'V' => self.version = value(),
+            b'A' => self.architecture = value(),
+            b'o' => self.source = value(),
+            _ => {}
+        }
+    }
+
+    fn package(self, ecosystem: Ecosystem) -> Option<Package> {
+        let Self { name, version, architecture, source, missing } = self;
+        if missing || name.is_empty() || version.is_empty() {
+            return None;
+        }
+        // `Source: glibc (2.36-9)`; without a version it is the binary's, without the field all is.
+        let (source, source_version) = match source.split_once(" (") {
+            Some((source, version)) => (source.to_owned(), version.trim_end_matches(')').to_owned()),
+            None if source.is_empty() => (name.clone(), version.clone()),
+            None => (source, version.clone()),
+        };
+        Some(Package { ecosystem, name, version, architecture, source, source_version })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dpkg() {
+        let status = b"Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nSource: glibc\nVersion: 2.36-9\nDescription: x\n Version: 9\n\n\
+            Package: gone\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: amd64\n\n\
+            Package: bsdutils\nStatus: hold ok installed\nSource: util-linux (2.38.1-5)\nVersion: 1:2.38.1-5\nArchitecture: amd64\n";
+        let packages = Packages::read(Ecosystem::Deb, &status[..]).unwrap();
+        assert_eq!(
+            packages.to_text(),
+            "packages 1\ndeb bsdutils 1:2.38.1-5 amd64 util-linux 2.38.1-5\ndeb libc6 2.36-9 amd64 glibc 2.36-9\n"
+        );
+        assert_eq!(Packages::parse(packages.to_text().as_bytes()).unwrap(), packages);
+    }
+
+    #[test]
+    fn apk() {
+        let installed = b"C:Q1abc=\nP:musl\nV:1.2.5-r0\nA:x86_64\no:musl\nF:lib\nR:ld-musl\na:0:0:755\n\n\
+            P:busybox-binsh\nV:1.36.1-r29\nA:x86_64\no:busybox\n\n";
+        let packages = Packages::read(Ecosystem::Apk, &installed[..]).unwrap();
+        assert_eq!(
+            packages.to_text(),
+            "packages 1\napk busybox-binsh 1.36.1-r29 x86_64 busybox 1.36.1-r29\n\
+             apk musl 1.2.5-r0 x86_64 musl 1.2.5-r0\n"
+        );
+    }
+
+    #[test]
+    fn databases() {
+        for (path, expected) in [
+            ("var/lib/dpkg/status", Some(Ecosystem::Deb)),
+            ("var/lib/dpkg/status.d/base", Some(Ecosystem::Deb)),
+            ("var/lib/dpkg/status.d/base.md5sums", None),
+            ("var/lib/dpkg/status-old", None),
+            ("usr/lib/apk/db/installed", Some(Ecosystem::Apk)),
+        ] {
+            assert_eq!(database(&TreePath::parse(path.as_bytes()).unwrap()), expected, "{path}");
+        }
+    }
+}

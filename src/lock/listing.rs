@@ -1,0 +1,197 @@
+//! Lines of a source tree's canonical listing: reading them back, and the choice between lines and a blob.
+
+use std::collections::BTreeMap;
+
+use super::{Listing, SourceLock};
+use crate::digest::Digest;
+use crate::tree::{Content, SourceKey, SourceNode, SourceTree, TreePath};
+
+/// A tree of more entries is not listed in the lock; its listing is a blob.
+pub const LISTED: usize = 512;
+
+/// One line, read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `0644`, `0755`, `link` or `dir`.
+    pub mode: String,
+    /// Of a file or of a link's target.
+    pub digest: Option<Digest>,
+    /// Below the source.
+    pub path: TreePath,
+}
+
+impl Entry {
+    /// Reads a line of a listing; none when it is not one that a listing has.
+    pub fn parse(line: &str) -> Option<Self> {
+        let (mode, rest) = line.split_once(' ')?;
+        let (digest, path) = rest.split_once(' ')?;
+        let digest = match (mode, digest) {
+            ("dir", "-") => None,
+            ("0644" | "0755" | "link", digest) => Some(digest.parse().ok()?),
+            _ => return None,
+        };
+        let bytes = unescape(path)?;
+        let parsed =
+            TreePath::parse(&bytes).ok().filter(|path| path.as_bytes() == bytes && !path.is_root())?;
+        Some(Self { mode: mode.to_owned(), digest, path: parsed })
+    }
+}
+
+/// The bytes of which `text` is the `escape_ascii`; none when it is of none.
+pub fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first != b'\\' {
+            bytes.push(first);
+            continue;
+        }
+        let (&kind, after) = rest.split_first()?;
+        rest = after;
+        bytes.push(match kind {
+            b't' => b'\t',
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b'x' => {
+                let (digits, after) = rest.split_at_checked(2)?;
+                rest = after;
+                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    // One text per path: whatever escape_ascii would have written otherwise is refused.
+    (bytes.escape_ascii().to_string() == text).then_some(bytes)
+}
+
+impl super::Lock {
+    /// What a file of a listed source was when it was locked.
+    pub fn source_digest(&self, key: &SourceKey, path: &TreePath) -> Option<Digest> {
+        let source = self.sources.iter().find(|source| source.key == *key)?;
+        source.entries(&|_| None)?.get(path)?.digest
+    }
+}
+
+impl SourceLock {
+    /// What a lock records of `tree`, and the bytes of the blob that it then names.
+    pub fn of(key: SourceKey, tree: &SourceTree) -> (Self, Option<Vec<u8>>) {
+        let (hash, single) = (tree.hash(), tree.single);
+        if tree.nodes.len() <= LISTED {
+            return (Self { key, hash, single, listing: Listing::Lines(tree.lines().collect()) }, None);
+        }
+        let bytes = tree.listing().into_bytes();
+        (Self { key, hash, single, listing: Listing::Blob(Content::of(&bytes)) }, Some(bytes))
+    }
+
+    /// What is in the tree, where that can be known; `blob` gives the text of a long listing.
+    pub fn entries(&self, blob: &dyn Fn(&Content) -> Option<String>) -> Option<BTreeMap<TreePath, Entry>> {
+        let by_path = |line: &str| Entry::parse(line).map(|entry| (entry.path.clone(), entry));
+        match &self.listing {
+            Listing::Lines(lines) => lines.iter().map(|line| by_path(line)).collect(),
+            Listing::Blob(content) => blob(content)?.lines().map(by_path).collect(),
+        }
+    }
+
+    /// Gives the files of `tree` the executable bits that were locked: for a checkout whose file system has none.
+    pub fn restore_bits(&self, tree: &mut SourceTree, blob: &dyn Fn(&Content) -> Option<String>) {
+        for (path, entry) in self.entries(blob).unwrap_or_default() {
+            if let Some(SourceNode::File { executable, .. }) = tree.nodes.get_mut(&path) {
+                *executable = entry.mode == "0755";
+            }
+        }
+    }
+
+    /// How people name something in this tree: `initdb/10.sql`, or `postgresql.conf` for a source of one file.
+    pub fn name(key: &SourceKey, single: bool, path: &TreePath) -> String {
+        if single {
+            return key.from.clone();
+        }
+        let magic = |part: &&str| part.contains(['*', '?', '[', '{', '\\']);
+        let literal: Vec<&str> = key.from.split('/').take_while(|part| !magic(part)).collect();
+        let below = path.as_bytes().escape_ascii().to_string();
+        match literal.join("/").as_str() {
+            "" | "." => below,
+            directory => format!("{directory}/{below}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_and_back() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(unescape(&all.escape_ascii().to_string()), Some(all));
+        for bad in ["\\", "\\x", "\\x4", "\\x41", "\\q", "\\xFF", "é", "\n", "\\x+1"] {
+            assert_eq!(unescape(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_and_back() {
+        let digest = Digest::of(b"x");
+        let entry = Entry::parse(&format!("0755 {digest} a b/\\xff")).unwrap();
+        assert_eq!(
+            (entry.mode.as_str(), entry.digest, entry.path.as_bytes()),
+            ("0755", Some(digest), &b"a b/\xff"[..])
+        );
+        assert_eq!(Entry::parse("dir - d").unwrap().digest, None);
+        for bad in [
+            "",
+            "dir d",
+            &format!("dir {digest} d"),
+            "0644 - f",
+            &format!("0600 {digest} f"),
+            "dir - /d",
+            "dir - ../d",
+            "dir - ",
+        ] {
+            assert_eq!(Entry::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn locked_bits_hold() {
+        let file = |executable| SourceNode::File { content: Content::of(b"x"), executable };
+        let tree = |bits: [bool; 2]| SourceTree {
+            single: false,
+            nodes: [b"a", b"b"]
+                .map(|name| TreePath::root().join(name))
+                .into_iter()
+                .zip(bits.map(file))
+                .collect(),
+        };
+        let key =
+            SourceKey { origin: "o".into(), from: "f".into(), include: Vec::new(), exclude: Vec::new() };
+        let lock = SourceLock::of(key, &tree([true, false])).0;
+        let mut all = tree([true, true]);
+        lock.restore_bits(&mut all, &|_| None);
+        assert_eq!(all, tree([true, false]));
+    }
+
+    #[test]
+    fn a_tree_of_513_entries_is_a_blob() {
+        let key =
+            SourceKey { origin: "recipes/a/b".into(), from: "www".into(), include: vec![], exclude: vec![] };
+        let tree = |count: usize| SourceTree {
+            single: false,
+            nodes: (0..count)
+                .map(|n| {
+                    (TreePath::root().join(n.to_string().as_bytes()), crate::tree::SourceNode::Directory)
+                })
+                .collect(),
+        };
+        assert!(matches!(
+            SourceLock::of(key.clone(), &tree(512)),
+            (SourceLock { listing: Listing::Lines(_), .. }, None)
+        ));
+        let (lock, Some(bytes)) = SourceLock::of(key, &tree(513)) else { panic!("no blob") };
+        assert_eq!(lock.hash, Digest::of(&bytes));
+        assert_eq!(lock.entries(&|_| None), None);
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(lock.entries(&|_| Some(text.clone())).unwrap().len(), 513);
+    }
+}

@@ -1,0 +1,356 @@
+//! Format 1 of the file: how a [`Lock`] is written and read. Never edited once released; a format 2 would stand
+//! beside it.
+//!
+//! Reading is serde's over TOML, refusing what it doesn't know. Writing is by hand, because a text that lands
+//! in pull requests needs its own idea of what belongs on one line.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use super::listing::{Entry, unescape};
+use super::{BaseOrigin, BasePin, Error, ImageOutput, Listing, Lock, Output, PlatformPin, SourceLock};
+use crate::digest::{DiffId, Digest, Encoding};
+use crate::oci::Platform;
+use crate::tree::{Content, SourceKey, TreePath};
+
+const VERSION: u64 = 1;
+const COOPER: &str = env!("CARGO_PKG_VERSION");
+const HEADER: &str = "# Made by cooper. Commit it; don't edit it.\n";
+
+/// What every format has, so that a newer one is told from a broken one.
+#[derive(Deserialize)]
+struct Numbers {
+    version: u64,
+    encoding: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "version")]
+    _version: u64,
+    #[serde(rename = "encoding")]
+    _encoding: u64,
+    epoch: i64,
+    #[serde(default)]
+    recipe: BTreeMap<String, String>,
+    #[serde(default)]
+    base: Vec<Base>,
+    #[serde(default)]
+    parent: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
+    source: Vec<Source>,
+    #[serde(default)]
+    output: BTreeMap<String, OutputTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Base {
+    image: Option<String>,
+    layout: Option<String>,
+    #[serde(default)]
+    variants: Vec<String>,
+    index: String,
+    #[serde(default)]
+    platform: BTreeMap<String, BasePlatform>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BasePlatform {
+    manifest: String,
+    facts: Option<String>,
+    #[serde(default)]
+    removed: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    origin: String,
+    from: String,
+    #[serde(default)]
+    include: Vec<String>,
+    #[serde(default)]
+    exclude: Vec<String>,
+    #[serde(default)]
+    single: bool,
+    hash: String,
+    files: Option<Vec<String>>,
+    listing: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputTable {
+    index: String,
+    #[serde(default)]
+    platform: BTreeMap<String, OutputPlatform>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputPlatform {
+    manifest: String,
+    #[serde(default)]
+    layers: Vec<String>,
+}
+
+pub(super) fn parse(text: &str) -> Result<Lock, Error> {
+    let numbers: Numbers = toml::from_str(text)?;
+    if numbers.version != VERSION {
+        return Err(Error::Version { version: numbers.version, known: VERSION, cooper: COOPER });
+    }
+    let encoding = u32::try_from(numbers.encoding)
+        .ok()
+        .and_then(Encoding::from_number)
+        .ok_or(Error::Encoding { encoding: numbers.encoding, cooper: COOPER })?;
+    let file: File = toml::from_str(text)?;
+    let mut lock = Lock {
+        encoding,
+        epoch: file.epoch,
+        sections: digests("recipe", file.recipe)?,
+        bases: file.base.into_iter().map(base).collect::<Result<_, _>>()?,
+        parents: map(file.parent, |name, variants| digests(&format!("parent.{name}"), variants))?,
+        sources: file.source.into_iter().map(source).collect::<Result<_, _>>()?,
+        outputs: map(file.output, output)?,
+    };
+    lock.sort();
+    let twice = |what: String| Err(Error::Twice { what });
+    if let Some(pair) = lock.bases.windows(2).find(|pair| pair[0].origin == pair[1].origin) {
+        return twice(format!("base {}", pair[0].origin));
+    }
+    if let Some(pair) = lock.sources.windows(2).find(|pair| pair[0].key == pair[1].key) {
+        return twice(format!("source {}", pair[0].key.from));
+    }
+    Ok(lock)
+}
+
+fn base(table: Base) -> Result<BasePin, Error> {
+    let origin = match (table.image, table.layout) {
+        (Some(image), None) => BaseOrigin::Image(image),
+        (None, Some(layout)) => BaseOrigin::Layout(layout),
+        (image, _) => return Err(value("base", &image.unwrap_or_default(), "an image or a layout")),
+    };
+    let at = format!("base {origin}");
+    let platforms = map(table.platform, |name, table| {
+        let at = format!("{at} {}", platform(&at, name)?);
+        Ok(PlatformPin {
+            manifest: content(&at, &table.manifest)?,
+            facts: table.facts.map(|text| content(&at, &text)).transpose()?,
+            removed: map(table.removed, |_, paths| paths.iter().map(|text| path(&at, text)).collect())?,
+        })
+    })?;
+    Ok(BasePin { index: content(&at, &table.index)?, origin, variants: table.variants, platforms })
+}
+
+fn source(table: Source) -> Result<SourceLock, Error> {
+    let at = format!("source {}", table.from);
+    let hash = digest(&at, &table.hash)?;
+    let listing = match (table.files, table.listing) {
+        (Some(lines), None) => {
+            if let Some(line) = lines.iter().find(|line| Entry::parse(line).is_none()) {
+                return Err(value(&at, line, "a line of a listing"));
+            }
+            let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+            if Digest::of(text.as_bytes()) != hash {
+                return Err(Error::Listing { from: table.from, hash });
+            }
+            Listing::Lines(lines)
+        }
+        (None, Some(text)) => match content(&at, &text)? {
+            content if content.digest == hash => Listing::Blob(content),
+            _ => return Err(Error::Listing { from: table.from, hash }),
+        },
+        (_, listing) => return Err(value(&at, &listing.unwrap_or_default(), "files or a listing")),
+    };
+    let key =
+        SourceKey { origin: table.origin, from: table.from, include: table.include, exclude: table.exclude };
+    Ok(SourceLock { key, hash, single: table.single, listing })
+}
+
+fn output(variant: &str, table: OutputTable) -> Result<Output, Error> {
+    let at = format!("output.{variant}");
+    let platforms = map(table.platform, |name, table| {
+        let at = format!("{at}.{}", platform(&at, name)?);
+        let layers = table.layers.iter().map(|text| digest(&at, text).map(DiffId));
+        Ok(ImageOutput { manifest: digest(&at, &table.manifest)?, layers: layers.collect::<Result<_, _>>()? })
+    })?;
+    Ok(Output { index: content(&at, &table.index)?, platforms })
+}
+
+fn map<T, U>(
+    table: BTreeMap<String, T>,
+    mut read: impl FnMut(&str, T) -> Result<U, Error>,
+) -> Result<BTreeMap<String, U>, Error> {
+    table.into_iter().map(|(key, value)| read(&key, value).map(|value| (key, value))).collect()
+}
+
+fn digests(at: &str, table: BTreeMap<String, String>) -> Result<BTreeMap<String, Digest>, Error> {
+    map(table, |key, text| digest(&format!("{at}.{key}"), &text))
+}
+
+fn digest(at: &str, text: &str) -> Result<Digest, Error> {
+    text.parse().map_err(|source| Error::Digest { at: at.to_owned(), source })
+}
+
+fn value(at: &str, text: &str, expected: &'static str) -> Error {
+    Error::Value { at: at.to_owned(), text: text.chars().take(200).collect(), expected }
+}
+
+/// `sha256:… 1234`
+fn content(at: &str, text: &str) -> Result<Content, Error> {
+    let bad = || value(at, text, "a digest and a size");
+    let (digest_text, size_text) = text.split_once(' ').ok_or_else(bad)?;
+    let size: u64 = size_text.parse().map_err(|_| bad())?;
+    let content = Content { digest: digest(at, digest_text)?, size };
+    if size.to_string() == size_text { Ok(content) } else { Err(bad()) }
+}
+
+fn platform<'a>(at: &str, text: &'a str) -> Result<&'a str, Error> {
+    match text.parse::<Platform>() {
+        Ok(platform) if platform.short() == text => Ok(text),
+        _ => Err(value(at, text, "a platform in its shortest form")),
+    }
+}
+
+fn path(at: &str, text: &str) -> Result<TreePath, Error> {
+    let parsed = text.strip_prefix('/').and_then(unescape).and_then(|bytes| TreePath::parse(&bytes).ok());
+    parsed.filter(|path| path.to_string() == text).ok_or_else(|| value(at, text, "a path"))
+}
+
+pub(super) fn to_text(lock: &Lock) -> String {
+    let mut out = Writer(HEADER.to_owned());
+    out.line(format_args!("version = {VERSION}"));
+    out.line(format_args!("encoding = {}", lock.encoding.number()));
+    out.line(format_args!("epoch = {}", lock.epoch));
+    if !lock.sections.is_empty() {
+        out.table(format_args!("[recipe]"));
+        out.digests(&lock.sections);
+    }
+    lock.bases.iter().for_each(|base| out.base(base));
+    for (name, variants) in &lock.parents {
+        out.table(format_args!("[parent.{}]", key(name)));
+        out.digests(variants);
+    }
+    lock.sources.iter().for_each(|source| out.source(source));
+    for (variant, output) in &lock.outputs {
+        out.table(format_args!("[output.{}]", key(variant)));
+        out.content("index", &output.index);
+        for (platform, image) in &output.platforms {
+            out.table(format_args!("[output.{}.platform.{}]", key(variant), key(platform)));
+            out.text("manifest", &image.manifest.to_string());
+            out.lines("layers", image.layers.iter().map(ToString::to_string));
+        }
+    }
+    out.0
+}
+
+struct Writer(String);
+
+impl Writer {
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a String can't fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+
+    fn table(&mut self, header: std::fmt::Arguments<'_>) {
+        self.0.push('\n');
+        self.line(header);
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.line(format_args!("{} = {}", key(name), string(text)));
+    }
+
+    fn content(&mut self, name: &str, content: &Content) {
+        self.text(name, &format!("{} {}", content.digest, content.size));
+    }
+
+    fn digests(&mut self, digests: &BTreeMap<String, Digest>) {
+        digests.iter().for_each(|(name, digest)| self.text(name, &digest.to_string()));
+    }
+
+    /// A list on one line, left out when empty: what a person wrote.
+    fn list(&mut self, name: &str, items: &[String]) {
+        if !items.is_empty() {
+            let items: Vec<String> = items.iter().map(|item| string(item)).collect();
+            self.line(format_args!("{name} = [{}]", items.join(", ")));
+        }
+    }
+
+    /// A list with an item a line: what was found.
+    fn lines(&mut self, name: &str, items: impl Iterator<Item = String>) {
+        let items: String = items.map(|item| format!("    {},\n", string(&item))).collect();
+        let open = if items.is_empty() { "" } else { "\n" };
+        self.line(format_args!("{} = [{open}{items}]", key(name)));
+    }
+
+    fn base(&mut self, base: &BasePin) {
+        self.table(format_args!("[[base]]"));
+        match &base.origin {
+            BaseOrigin::Image(reference) => self.text("image", reference),
+            BaseOrigin::Layout(path) => self.text("layout", path),
+        }
+        self.list("variants", &base.variants);
+        self.content("index", &base.index);
+        for (platform, pin) in &base.platforms {
+            self.table(format_args!("[base.platform.{}]", key(platform)));
+            self.content("manifest", &pin.manifest);
+            pin.facts.iter().for_each(|facts| self.content("facts", facts));
+            if !pin.removed.is_empty() {
+                self.table(format_args!("[base.platform.{}.removed]", key(platform)));
+            }
+            for (pattern, paths) in &pin.removed {
+                self.lines(pattern, paths.iter().map(ToString::to_string));
+            }
+        }
+    }
+
+    fn source(&mut self, source: &SourceLock) {
+        self.table(format_args!("[[source]]"));
+        self.text("origin", &source.key.origin);
+        self.text("from", &source.key.from);
+        self.list("include", &source.key.include);
+        self.list("exclude", &source.key.exclude);
+        if source.single {
+            self.line(format_args!("single = true"));
+        }
+        self.text("hash", &source.hash.to_string());
+        match &source.listing {
+            Listing::Lines(lines) => self.lines("files", lines.iter().cloned()),
+            Listing::Blob(content) => self.content("listing", content),
+        }
+    }
+}
+
+fn key(text: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !text.is_empty() && text.bytes().all(bare) { text.to_owned() } else { string(text) }
+}
+
+/// A TOML basic string.
+fn string(text: &str) -> String {
+    let mut out = String::from('"');
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            char if char.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(char));
+            }
+            char => out.push(char),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+#[path = "v1_tests.rs"]
+mod tests;

@@ -1,0 +1,556 @@
+//! What a recipe stands on: pinned, read and known, from the lock's blobs, the store, or where the base comes from.
+//!
+//! Owns the resolution of references to digests and the derivation of facts. A base's layers are read only when the
+//! lock doesn't hold what they would tell.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::rc::Rc;
+
+use super::error::Error;
+use super::session::Session;
+use crate::digest::Digest;
+use crate::layer::captured::Captured;
+use crate::layer::facts::Facts;
+use crate::layer::merged::Merged;
+use crate::layer::scan::{Expected, LayerScan, scan_layer};
+use crate::layer::tar::Limits;
+use crate::lock::{BaseOrigin, BasePin, Lock, PlatformPin, Reason};
+use crate::oci::{
+    Descriptor, Document, ImageConfig, Index, MAX_DOCUMENT, Manifest, MediaType, Platform, Reference, json,
+};
+use crate::plan::{matches_in_base, pattern_in_base};
+use crate::progress::Event;
+use crate::recipe::{Base, Selector, layout_place};
+use crate::substitute::{self, Substituter};
+use crate::tree::{Content, FileTree, TreePath};
+use crate::workspace::MAX_BULK;
+
+/// What stands below the entries of one variant on one platform.
+#[derive(Debug, Clone)]
+pub(super) struct Below {
+    /// As the index names it.
+    pub(super) platform: Platform,
+    /// The manifest with its digest and size; none from scratch.
+    pub(super) manifest: Option<(Manifest, Content)>,
+    pub(super) config: ImageConfig,
+    /// Of the external base.
+    pub(super) facts: Rc<Facts>,
+    /// The header index of the external base, when it was read anyhow.
+    pub(super) merged: Option<Rc<Merged>>,
+    /// What `[[remove]]` patterns match in the external base.
+    pub(super) removed: BTreeMap<String, Vec<TreePath>>,
+    /// The layers of recipes between the external base and here, lowest first.
+    pub(super) parents: Vec<Rc<FileTree>>,
+    /// Of the external base, but for those that recipes have taken away since.
+    pub(super) volumes: Vec<TreePath>,
+    /// Canonical name and index digest of the external base, where it has them.
+    pub(super) root: Option<(String, Digest)>,
+}
+
+/// An external base, pinned.
+#[derive(Debug, Clone)]
+pub(super) struct External {
+    pub(super) pin: BasePin,
+    /// The index or manifest, as it stands in the registry.
+    pub(super) descriptor: Descriptor,
+    pub(super) document: Document,
+    /// By the platform's short name.
+    pub(super) platforms: BTreeMap<String, Below>,
+    /// Documents and facts, for `lockfiles/blobs`.
+    pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
+    /// Its documents alone, for the store.
+    pub(super) documents: Vec<Digest>,
+}
+
+/// What is wanted of an external base.
+pub(super) struct Wanted<'w> {
+    /// For messages.
+    pub(super) recipe: &'w str,
+    pub(super) origin: BaseOrigin,
+    pub(super) platforms: &'w [Platform],
+    /// Patterns by platform.
+    pub(super) removes: &'w BTreeMap<String, Vec<String>>,
+    /// A bare recipe takes what there is.
+    pub(super) lenient: bool,
+}
+
+impl Below {
+    /// From scratch.
+    pub(super) fn scratch(platform: &Platform) -> Self {
+        Self {
+            platform: platform.clone(),
+            manifest: None,
+            config: ImageConfig::default(),
+            facts: Rc::default(),
+            merged: None,
+            removed: BTreeMap::new(),
+            parents: Vec::new(),
+            volumes: Vec::new(),
+            root: None,
+        }
+    }
+
+    /// A `[[remove]]` pattern of a recipe that stands here, as it is asked of the external base.
+    pub(super) fn pattern_in_base(&self, pattern: &str) -> String {
+        let parents: Vec<&FileTree> = self.parents.iter().map(|tree| &**tree).collect();
+        pattern_in_base(pattern, &self.facts, &parents)
+    }
+}
+
+/// A base as a lock names it.
+pub(super) fn origin(base: &Base) -> Option<BaseOrigin> {
+    match base {
+        Base::Image(text) => {
+            let canonical = text
+                .parse()
+                .map_or_else(|_| text.value.clone(), |reference: Reference| reference.to_string());
+            Some(BaseOrigin::Image(canonical))
+        }
+        Base::Layout(text) => Some(BaseOrigin::Layout(text.value.clone())),
+        Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => None,
+    }
+}
+
+/// Whether people mean `origin` by `name`.
+pub(super) fn is_called(origin: &BaseOrigin, name: &str) -> bool {
+    match origin {
+        BaseOrigin::Layout(own) => own == name,
+        BaseOrigin::Image(own) => {
+            let canonical =
+                name.parse().map_or_else(|_| name.to_owned(), |reference: Reference| reference.to_string());
+            *own == canonical
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Pins a base where the lock doesn't, and reads what building on it needs.
+    pub(super) fn external(&self, want: &Wanted<'_>, old: Option<&Lock>) -> Result<External, Error> {
+        let old = old.filter(|_| !self.refreshes(&want.origin));
+        self.pinned_external(want, old.unwrap_or(&Lock::default()))
+    }
+
+    /// The same with a pin that isn't asked anew, where there is one.
+    pub(super) fn pinned_external(&self, want: &Wanted<'_>, old: &Lock) -> Result<External, Error> {
+        let old = old.pin(&want.origin);
+        let name = want.origin.to_string();
+        let descriptor = match old {
+            Some(pin) => self.pinned(&want.origin, &pin.index)?,
+            None => self.resolve(&want.origin).map_err(|error| match error {
+                Error::Substitute(source) => {
+                    Error::Base { recipe: want.recipe.to_owned(), base: name.clone(), source }
+                }
+                error => error,
+            })?,
+        };
+        let mut reading = Reading {
+            session: self,
+            origin: &want.origin,
+            name,
+            blobs: BTreeMap::new(),
+            documents: Vec::new(),
+        };
+        let bytes = reading.document(&descriptor, "the index")?;
+        let document =
+            Document::parse(&bytes, &descriptor.media_type).map_err(|source| reading.wrong(source))?;
+        let mut external = External {
+            pin: BasePin {
+                origin: want.origin.clone(),
+                variants: Vec::new(),
+                index: Content { digest: descriptor.digest, size: descriptor.size },
+                platforms: BTreeMap::new(),
+            },
+            descriptor,
+            document,
+            platforms: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            documents: Vec::new(),
+        };
+        for platform in want.platforms {
+            let key = platform.short();
+            let none = Vec::new();
+            let patterns = want.removes.get(&key).unwrap_or(&none);
+            let old = old.and_then(|pin| pin.platforms.get(&key));
+            if let Some((pin, below)) = reading.platform(&external, platform, want, old, patterns)? {
+                external.pin.platforms.insert(key.clone(), pin);
+                external.platforms.insert(key, below);
+            }
+        }
+        (external.blobs, external.documents) = (reading.blobs, reading.documents);
+        Ok(external)
+    }
+
+    fn refreshes(&self, origin: &BaseOrigin) -> bool {
+        let named =
+            |names: &Vec<String>| names.is_empty() || names.iter().any(|name| is_called(origin, name));
+        self.asks.refresh.as_ref().is_some_and(named)
+    }
+
+    /// Where a base's bytes come from; none for what is in a registry.
+    pub(super) fn substituter(&self, origin: &BaseOrigin) -> Result<Option<Box<dyn Substituter>>, Error> {
+        let BaseOrigin::Layout(text) = origin else { return Ok(None) };
+        let Ok((path, _)) = layout_place(text) else { return Ok(None) };
+        match substitute::open(&self.workspace.root().join(path)) {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a reference or layout means today.
+    pub(super) fn resolve(&self, origin: &BaseOrigin) -> Result<Descriptor, Error> {
+        match origin {
+            BaseOrigin::Image(reference) => Err(Error::NoRegistry { reference: reference.clone() }),
+            BaseOrigin::Layout(text) => {
+                let (path, selector) = layout_place(text)
+                    .map_err(|kind| Error::Recipes(vec![crate::recipe::Error { at: None, kind }]))?;
+                let place = substitute::open(&self.workspace.root().join(path))?;
+                let selector = selector.map(|selector| match selector {
+                    Selector::Tag(tag) => tag,
+                    Selector::Digest(digest) => digest.to_string(),
+                });
+                Ok(place.resolve(selector.as_deref())?)
+            }
+        }
+    }
+
+    /// The descriptor of a pin: its media type is what the document itself says.
+    fn pinned(&self, origin: &BaseOrigin, index: &Content) -> Result<Descriptor, Error> {
+        let mut descriptor = Descriptor::new(MediaType::Index, index.digest, index.size);
+        let name = origin.to_string();
+        let mut reading =
+            Reading { session: self, origin, name, blobs: BTreeMap::new(), documents: Vec::new() };
+        let bytes = reading.document(&descriptor, "the index")?;
+        let members = json::parse(&bytes).ok();
+        let members = members.as_ref().and_then(json::Value::as_object);
+        let own = members.and_then(|members| members.get("mediaType")).and_then(json::Value::as_str);
+        descriptor.media_type = match own {
+            Some(own) => own.to_owned(),
+            None if members.is_some_and(|members| members.contains_key("manifests")) => {
+                MediaType::Index.to_string()
+            }
+            None => MediaType::Manifest.to_string(),
+        };
+        Ok(descriptor)
+    }
+
+    /// A layer's scan: kept by the store, or made now from the layer itself. None: the layer isn't at hand.
+    fn scan(
+        &self,
+        origin: &BaseOrigin,
+        expected: &Expected,
+        layer: &Descriptor,
+    ) -> Result<Option<Rc<LayerScan>>, Error> {
+        if let Some(scan) = self.scans.borrow().get(&layer.digest) {
+            return Ok(Some(Rc::clone(scan)));
+        }
+        let wrong = |source| Error::BaseLayer { base: origin.to_string(), layer: layer.digest, source };
+        let kept = self
+            .store()?
+            .header(layer.digest)?
+            .map(|bytes| LayerScan::parse(&bytes))
+            .transpose()
+            .ok()
+            .flatten();
+        // An index says nothing of a diff_id that another config claims for the same layer.
+        let kept =
+            kept.flatten().filter(|scan| expected.diff_id.is_none_or(|diff_id| diff_id == scan.diff_id));
+        let scan = match kept {
+            Some(scan) => scan,
+            None => {
+                let Some(blob) = self.blob(origin, layer)? else { return Ok(None) };
+                let name = layer.digest.short();
+                self.env.progress.event(Event::Begin { what: "reading layer", name: &name });
+                let scan = scan_layer(blob, expected, Limits::default()).map_err(wrong)?;
+                self.env.progress.event(Event::End);
+                self.transaction()?.header(layer.digest, &scan.to_bytes())?;
+                scan
+            }
+        };
+        let scan = Rc::new(scan);
+        self.scans.borrow_mut().insert(layer.digest, Rc::clone(&scan));
+        Ok(Some(scan))
+    }
+
+    /// A blob of a base: from the store, or from where the base comes from.
+    pub(super) fn blob(
+        &self,
+        origin: &BaseOrigin,
+        blob: &Descriptor,
+    ) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        if self.store()?.has(blob.digest, blob.size)? {
+            return Ok(Some(Box::new(self.store()?.open_blob(blob.digest, blob.size)?)));
+        }
+        match self.substituter(origin)? {
+            Some(place) => Ok(place.open(blob)?),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The documents of one base while they are being read.
+struct Reading<'s, 'e> {
+    session: &'s Session<'e>,
+    origin: &'s BaseOrigin,
+    name: String,
+    blobs: BTreeMap<Digest, Vec<u8>>,
+    documents: Vec<Digest>,
+}
+
+impl Reading<'_, '_> {
+    fn wrong(&self, source: crate::oci::DocumentError) -> Error {
+        Error::Document { base: self.name.clone(), source }
+    }
+
+    /// A document, from `lockfiles/blobs`, the store, the descriptor itself, or where the base comes from.
+    fn document(&mut self, descriptor: &Descriptor, what: &str) -> Result<Vec<u8>, Error> {
+        let content = Content { digest: descriptor.digest, size: descriptor.size };
+        let absent = || Error::Absent {
+            what: format!("{what} {}", descriptor.digest),
+            base: self.name.clone(),
+            digest: descriptor.digest,
+        };
+        let mut bytes = self.session.workspace.blob(&content, MAX_DOCUMENT)?;
+        if bytes.is_none() {
+            bytes = descriptor.data().map_err(|source| self.wrong(source))?;
+        }
+        if bytes.is_none()
+            && descriptor.size <= MAX_DOCUMENT
+            && let Some(mut blob) = self.session.blob(self.origin, descriptor)?
+        {
+            let mut read = Vec::new();
+            blob.read_to_end(&mut read).map_err(|_| absent())?;
+            bytes = Some(read);
+        }
+        let bytes = bytes.filter(|bytes| Content::of(bytes) == content).ok_or_else(absent)?;
+        self.blobs.insert(descriptor.digest, bytes.clone());
+        self.documents.push(descriptor.digest);
+        Ok(bytes)
+    }
+
+    fn platform(
+        &mut self,
+        external: &External,
+        platform: &Platform,
+        want: &Wanted<'_>,
+        old: Option<&PlatformPin>,
+        patterns: &[String],
+    ) -> Result<Option<(PlatformPin, Below)>, Error> {
+        let (child, manifest, config) = match &external.document {
+            Document::Manifest(manifest) => {
+                let config = self.config(manifest)?;
+                let own = config.platform().map_err(|source| self.wrong(source))?;
+                let mut child = external.descriptor.clone();
+                child.platform = Some(own.clone());
+                if !own.matches(platform) {
+                    return self.missing(want, platform, vec![own.short()]);
+                }
+                (child, manifest.clone(), config)
+            }
+            Document::Index(index) => {
+                let Some(child) = child_of(index, platform) else {
+                    let have = index.manifests.iter().filter(|child| !child.is_attestation());
+                    let have = have.filter_map(|child| Some(child.platform.as_ref()?.short())).collect();
+                    return self.missing(want, platform, have);
+                };
+                let bytes = self.document(child, "the manifest")?;
+                let manifest = match Document::parse(&bytes, &child.media_type) {
+                    Ok(Document::Manifest(manifest)) => manifest,
+                    Ok(Document::Index(_)) => {
+                        let what = "an index inside an index".to_owned();
+                        return Err(self.wrong(crate::oci::DocumentError::Unsupported { what }));
+                    }
+                    Err(source) => return Err(self.wrong(source)),
+                };
+                let config = self.config(&manifest)?;
+                (child.clone(), manifest, config)
+            }
+        };
+        manifest.check_image().map_err(|source| self.wrong(source))?;
+        let mut view = LazyMerged { reading: self, manifest: &manifest, config: &config, merged: None };
+        let (facts, facts_bytes) = view.facts(old, platform)?;
+        let removed = view.removed(old, patterns)?;
+        let merged = view.at_hand()?;
+        self.blobs.insert(Digest::of(&facts_bytes), facts_bytes.clone());
+        let pin = PlatformPin {
+            manifest: Content { digest: child.digest, size: child.size },
+            facts: Some(Content::of(&facts_bytes)),
+            removed: removed.clone(),
+        };
+        let below = Below {
+            platform: child.platform.clone().unwrap_or_else(|| platform.clone()),
+            volumes: volumes(&config),
+            manifest: Some((manifest, Content { digest: child.digest, size: child.size })),
+            config,
+            facts: Rc::new(facts),
+            merged,
+            removed,
+            parents: Vec::new(),
+            root: root_name(self.origin).map(|name| (name, external.descriptor.digest)),
+        };
+        Ok(Some((pin, below)))
+    }
+
+    fn missing(
+        &self,
+        want: &Wanted<'_>,
+        platform: &Platform,
+        have: Vec<String>,
+    ) -> Result<Option<(PlatformPin, Below)>, Error> {
+        if want.lenient {
+            return Ok(None);
+        }
+        let (recipe, platform) = (want.recipe.to_owned(), platform.short());
+        Err(Error::NoPlatform { recipe, base: self.name.clone(), platform, have })
+    }
+
+    fn config(&mut self, manifest: &Manifest) -> Result<ImageConfig, Error> {
+        let bytes = self.document(&manifest.config, "the config")?;
+        ImageConfig::parse(&bytes).map_err(|source| self.wrong(source))
+    }
+}
+
+/// The merged header indexes of a base's layers, made when something needs them.
+struct LazyMerged<'m, 's, 'e> {
+    reading: &'m Reading<'s, 'e>,
+    manifest: &'m Manifest,
+    config: &'m ImageConfig,
+    merged: Option<(Rc<Merged>, Vec<Rc<LayerScan>>)>,
+}
+
+impl LazyMerged<'_, '_, '_> {
+    /// The facts that the lock pins, or those that the layers tell now.
+    fn facts(&mut self, old: Option<&PlatformPin>, platform: &Platform) -> Result<(Facts, Vec<u8>), Error> {
+        let session = self.reading.session;
+        let pinned = old.and_then(|pin| pin.facts);
+        if let Some(content) = pinned.filter(|_| !session.asks.fresh_facts)
+            && let Some(bytes) = session.workspace.blob(&content, MAX_BULK)?
+        {
+            let wrong = |_| Error::Facts { base: self.reading.name.clone(), platform: platform.short() };
+            return Ok((Facts::parse(&bytes).map_err(wrong)?, bytes));
+        }
+        let (merged, scans) = self.need()?;
+        let captured: Vec<&Captured> = scans.iter().map(|scan| &scan.captured).collect();
+        let layer = self.manifest.layers.first().map_or(Digest::of(b""), |layer| layer.digest);
+        let base = self.reading.name.clone();
+        let facts =
+            Facts::derive(&merged, &captured).map_err(|source| Error::BaseLayer { base, layer, source })?;
+        let bytes = facts.to_text().into_bytes();
+        if pinned.is_some_and(|pinned| pinned != Content::of(&bytes)) {
+            return Err(Error::Facts { base: self.reading.name.clone(), platform: platform.short() });
+        }
+        Ok((facts, bytes))
+    }
+
+    fn removed(
+        &mut self,
+        old: Option<&PlatformPin>,
+        patterns: &[String],
+    ) -> Result<BTreeMap<String, Vec<TreePath>>, Error> {
+        let mut removed = BTreeMap::new();
+        for pattern in patterns {
+            let known = old.and_then(|pin| pin.removed.get(pattern)).cloned();
+            let matched = match known {
+                Some(matched) => matched,
+                None => {
+                    let (merged, _) = self.need()?;
+                    // A pattern that can't be read is told by the plan, where its place is known.
+                    matches_in_base(pattern, &merged).unwrap_or_default()
+                }
+            };
+            removed.insert(pattern.clone(), matched);
+        }
+        Ok(removed)
+    }
+
+    /// The merged index when nothing has to be fetched for it, or the command is thorough.
+    fn at_hand(&mut self) -> Result<Option<Rc<Merged>>, Error> {
+        let session = self.reading.session;
+        // What is repeated under `--locked` isn't guarded, so it needn't be looked at.
+        let wanted = session.asks.thorough || (!session.env.locked && self.is_kept()?);
+        if self.merged.is_none() && !wanted {
+            return Ok(None);
+        }
+        match self.need() {
+            Ok((merged, _)) => Ok(Some(merged)),
+            // Guards run when the index can be had; a complete lock builds without.
+            Err(Error::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the store has the header index of every layer.
+    fn is_kept(&self) -> Result<bool, Error> {
+        let session = self.reading.session;
+        for layer in &self.manifest.layers {
+            if session.store()?.header(layer.digest)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn need(&mut self) -> Result<(Rc<Merged>, Vec<Rc<LayerScan>>), Error> {
+        if let Some((merged, scans)) = &self.merged {
+            return Ok((Rc::clone(merged), scans.clone()));
+        }
+        let reading = self.reading;
+        let diff_ids = self.config.diff_ids().map_err(|source| reading.wrong(source))?;
+        let mut scans = Vec::new();
+        for (number, layer) in self.manifest.layers.iter().enumerate() {
+            let compression = layer.compression().map_err(|source| reading.wrong(source))?;
+            let diff_id = diff_ids.get(number).copied();
+            let expected = Expected { digest: layer.digest, size: layer.size, compression, diff_id };
+            let scan = reading.session.scan(reading.origin, &expected, layer)?;
+            scans.push(scan.ok_or_else(|| Error::Absent {
+                what: format!("the layer {}", layer.digest),
+                base: reading.name.clone(),
+                digest: layer.digest,
+            })?);
+        }
+        let merged = Merged::of(scans.iter().map(|scan| &scan.index)).map_err(|source| Error::BaseLayer {
+            base: reading.name.clone(),
+            layer: self.manifest.layers.last().map_or(Digest::of(b""), |layer| layer.digest),
+            source,
+        })?;
+        let merged = Rc::new(merged);
+        self.merged = Some((Rc::clone(&merged), scans.clone()));
+        Ok((merged, scans))
+    }
+}
+
+/// The child of an index for a platform.
+pub(super) fn child_of<'i>(index: &'i Index, platform: &Platform) -> Option<&'i Descriptor> {
+    index
+        .manifests
+        .iter()
+        .filter(|child| !child.is_attestation())
+        .find(|child| child.platform.as_ref().is_some_and(|own| own.matches(platform)))
+}
+
+/// The paths that a config declares as volumes.
+pub(super) fn volumes(config: &ImageConfig) -> Vec<TreePath> {
+    let volumes = config.setting("Volumes").and_then(json::Value::as_object);
+    let paths = volumes.into_iter().flat_map(|volumes| volumes.keys());
+    paths.filter_map(|path| TreePath::parse(path.as_bytes()).ok()).collect()
+}
+
+/// `org.opencontainers.image.base.name`: nothing for layouts.
+fn root_name(origin: &BaseOrigin) -> Option<String> {
+    match origin {
+        BaseOrigin::Image(name) => Some(name.split('@').next().unwrap_or(name).to_owned()),
+        BaseOrigin::Layout(_) => None,
+    }
+}
+
+/// The reason that a missing thing of a base amounts to, for `--locked`.
+pub(super) fn reason_of(error: &Error, origin: &BaseOrigin) -> Option<Reason> {
+    match error {
+        Error::NoRegistry { .. } => Some(Reason::BaseUnpinned { origin: origin.clone() }),
+        Error::Absent { digest, .. } => {
+            Some(Reason::BlobMissing { blob: Content { digest: *digest, size: 0 } })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! What is asked of recipes without computing them: `list`, `update` and `lock --audit` look at names only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Work, with_platform};
+use crate::digest::Encoding;
+use crate::lock::{self};
+use crate::oci::Platform;
+use crate::ops::base::origin;
+use crate::ops::error::Error;
+use crate::ops::session::{Session, parent_target};
+use crate::plan::source_key;
+use crate::recipe::{Base, Evaluated};
+use crate::tree::SourceKey;
+use crate::workspace::Target;
+
+impl Session<'_> {
+    /// What a recipe needs of external bases, by variant.
+    pub(in crate::ops) fn wants(&self, target: &Target) -> Result<Vec<lock::Want>, Error> {
+        let work = Work { session: self, target, old: None };
+        let recipe = self.recipe(target)?;
+        let mut wants = Vec::new();
+        for variant in &self.file.variants {
+            let evaluated = recipe.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+            let base = evaluated.base_reference(&self.scope(target)).map_err(Error::Recipes)?;
+            let Some(origin) = origin(&base) else { continue };
+            let platforms = work.platforms(&evaluated)?;
+            let mut removes = Vec::new();
+            for platform in &platforms {
+                removes.extend(work.patterns(&evaluated, platform)?);
+            }
+            removes.sort();
+            removes.dedup();
+            // A bare recipe takes the platforms that there are.
+            let bare = evaluated.is_bare() && evaluated.image.platforms.is_none();
+            let platforms = if bare { Vec::new() } else { platforms.iter().map(Platform::short).collect() };
+            wants.push(lock::Want { variant: variant.clone(), origin, platforms, removes });
+        }
+        Ok(wants)
+    }
+
+    /// Whether a recipe stands on one of `others`, or on one that does.
+    pub(in crate::ops) fn stands_on_any<T>(
+        &self,
+        target: &Target,
+        others: &BTreeMap<Target, T>,
+    ) -> Result<bool, Error> {
+        let (mut todo, mut seen) = (vec![target.clone()], BTreeSet::new());
+        while let Some(next) = todo.pop() {
+            if !seen.insert(next.clone()) {
+                continue;
+            }
+            if next != *target && others.contains_key(&next) {
+                return Ok(true);
+            }
+            let recipe = self.recipe(&next)?;
+            for variant in &self.file.variants {
+                let evaluated = recipe.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+                if let Base::Recipe(name) =
+                    evaluated.base_reference(&self.scope(&next)).map_err(Error::Recipes)?
+                {
+                    todo.push(parent_target(&self.workspace, &next, &name)?);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Every source that a recipe takes, over all variants and platforms.
+    pub(in crate::ops) fn source_keys(&self, target: &Target) -> Result<BTreeSet<SourceKey>, Error> {
+        let work = Work { session: self, target, old: None };
+        let recipe = self.recipe(target)?;
+        let mut keys = BTreeSet::new();
+        for variant in &self.file.variants {
+            let evaluated = recipe.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+            for platform in work.platforms(&evaluated)? {
+                let scope = with_platform(self.scope(target), &platform);
+                let paths = evaluated.source_paths(&scope).map_err(Error::Recipes)?;
+                keys.extend(paths.iter().map(source_key));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// What a variant stands on, as the recipe says it.
+    pub(in crate::ops) fn base_text(&self, target: &Target, recipe: &Evaluated) -> Result<String, Error> {
+        Ok(match recipe.base_reference(&self.scope(target)).map_err(Error::Recipes)? {
+            Base::Image(text) | Base::Layout(text) | Base::Recipe(text) | Base::Extends(text) => text.value,
+            Base::Scratch(_) => "scratch".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,393 @@
+//! What comes out: plans become layers, images and indexes, in the transaction.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+use super::ground::base_name;
+use super::{Draft, Ground, Image, Made, Variant, Work, with_platform};
+use crate::derivation::{ConfigPatch, ImageDerivation, IndexDerivation, LayerDerivation, LayerUse};
+use crate::digest::{Digest, Encoding};
+use crate::image;
+use crate::layer;
+use crate::lock::SourceLock;
+use crate::oci::{Compression, Descriptor, Document, Index, MediaType, Platform};
+use crate::ops::base::{Below, child_of, volumes};
+use crate::ops::error::Error;
+use crate::plan::{self, Plan, Stage, config_patch, source_key};
+use crate::recipe::{Resolved, ResolvedAction};
+use crate::store::{Realisation, RootKey};
+use crate::tree::{Content, FileTree, Sources, TreePath};
+use crate::workspace::{Contents, Scan};
+
+impl Work<'_, '_> {
+    /// All variants on one platform: planned together, then made.
+    pub(super) fn platform<'d>(
+        &self,
+        platform: &Platform,
+        drafts: &'d [Draft],
+        sources: &Sources,
+        contents: &Contents,
+        epoch: i64,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<(&'d str, Image, Digest, Resolved)>, Error> {
+        let mut here: Vec<(&Draft, Below, Resolved)> = Vec::new();
+        for draft in drafts.iter().filter(|draft| draft.platforms.iter().any(|own| own.matches(platform))) {
+            let Some(below) = self.below(draft, platform)? else { continue };
+            let mut scope = with_platform(self.session.scope(self.target), &below.platform);
+            scope.base_env =
+                below.config.env().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            let resolved = draft.recipe.resolve(&scope).map_err(Error::Recipes)?;
+            here.push((draft, below, resolved));
+        }
+        let read = |content: &Content| {
+            let unreadable = |message: String| plan::Fault::Unreadable { message };
+            let mut bytes = Vec::new();
+            let mut reader = contents.open(content).map_err(|error| unreadable(error.to_string()))?;
+            reader.read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
+            if Content::of(&bytes) == *content {
+                Ok(bytes)
+            } else {
+                Err(unreadable("a template changed while it was read".into()))
+            }
+        };
+        let parents: Vec<Vec<&FileTree>> =
+            here.iter().map(|(_, below, _)| below.parents.iter().map(|tree| &**tree).collect()).collect();
+        let stages: Vec<Stage<'_>> = here
+            .iter()
+            .zip(&parents)
+            .map(|((_, below, resolved), parents)| Stage {
+                recipe: resolved,
+                facts: &below.facts,
+                parents,
+                layers_below: below.manifest.as_ref().map_or(0, |(manifest, _)| manifest.layers.len()),
+                removed: &below.removed,
+                sources,
+                read: &read,
+                epoch: resolved.image.epoch.unwrap_or(epoch),
+            })
+            .collect();
+        let failed = |variant: &str, errors| Error::Plan {
+            recipe: self.target.to_string(),
+            variant: variant.to_owned(),
+            platform: platform.short(),
+            errors,
+        };
+        let plans = plan::plan(Encoding::V1, &stages)
+            .map_err(|(number, errors)| failed(&here[number].0.name, errors))?;
+        if !self.session.env.locked {
+            for (stage, (draft, below, resolved)) in stages.iter().zip(&here) {
+                let errors = resolved.guard(&draft.recipe);
+                if !errors.is_empty() {
+                    return Err(Error::Recipes(errors));
+                }
+                let gone = resolved.config.remove.volumes.iter().flatten();
+                let gone: Vec<_> = gone.filter_map(|path| TreePath::parse(path.as_bytes()).ok()).collect();
+                let volumes: Vec<_> =
+                    below.volumes.iter().filter(|volume| !gone.contains(volume)).cloned().collect();
+                let errors = plan::guard(Encoding::V1, stage, &volumes, below.merged.as_deref());
+                if !errors.is_empty() {
+                    return Err(failed(&draft.name, errors));
+                }
+                self.secrets(resolved)?;
+            }
+        }
+        let epochs: Vec<i64> = stages.iter().map(|stage| stage.epoch).collect();
+        drop(stages);
+        let mut made = Vec::new();
+        for (((draft, below, resolved), plan), epoch) in here.into_iter().zip(plans).zip(epochs) {
+            let (image, derivation) = self.image(draft, below, &resolved, plan, contents, epoch, warnings)?;
+            made.push((draft.name.as_str(), image, derivation, resolved));
+        }
+        Ok(made)
+    }
+
+    fn secrets(&self, resolved: &Resolved) -> Result<(), Error> {
+        for entry in resolved.entries.iter().filter(|entry| entry.allow_secret.is_none()) {
+            let ResolvedAction::File(file) = &entry.action else { continue };
+            let crate::recipe::ResolvedSource::From(paths) = &file.source else { continue };
+            for path in paths {
+                let scan: Rc<Scan> = self.session.source(&source_key(path))?;
+                if let Some((name, kind)) = scan.secrets.iter().next() {
+                    let key = source_key(path);
+                    let file = format!("{}/{}", key.origin, SourceLock::name(&key, scan.tree.single, name));
+                    return Err(Error::Secret { file, kind, at: path.at.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands below a variant on a platform; nothing where a bare recipe's base hasn't got it.
+    fn below(&self, draft: &Draft, platform: &Platform) -> Result<Option<Below>, Error> {
+        match &draft.ground {
+            Ground::Scratch => Ok(Some(Below::scratch(platform))),
+            Ground::External(external) => Ok(external.platforms.get(&platform.short()).cloned()),
+            Ground::Recipe(parent) => {
+                let images = parent.variants.get(&draft.name).map(|variant| &variant.images);
+                let image = images.and_then(|images| images.get(&platform.short()));
+                match image {
+                    Some(image) => {
+                        let mut below = image.below.clone();
+                        let own = draft.root.as_ref().and_then(|root| root.platforms.get(&platform.short()));
+                        // Nothing where there is no external base.
+                        let in_base = |pattern: &str| {
+                            let removed =
+                                own.and_then(|own| own.removed.get(&below.pattern_in_base(pattern)));
+                            removed.cloned().unwrap_or_default()
+                        };
+                        let patterns = self.patterns(&draft.recipe, platform)?;
+                        below.removed = patterns
+                            .into_iter()
+                            .map(|pattern| (pattern.clone(), in_base(&pattern)))
+                            .collect();
+                        if let Some(merged) = own.and_then(|own| own.merged.clone()) {
+                            below.merged = Some(merged);
+                        }
+                        Ok(Some(below))
+                    }
+                    None => Err(Error::NoPlatform {
+                        recipe: self.target.to_string(),
+                        base: parent.target.to_string(),
+                        platform: platform.short(),
+                        have: images.into_iter().flat_map(|images| images.keys().cloned()).collect(),
+                    }),
+                }
+            }
+        }
+    }
+
+    /// One image: its layers, its config, its manifest.
+    #[allow(clippy::too_many_arguments, reason = "the pieces of one image, each from another hand")]
+    fn image(
+        &self,
+        draft: &Draft,
+        below: Below,
+        resolved: &Resolved,
+        plan: Plan,
+        contents: &Contents,
+        epoch: i64,
+        warnings: &mut Vec<String>,
+    ) -> Result<(Image, Digest), Error> {
+        let session = self.session;
+        if draft.bare
+            && let Some(manifest) = below.manifest.as_ref().map(|(_, manifest)| *manifest)
+        {
+            let mut descriptor = Descriptor::new(MediaType::Manifest, manifest.digest, manifest.size);
+            descriptor.platform = Some(below.platform.clone());
+            return Ok((Image { descriptor, layers: Vec::new(), below }, manifest.digest));
+        }
+        let mut layers = Vec::new();
+        for planned in plan.layers {
+            layers.push(self.layer(planned, &plan.made, contents)?);
+        }
+        let labels =
+            session.file.labels.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
+        let root = below.root.as_ref().map(|(name, digest)| (name.as_str(), *digest));
+        let patch: ConfigPatch = config_patch(resolved, epoch, &labels, root);
+        let own: Vec<image::Layer> = layers.iter().map(|made| made.layer.clone()).collect();
+        let base = below.manifest.as_ref().map(|(manifest, _)| (manifest, &below.config));
+        let failed = |source| Error::Image { recipe: self.target.to_string(), source };
+        let image = image::assemble(Encoding::V1, base, &below.platform, &own, &patch).map_err(failed)?;
+        warnings.extend(image.warnings.iter().map(ToString::to_string));
+        let derivation = ImageDerivation {
+            encoding: Encoding::V1,
+            platform: below.platform.clone(),
+            base: below.manifest.as_ref().map(|(_, content)| (content.digest, content.size)),
+            layers: layers
+                .iter()
+                .map(|made| LayerUse { derivation: made.derivation, name: made.layer.name.clone() })
+                .collect(),
+            patch,
+        };
+        let named = session.transaction()?.put(&derivation.to_bytes())?;
+        session.transaction()?.put(&image.config)?;
+        session.transaction()?.put(&image.manifest)?;
+        let descriptor = image.descriptor;
+        let output = Realisation { digest: descriptor.digest, size: descriptor.size, diff_id: None };
+        session.transaction()?.realisation(named, output)?;
+        let stand = self.stand(below, &image.manifest, &image.config, &descriptor, &layers)?;
+        Ok((Image { descriptor, layers, below: stand }, named))
+    }
+
+    /// What a child of this image stands on.
+    fn stand(
+        &self,
+        below: Below,
+        manifest: &[u8],
+        config: &[u8],
+        descriptor: &Descriptor,
+        layers: &[Made],
+    ) -> Result<Below, Error> {
+        let wrong = |source| Error::Document { base: self.target.to_string(), source };
+        let Document::Manifest(manifest) =
+            Document::parse(manifest, &descriptor.media_type).map_err(wrong)?
+        else {
+            return Err(wrong(crate::oci::DocumentError::NeitherKind));
+        };
+        let mut parents = below.parents;
+        parents.extend(layers.iter().map(|made| Rc::clone(&made.tree)));
+        let config = crate::oci::ImageConfig::parse(config).map_err(wrong)?;
+        let left = volumes(&config);
+        Ok(Below {
+            volumes: below.volumes.into_iter().filter(|volume| left.contains(volume)).collect(),
+            manifest: Some((manifest, Content { digest: descriptor.digest, size: descriptor.size })),
+            config,
+            parents,
+            ..below
+        })
+    }
+
+    /// A layer: from the store by its derivation, else made now.
+    fn layer(
+        &self,
+        planned: plan::PlannedLayer,
+        made: &BTreeMap<Content, Vec<u8>>,
+        contents: &Contents,
+    ) -> Result<Made, Error> {
+        let session = self.session;
+        let compression = Compression::Gzip;
+        let plan::PlannedLayer { name, tree } = planned;
+        let derivation = LayerDerivation { encoding: Encoding::V1, compression, tree };
+        let bytes = derivation.to_bytes();
+        let drv = Digest::of(&bytes);
+        if let Some(known) = session.layers.borrow().get(&drv) {
+            let layer = image::Layer { name, ..known.layer.clone() };
+            return Ok(Made { layer, ..known.clone() });
+        }
+        let tree = Rc::new(derivation.tree);
+        let kept = session.store()?.realisation(drv)?;
+        let (layer, fresh) = match kept.and_then(|kept| Some((kept, kept.diff_id?))) {
+            Some((kept, diff_id)) => {
+                (image::Layer { diff_id, digest: kept.digest, size: kept.size, compression, name }, false)
+            }
+            None => {
+                let label = name.clone().unwrap_or_else(|| self.target.to_string());
+                session
+                    .env
+                    .progress
+                    .event(crate::progress::Event::Begin { what: "making a layer of", name: &label });
+                let open = |content: &Content| -> io::Result<Box<dyn Read + Send>> {
+                    match made.get(content) {
+                        Some(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+                        None => contents.open(content).map_err(io::Error::other),
+                    }
+                };
+                let failed = |source| Error::Layer { recipe: self.target.to_string(), source };
+                let writer = session.transaction()?.writer()?;
+                let (writer, built) =
+                    layer::build(Encoding::V1, compression, &tree, &open, None, writer).map_err(failed)?;
+                writer.finish(Some((built.digest, built.size)))?;
+                let (digest, size, diff_id) = (built.digest, built.size, built.diff_id);
+                session.transaction()?.put(&bytes)?;
+                session
+                    .transaction()?
+                    .realisation(drv, Realisation { digest, size, diff_id: Some(diff_id) })?;
+                session.env.progress.event(crate::progress::Event::End);
+                (image::Layer { diff_id, digest, size, compression, name }, true)
+            }
+        };
+        let made = Made { layer, tree, derivation: drv, fresh };
+        session.layers.borrow_mut().insert(drv, Made { fresh: false, ..made.clone() });
+        Ok(made)
+    }
+
+    /// The index over a variant's images, or upstream's own.
+    pub(super) fn variant(
+        &self,
+        draft: &Draft,
+        images: BTreeMap<String, (Image, Digest)>,
+        resolved: Option<Resolved>,
+    ) -> Result<Variant, Error> {
+        let session = self.session;
+        let base = base_name(draft);
+        let tags = resolved.iter().flat_map(|resolved| resolved.image.tags.iter().flatten());
+        let tags = tags.map(|tag| tag.value.clone()).collect();
+        let root = match &draft.ground {
+            Ground::Scratch => None,
+            Ground::External(external) => Some(Rc::clone(external)),
+            Ground::Recipe(parent) => {
+                parent.variants.get(&draft.name).and_then(|variant| variant.root.clone())
+            }
+        };
+        let transaction = session.transaction()?;
+        let finish = |descriptor: Descriptor, images: BTreeMap<String, (Image, Digest)>| {
+            let images = images.into_iter().map(|(name, (image, _))| (name, image)).collect();
+            let key = RootKey {
+                workspace: session.workspace.root().display().to_string(),
+                recipe: self.target.to_string(),
+                variant: draft.name.clone(),
+            };
+            transaction.root(key, descriptor.clone());
+            Variant { descriptor, images, resolved, base, root, tags }
+        };
+        if let Some(descriptor) = self.passed_through(draft)? {
+            return Ok(finish(descriptor, images));
+        }
+        let mut children: Vec<Descriptor> =
+            images.values().map(|(image, _)| image.descriptor.clone()).collect();
+        children.sort_by(|a, b| {
+            a.platform.as_ref().map(Platform::key).cmp(&b.platform.as_ref().map(Platform::key))
+        });
+        let annotations = match &images.values().next() {
+            Some(_) if !draft.bare => self.annotations(draft, &images)?,
+            _ => BTreeMap::new(),
+        };
+        let bytes = image::index(Encoding::V1, children, annotations.clone());
+        let drv = IndexDerivation { images: images.values().map(|(_, drv)| *drv).collect(), annotations };
+        let drv = session.transaction()?.put(&drv.to_bytes())?;
+        let descriptor = Descriptor::of(MediaType::Index, &bytes);
+        session.transaction()?.put(&bytes)?;
+        let output = Realisation { digest: descriptor.digest, size: descriptor.size, diff_id: None };
+        session.transaction()?.realisation(drv, output)?;
+        Ok(finish(descriptor, images))
+    }
+
+    /// A bare recipe's output: what stands below, as it stands; its documents come into the store.
+    fn passed_through(&self, draft: &Draft) -> Result<Option<Descriptor>, Error> {
+        if !draft.bare {
+            return Ok(None);
+        }
+        match &draft.ground {
+            Ground::Scratch => Ok(None),
+            Ground::Recipe(parent) => {
+                Ok(parent.variants.get(&draft.name).map(|variant| variant.descriptor.clone()))
+            }
+            Ground::External(external) => {
+                for digest in &external.documents {
+                    if let Some(bytes) = external.blobs.get(digest) {
+                        self.session.transaction()?.put(bytes)?;
+                    }
+                }
+                let Some(_) = &draft.recipe.image.platforms else {
+                    return Ok(Some(external.descriptor.clone()));
+                };
+                let Document::Index(index) = &external.document else {
+                    return Ok(Some(external.descriptor.clone()));
+                };
+                let manifests =
+                    draft.platforms.iter().filter_map(|platform| child_of(index, platform)).cloned();
+                let subset = Index { manifests: manifests.collect(), annotations: BTreeMap::new() };
+                let bytes = subset.to_bytes();
+                self.session.transaction()?.put(&bytes)?;
+                Ok(Some(Descriptor::of(MediaType::Index, &bytes)))
+            }
+        }
+    }
+
+    /// The index's annotations: what every one of its images says alike.
+    fn annotations(
+        &self,
+        draft: &Draft,
+        images: &BTreeMap<String, (Image, Digest)>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let manifests = images.values().filter_map(|(image, _)| image.below.manifest.as_ref());
+        let mut all = manifests.map(|(manifest, _)| manifest.annotations.clone());
+        let mut common = all.next().unwrap_or_default();
+        for other in all {
+            common.retain(|name, value| other.get(name) == Some(value));
+        }
+        debug_assert!(!draft.bare);
+        Ok(common)
+    }
+}

@@ -1,0 +1,280 @@
+//! What a recipe becomes: its images, its indexes and the lock that says so. The heart of `build`, `lock` and
+//! `update`, which differ in what they do with the result.
+//!
+//! Owns the order of work: parents first, then pins, sources, the plan of all variants together, layers, images,
+//! indexes, the new lock. Writes to the transaction only; nothing is seen by others before it is committed.
+
+mod asked;
+mod ground;
+mod make;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::rc::Rc;
+
+use crate::digest::{Digest, Encoding};
+use crate::image;
+use crate::lock::{self, BaseOrigin, ImageOutput, Lock, Output, Reason, SourceLock, State};
+use crate::oci::{Descriptor, Platform};
+use crate::ops::base::{Below, External};
+use crate::ops::error::{Error, LockedRecipe};
+use crate::ops::session::{OldLock, Session, circle};
+use crate::recipe::{Evaluated, Resolved, Scope};
+use crate::tree::{Content, FileTree};
+use crate::workspace::{Target, differs_by_crlf_only};
+
+/// Without `SOURCE_DATE_EPOCH` when locking: 2000-01-01T00:00:00Z, because zip can't say 0.
+const EPOCH: i64 = 946_684_800;
+/// No output depends on a later or earlier time: 1990-01-01 to 2242-01-01.
+const EPOCHS: std::ops::RangeInclusive<i64> = 631_152_000..=8_583_494_400;
+
+/// A recipe, computed.
+pub(in crate::ops) struct Computed {
+    pub(in crate::ops) target: Target,
+    pub(in crate::ops) variants: BTreeMap<String, Variant>,
+    /// The lock that was found.
+    pub(in crate::ops) old: Option<Lock>,
+    /// The lock that says what came out.
+    pub(in crate::ops) lock: Lock,
+    /// What the old one doesn't say, or says otherwise.
+    pub(in crate::ops) reasons: Vec<Reason>,
+    /// For `lockfiles/blobs`.
+    pub(in crate::ops) blobs: BTreeMap<Digest, Vec<u8>>,
+    pub(in crate::ops) warnings: Vec<String>,
+}
+
+/// One variant of a recipe.
+pub(in crate::ops) struct Variant {
+    /// The index, or upstream's descriptor.
+    pub(in crate::ops) descriptor: Descriptor,
+    /// By the platform's short name.
+    pub(in crate::ops) images: BTreeMap<String, Image>,
+    pub(in crate::ops) resolved: Option<Resolved>,
+    pub(in crate::ops) base: BaseName,
+    /// The external base at the bottom.
+    root: Option<Rc<External>>,
+    pub(in crate::ops) tags: Vec<String>,
+}
+
+/// What a variant stands on, for people.
+#[derive(Debug, Clone)]
+pub(in crate::ops) struct BaseName {
+    pub(in crate::ops) text: String,
+    pub(in crate::ops) digest: Option<Digest>,
+    pub(in crate::ops) origin: Option<BaseOrigin>,
+}
+
+/// One platform of a variant.
+pub(in crate::ops) struct Image {
+    pub(in crate::ops) descriptor: Descriptor,
+    /// The recipe's own layers, lowest first.
+    pub(in crate::ops) layers: Vec<Made>,
+    /// What recipes that stand on this one stand on.
+    pub(in crate::ops) below: Below,
+}
+
+/// A layer that is in the store, or will be.
+#[derive(Debug, Clone)]
+pub(in crate::ops) struct Made {
+    pub(in crate::ops) layer: image::Layer,
+    pub(in crate::ops) tree: Rc<FileTree>,
+    pub(in crate::ops) derivation: Digest,
+    /// It was compressed by this command.
+    pub(in crate::ops) fresh: bool,
+}
+
+/// One variant, read and interpolated as far as its base allows.
+struct Draft {
+    name: String,
+    recipe: Evaluated,
+    platforms: Vec<Platform>,
+    ground: Ground,
+    /// What `[[remove]]` patterns match in the external base below a parent recipe: this recipe's own pin of it.
+    root: Option<Rc<External>>,
+    bare: bool,
+}
+
+enum Ground {
+    Scratch,
+    External(Rc<External>),
+    Recipe(Rc<Computed>),
+}
+
+impl Session<'_> {
+    /// Computes a recipe, and those that it stands on before it.
+    pub(in crate::ops) fn compute(&self, target: &Target) -> Result<Rc<Computed>, Error> {
+        self.compute_within(target, &mut Vec::new())
+    }
+
+    fn compute_within(&self, target: &Target, seen: &mut Vec<Target>) -> Result<Rc<Computed>, Error> {
+        if let Some(done) = self.computed.borrow().get(target) {
+            return Ok(Rc::clone(done));
+        }
+        circle(target, seen)?;
+        let OldLock { lock: old, reason } = self.old_lock(target)?;
+        if let (true, Some(reason)) = (self.env.locked, &reason) {
+            return Err(self.locked(target, vec![reason.clone()]));
+        }
+        let work = Work { session: self, target, old: old.as_ref() };
+        let mut computed = work.run(seen)?;
+        seen.pop();
+        computed.reasons = match (&reason, &old) {
+            (Some(reason), None) => vec![reason.clone()],
+            (reason, Some(old)) => {
+                // The new listing isn't in the workspace yet.
+                let made = &computed.blobs;
+                let new = |content: &Content| String::from_utf8(made.get(&content.digest)?.clone()).ok();
+                let listing = |content: &Content| new(content).or_else(|| self.listing(content));
+                let mut reasons: Vec<Reason> = reason.iter().cloned().collect();
+                reasons.extend(lock::reasons_with(old, &computed.lock, &listing));
+                reasons
+            }
+            (None, None) => Vec::new(),
+        };
+        computed.old = old;
+        self.check_line_endings(&computed)?;
+        if self.env.locked && !self.asks.set.is_empty() {
+            return Err(Error::SetLocked);
+        }
+        if self.env.locked && !computed.reasons.is_empty() {
+            return Err(self.locked(target, computed.reasons));
+        }
+        let computed = Rc::new(computed);
+        self.computed.borrow_mut().insert(target.clone(), Rc::clone(&computed));
+        Ok(computed)
+    }
+
+    pub(in crate::ops) fn locked(&self, target: &Target, reasons: Vec<Reason>) -> Error {
+        let state = State::of(&reasons, false);
+        Error::Locked(vec![LockedRecipe { recipe: target.to_string(), state, reasons }])
+    }
+
+    fn listing(&self, content: &Content) -> Option<String> {
+        let bytes = self.workspace.blob(content, crate::workspace::MAX_BULK).ok().flatten()?;
+        String::from_utf8(bytes).ok()
+    }
+
+    /// A checkout that was made with other line endings would be another image, silently.
+    fn check_line_endings(&self, computed: &Computed) -> Result<(), Error> {
+        let Some(old) = &computed.old else { return Ok(()) };
+        for reason in &computed.reasons {
+            let Reason::FileChanged { key, path, file } = reason else { continue };
+            let Some(expected) = old.source_digest(key, path) else { continue };
+            let scan = self.source(key)?;
+            let Some(crate::tree::SourceNode::File { content, .. }) = scan.tree.nodes.get(path) else {
+                continue;
+            };
+            if content.size > 1 << 20 {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            if scan.contents.open(content)?.read_to_end(&mut bytes).is_ok()
+                && differs_by_crlf_only(&bytes, expected)
+            {
+                return Err(Error::LineEndings { file: format!("{}/{file}", key.origin) });
+            }
+        }
+        Ok(())
+    }
+
+    /// The scope of everything that doesn't depend on base and platform.
+    fn scope(&self, target: &Target) -> Scope {
+        Scope {
+            stack: target.stack.clone(),
+            name: target.name.clone(),
+            set: self.asks.set.clone(),
+            ..Scope::default()
+        }
+    }
+}
+
+/// The computation of one recipe.
+struct Work<'w, 'e> {
+    session: &'w Session<'e>,
+    target: &'w Target,
+    old: Option<&'w Lock>,
+}
+
+impl Work<'_, '_> {
+    fn run(&self, seen: &mut Vec<Target>) -> Result<Computed, Error> {
+        let recipe = self.session.recipe(self.target)?;
+        let drafts = self.drafts(&recipe, seen)?;
+        let mut lock = Lock { encoding: Encoding::V1, epoch: self.epoch()?, ..Lock::default() };
+        lock.sections = recipe.sections().clone();
+        let mut blobs = BTreeMap::new();
+        self.pin(&drafts, &mut lock, &mut blobs);
+        let mut warnings = Vec::new();
+        let (sources, contents) = self.sources(&drafts, &mut warnings)?;
+        for (key, tree) in &sources {
+            let (source, listing) = SourceLock::of(key.clone(), tree);
+            lock.sources.push(source);
+            blobs.extend(listing.map(|bytes| (Digest::of(&bytes), bytes)));
+        }
+        let mut images: BTreeMap<&str, BTreeMap<String, (Image, Digest)>> = BTreeMap::new();
+        let mut resolved: BTreeMap<&str, Resolved> = BTreeMap::new();
+        for platform in all_platforms(&drafts) {
+            let made = self.platform(&platform, &drafts, &sources, &contents, lock.epoch, &mut warnings)?;
+            for (name, image, derivation, variant) in made {
+                images.entry(name).or_default().insert(platform.short(), (image, derivation));
+                resolved.entry(name).or_insert(variant);
+            }
+        }
+        let mut variants = BTreeMap::new();
+        for draft in &drafts {
+            let images = images.remove(draft.name.as_str()).unwrap_or_default();
+            let variant = self.variant(draft, images, resolved.remove(draft.name.as_str()))?;
+            if self.session.asks.set.is_empty() {
+                lock.outputs.insert(draft.name.clone(), output(&variant));
+            }
+            variants.insert(draft.name.clone(), variant);
+        }
+        lock.sort();
+        warnings.sort();
+        warnings.dedup();
+        let (old, reasons) = (None, Vec::new());
+        Ok(Computed { target: self.target.clone(), variants, old, lock, reasons, blobs, warnings })
+    }
+
+    /// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.
+    fn epoch(&self) -> Result<i64, Error> {
+        let fresh = || self.session.env.epoch.unwrap_or(EPOCH);
+        let epoch = self.old.map_or_else(fresh, |lock| lock.epoch);
+        if EPOCHS.contains(&epoch) {
+            return Ok(epoch);
+        }
+        Err(Error::Usage { message: format!("the epoch {epoch} is not between 1990 and 2242") })
+    }
+}
+
+fn all_platforms(drafts: &[Draft]) -> Vec<Platform> {
+    let mut all: Vec<Platform> = Vec::new();
+    for platform in drafts.iter().flat_map(|draft| &draft.platforms) {
+        if !all.iter().any(|known| known.matches(platform)) {
+            all.push(platform.clone());
+        }
+    }
+    all
+}
+
+fn with_platform(scope: Scope, platform: &Platform) -> Scope {
+    let (os, arch, variant) = platform.key();
+    Scope { os: os.to_owned(), arch: arch.to_owned(), arch_variant: variant.to_owned(), ..scope }
+}
+
+fn output(variant: &Variant) -> Output {
+    let platforms = variant.images.iter().map(|(platform, image)| {
+        let layers = image.layers.iter().map(|made| made.layer.diff_id).collect();
+        (platform.clone(), ImageOutput { manifest: image.descriptor.digest, layers })
+    });
+    let Descriptor { digest, size, .. } = variant.descriptor;
+    Output { index: Content { digest, size }, platforms: platforms.collect() }
+}
+
+impl Computed {
+    /// Every layer that the chosen variants add, each once.
+    pub(in crate::ops) fn own_layers(&self, variant: &Variant) -> Vec<Made> {
+        let mut seen = BTreeSet::new();
+        let layers = variant.images.values().flat_map(|image| &image.layers);
+        layers.filter(|made| seen.insert(made.layer.digest)).cloned().collect()
+    }
+}

@@ -1,0 +1,260 @@
+//! What stops a verb: the rooms' errors, with whose fault they are. Hints and exit codes are the binary's.
+
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::lock::{self, Reason, State};
+use crate::{disk, image, layer, oci, plan, recipe, sink, store, substitute, workspace};
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The workspace: not there, or not readable.
+    #[error(transparent)]
+    Workspace(#[from] workspace::Error),
+    /// A source that isn't there, or can't be one.
+    #[error("{source}")]
+    Source {
+        /// Where it is named.
+        at: recipe::At,
+        /// What is wrong with it.
+        source: workspace::Error,
+    },
+    /// What a recipe names, and where it names it.
+    #[error("{source}")]
+    At {
+        /// Where it is named.
+        at: recipe::At,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// Mistakes in `cooper.toml` or in recipes; never empty.
+    #[error("{}", first(.0))]
+    Recipes(Vec<recipe::Error>),
+    /// A lock that can't be read.
+    #[error("{file}: {source}")]
+    Lock {
+        /// Relative to the workspace.
+        file: String,
+        /// Why.
+        source: lock::Error,
+    },
+    /// A merge left pins that differ: somebody has to choose.
+    #[error("{file} has conflict markers, and the two sides pin different bases")]
+    Conflict {
+        /// Relative to the workspace.
+        file: String,
+        /// What differs, ours and theirs.
+        differences: Vec<String>,
+    },
+    /// `--locked` or `lock --check`: a lock doesn't say what comes out.
+    #[error("{}", locked(.0))]
+    Locked(Vec<LockedRecipe>),
+    /// Entries that can't be built.
+    #[error("{recipe}#{variant} on {platform}: {}", first(.errors))]
+    Plan {
+        /// `stack/name`
+        recipe: String,
+        /// Which variant.
+        variant: String,
+        /// Which platform.
+        platform: String,
+        /// Never empty.
+        errors: Vec<plan::Error>,
+    },
+    /// A recipe that stands on itself.
+    #[error("{} stand on each other in a circle", .names.join(" -> "))]
+    Circle {
+        /// `stack/name`, the first again at the end.
+        names: Vec<String>,
+    },
+    /// A parent that isn't there.
+    #[error("{recipe} stands on {parent}, and there is no such recipe")]
+    NoParent {
+        /// `stack/name`
+        recipe: String,
+        /// As written.
+        parent: String,
+        /// One that there is.
+        suggestion: Option<String>,
+    },
+    /// The workspace has no such variant.
+    #[error("the workspace has no variant {name:?}")]
+    NoVariant {
+        /// As asked for.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// A layout or archive that isn't there, can't be read, or has another image than the recipe says.
+    #[error("{source}")]
+    Base {
+        /// The recipe, `stack/name`.
+        recipe: String,
+        /// The base, as the recipe says it.
+        base: String,
+        /// Why not.
+        source: substitute::Error,
+    },
+    /// The base doesn't have a platform that the recipe wants.
+    #[error("{base} has no {platform}, only {}", .have.join(", "))]
+    NoPlatform {
+        /// The recipe, `stack/name`.
+        recipe: String,
+        /// The base.
+        base: String,
+        /// What is wanted.
+        platform: String,
+        /// What there is.
+        have: Vec<String>,
+    },
+    /// Text that is no platform.
+    #[error(transparent)]
+    Platform(#[from] oci::ParsePlatformError),
+    /// Something that a registry would have to be asked for, and this version can't reach one.
+    #[error("{reference} is in a registry, and this version of cooper can't reach registries yet")]
+    NoRegistry {
+        /// The image.
+        reference: String,
+    },
+    /// Base content that is needed and isn't at hand.
+    #[error("{what} of {base} is needed, and it is neither in the store nor where the base comes from")]
+    Absent {
+        /// `the layer sha256:…`, `the manifest …`.
+        what: String,
+        /// The base.
+        base: String,
+        /// What was looked for.
+        digest: Digest,
+    },
+    /// A base document that can't be built upon.
+    #[error("{base}: {source}")]
+    Document {
+        /// The base.
+        base: String,
+        /// Why not.
+        source: oci::DocumentError,
+    },
+    /// A base layer that can't be read.
+    #[error("{base}: layer {layer}: {source}")]
+    BaseLayer {
+        /// The base.
+        base: String,
+        /// The layer's digest.
+        layer: Digest,
+        /// Why not.
+        source: layer::error::ReadError,
+    },
+    /// Facts in `lockfiles/blobs` that can't be read, or aren't what the layers say.
+    #[error("{base} on {platform}: the facts in lockfiles/blobs are not what its layers say")]
+    Facts {
+        /// The base.
+        base: String,
+        /// The platform.
+        platform: String,
+    },
+    /// A source that differs from the lock in its line endings alone.
+    #[error("{file} differs from the lock in its line endings only")]
+    LineEndings {
+        /// Relative to the workspace.
+        file: String,
+    },
+    /// A source that seems to hold a secret.
+    #[error("{file} seems to hold {kind}")]
+    Secret {
+        /// Relative to the workspace.
+        file: String,
+        /// What it looks like.
+        kind: &'static str,
+        /// The entry that takes it.
+        at: recipe::At,
+    },
+    /// A variable that `--locked` can't have.
+    #[error("--set gives an image that no lock can hold, so it can't be combined with --locked")]
+    SetLocked,
+    /// A layer that can't be made.
+    #[error("{recipe}: {source}")]
+    Layer {
+        /// `stack/name`
+        recipe: String,
+        /// Why not.
+        source: layer::BuildError,
+    },
+    /// An image that can't be put together.
+    #[error("{recipe}: {source}")]
+    Image {
+        /// `stack/name`
+        recipe: String,
+        /// Why not.
+        source: image::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Where images go.
+    #[error(transparent)]
+    Sink(#[from] sink::Error),
+    /// Where images come from.
+    #[error(transparent)]
+    Substitute(#[from] substitute::Error),
+    /// The file system.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+    /// What was asked for makes no sense.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A directory that can't become a workspace.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+/// A recipe whose lock doesn't say what comes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedRecipe {
+    /// `stack/name`
+    pub recipe: String,
+    /// In one word.
+    pub state: State,
+    /// Every reason; never empty.
+    pub reasons: Vec<Reason>,
+}
+
+impl Error {
+    /// The same, with the place in a recipe that it comes from, unless it names one itself.
+    pub(super) fn at(self, at: &recipe::At) -> Self {
+        match self {
+            Self::At { .. }
+            | Self::Source { .. }
+            | Self::Recipes(_)
+            | Self::Plan { .. }
+            | Self::Locked(_)
+            | Self::Workspace(_)
+            | Self::Store(_)
+            | Self::Disk(_) => self,
+            other => Self::At { at: at.clone(), source: Box::new(other) },
+        }
+    }
+
+    /// The same, if it is a circle that this place closes.
+    pub(super) fn closes_circle(self, at: &recipe::At) -> Self {
+        if matches!(self, Self::Circle { .. }) { self.at(at) } else { self }
+    }
+}
+
+fn first<E: std::fmt::Display>(errors: &[E]) -> String {
+    errors.first().map_or_else(String::new, E::to_string)
+}
+
+fn locked(recipes: &[LockedRecipe]) -> String {
+    match recipes {
+        [one] => format!("the lock of {} is {}", one.recipe, one.state),
+        many => format!("{} locks don't say what comes out", many.len()),
+    }
+}

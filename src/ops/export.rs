@@ -1,0 +1,323 @@
+//! From the store to places: whole images, base layers fetched by digest from wherever they are.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+
+use super::compute::Computed;
+use super::error::Error;
+use super::session::{self, Session};
+use super::{BuildOptions, Copied, Env, Selection};
+use crate::digest::Digest;
+use crate::image;
+use crate::lock::BaseOrigin;
+use crate::oci::{
+    Descriptor, Document, Index, MAX_DOCUMENT, MediaType, ParsePlaceError, Place, Platform, Reference,
+};
+use crate::recipe::layout_place;
+use crate::sink::{self, BoxError, DockerArchive, Export, Layout, OciArchive, Sink};
+use crate::store::{ClosureError, Store, closure};
+use crate::substitute::{self, Substituter};
+use crate::workspace::Target;
+
+/// What is known of built images once the session is over.
+pub(super) struct Exporter {
+    default_variant: String,
+    /// The output of each variant.
+    outputs: BTreeMap<(Target, String), Descriptor>,
+    /// Paths where bases come from.
+    places: Vec<PathBuf>,
+}
+
+impl Exporter {
+    pub(super) fn new(session: &Session<'_>, all: &[Rc<Computed>]) -> Self {
+        let mut places: Vec<PathBuf> = Vec::new();
+        let mut outputs = BTreeMap::new();
+        for computed in all {
+            for (name, variant) in &computed.variants {
+                outputs.insert((computed.target.clone(), name.clone()), variant.descriptor.clone());
+                if let Some(BaseOrigin::Layout(text)) = &variant.base.origin
+                    && let Ok((path, _)) = layout_place(text)
+                {
+                    places.push(session.workspace.root().join(path));
+                }
+            }
+        }
+        places.sort();
+        places.dedup();
+        Self { default_variant: session.file.default_variant().to_owned(), outputs, places }
+    }
+
+    /// The one image that a target means.
+    fn one(
+        &self,
+        selected: &BTreeMap<Target, Vec<String>>,
+        place: &Place,
+    ) -> Result<(Target, String, Descriptor), Error> {
+        let fail = |message: String| Err(Error::Usage { message });
+        let mut targets = selected.iter();
+        let (Some((target, variants)), None) = (targets.next(), targets.next()) else {
+            return fail(format!("{place} takes one image, and {} recipes were selected", selected.len()));
+        };
+        let variant = match variants.as_slice() {
+            [] => &self.default_variant,
+            [one] => one,
+            _ => return fail(format!("{place} takes one image: name one variant of {target}")),
+        };
+        match self.outputs.get(&(target.clone(), variant.clone())) {
+            Some(descriptor) => Ok((target.clone(), variant.clone(), descriptor.clone())),
+            None => fail(format!("{target} has no variant {variant}")),
+        }
+    }
+}
+
+/// Puts what was built into the places that were asked for.
+pub(super) fn deliver(
+    env: &Env<'_>,
+    store: &Store,
+    exporter: Exporter,
+    selected: &BTreeMap<Target, Vec<String>>,
+    options: &BuildOptions,
+) -> Result<Vec<Copied>, Error> {
+    let mut copied = Vec::new();
+    for place in &options.to {
+        let source = Source::new(store, &exporter.places)?;
+        let many = matches!(place, Place::Layout { name: None, .. })
+            && (selected.len() > 1 || selected.values().any(|variants| variants.len() != 1));
+        if many {
+            for ((target, variant), descriptor) in &exporter.outputs {
+                let wanted = |names: &Vec<String>| names.is_empty() || names.contains(variant);
+                if selected.get(target).is_some_and(wanted) {
+                    let name = format!("{target}:{variant}");
+                    let put = put(env, &source, &name, descriptor.clone(), place, &options.platforms)?;
+                    copied.push(Copied { from: format!("{target}#{variant}"), ..put });
+                }
+            }
+        } else {
+            let (target, variant, descriptor) = exporter.one(selected, place)?;
+            let name = format!("{target}:{variant}");
+            let put = put(env, &source, &name, descriptor, place, &options.platforms)?;
+            copied.push(Copied { from: format!("{target}#{variant}"), ..put });
+        }
+    }
+    Ok(copied)
+}
+
+/// Copies an image from a place or recipe to a place.
+///
+/// # Errors
+/// See [`Error`]; the destination is as it was then.
+pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Result<Copied, Error> {
+    let place: Place = match from.parse() {
+        Ok(place) => place,
+        Err(ParsePlaceError::Transport { .. }) => return copy_target(env, from, to, platforms),
+        Err(source) => return Err(Error::Usage { message: source.to_string() }),
+    };
+    let (path, selector) = match &place {
+        Place::Layout { dir, name } => (dir, name.clone()),
+        Place::OciArchive { file, name } => (file, name.clone()),
+        Place::DockerArchive { file, name } => (file, name.as_ref().map(ToString::to_string)),
+        Place::Registry(reference) => return Err(Error::NoRegistry { reference: reference.to_string() }),
+        Place::Daemon(_) => {
+            return Err(Error::Usage { message: "images can't be taken out of an engine yet".into() });
+        }
+    };
+    let path = env.dir.join(path);
+    let store = Store::open(&env.store)?;
+    let source = Source::new(&store, std::slice::from_ref(&path))?;
+    let root = substitute::open(&path)?.resolve(selector.as_deref())?;
+    let name = root
+        .annotations
+        .get("io.containerd.image.name")
+        .or_else(|| root.annotations.get("org.opencontainers.image.ref.name"));
+    let name = name.cloned().or(selector).unwrap_or_else(|| "image".to_owned());
+    let mut root = root;
+    root.annotations.clear();
+    let mut copied = put(env, &source, &name, root, to, platforms)?;
+    copied.from = from.to_owned();
+    Ok(copied)
+}
+
+fn copy_target(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Result<Copied, Error> {
+    let (workspace, file) = session::workspace(env)?;
+    let mut select = Selection { targets: vec![from.to_owned()], all: false };
+    let selected = session::select(&workspace, &file, &select)?;
+    // A layout would take them all; here a bare name means one image.
+    if let [(target, [])] =
+        selected.iter().map(|(target, own)| (target, own.as_slice())).collect::<Vec<_>>()[..]
+    {
+        select.targets = vec![format!("{target}#{}", file.default_variant())];
+    }
+    let options = BuildOptions {
+        select,
+        to: vec![to.clone()],
+        platforms: platforms.to_vec(),
+        ..BuildOptions::default()
+    };
+    let report = super::build(env, &options)?;
+    let copied = report.copied.into_iter().next();
+    copied.ok_or_else(|| Error::Usage { message: format!("{from} selects no image") })
+}
+
+/// Where blobs are looked for: the store, then the places that bases come from.
+struct Source<'s> {
+    store: &'s Store,
+    places: Mutex<Vec<Box<dyn Substituter + Send>>>,
+}
+
+impl<'s> Source<'s> {
+    fn new(store: &'s Store, paths: &[PathBuf]) -> Result<Self, Error> {
+        let mut places = Vec::new();
+        for path in paths {
+            match substitute::open(path) {
+                Ok(place) => places.push(place),
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Self { store, places: Mutex::new(places) })
+    }
+
+    fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        if self.store.has(blob.digest, blob.size)? {
+            return Ok(Some(Box::new(self.store.open_blob(blob.digest, blob.size)?)));
+        }
+        for place in self.places.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(reader) = place.open(blob)? {
+                return Ok(Some(reader));
+            }
+        }
+        Ok(None)
+    }
+
+    fn document(&self, blob: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+        if blob.size > MAX_DOCUMENT {
+            return Err(crate::store::Error::from(ClosureError::TooLarge {
+                digest: blob.digest,
+                size: blob.size,
+            })
+            .into());
+        }
+        let Some(mut reader) = self.open(blob)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = reader.read_to_end(&mut bytes);
+        let absent = || Error::Absent {
+            what: format!("the document {}", blob.digest),
+            base: "the image".into(),
+            digest: blob.digest,
+        };
+        match read {
+            Ok(_) if Digest::of(&bytes) == blob.digest => Ok(Some(bytes)),
+            _ => Err(absent()),
+        }
+    }
+}
+
+impl From<ClosureError> for Error {
+    fn from(error: ClosureError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+fn put(
+    env: &Env<'_>,
+    source: &Source<'_>,
+    name: &str,
+    root: Descriptor,
+    to: &Place,
+    platforms: &[Platform],
+) -> Result<Copied, Error> {
+    let (root, extra) = limited(source, root, platforms)?;
+    let all = closure(&root, |descriptor| match &extra {
+        Some((digest, bytes)) if *digest == descriptor.digest => Ok(Some(bytes.clone())),
+        _ => source.document(descriptor),
+    })?;
+    if let Some(absent) = all.absent.first() {
+        return Err(Error::Absent {
+            what: format!("the document {}", absent.digest),
+            base: name.to_owned(),
+            digest: absent.digest,
+        });
+    }
+    let bytes = all.blobs.iter().map(|blob| blob.size).sum();
+    let (own, reference) = names(name, to)?;
+    let export = Export {
+        root: root.clone(),
+        documents: all.documents,
+        blobs: all.blobs,
+        name: own,
+        reference,
+        platform: platforms.first().cloned().unwrap_or_else(|| env.platform.clone()),
+    };
+    let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, BoxError> {
+        let absent = || Error::Absent {
+            what: format!("the layer {}", blob.digest),
+            base: name.to_owned(),
+            digest: blob.digest,
+        };
+        Ok(source.open(blob)?.ok_or_else(absent)?)
+    };
+    let mut sink: Box<dyn Sink> = match to {
+        Place::Layout { dir, .. } => Box::new(Layout { dir: env.dir.join(dir) }),
+        Place::OciArchive { file, .. } => Box::new(OciArchive { file: env.dir.join(file) }),
+        Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: env.dir.join(file) }),
+        Place::Daemon(_) => Box::new(sink::Daemon { host: env.engine.clone(), stall: sink::STALL }),
+        Place::Registry(reference) => return Err(Error::NoRegistry { reference: reference.to_string() }),
+    };
+    env.progress.event(crate::progress::Event::Begin { what: "writing", name });
+    sink.put(&export, &open)?;
+    env.progress.event(crate::progress::Event::End);
+    Ok(Copied { from: name.to_owned(), to: to.to_string(), digest: root.digest, bytes })
+}
+
+/// The image's name in the place, and what engines call it.
+fn names(name: &str, to: &Place) -> Result<(Option<String>, Option<Reference>), Error> {
+    let reference = |text: &str| -> Result<Option<Reference>, Error> {
+        text.parse()
+            .map(Some)
+            .map_err(|error: crate::oci::ParseReferenceError| Error::Usage { message: error.to_string() })
+    };
+    Ok(match to {
+        Place::Layout { name: own, .. } => (Some(own.clone().unwrap_or_else(|| name.to_owned())), None),
+        Place::OciArchive { name: Some(own), .. } => (None, reference(own)?),
+        Place::DockerArchive { name: Some(own), .. } | Place::Daemon(own) => (None, Some(own.clone())),
+        _ => (None, name.parse().ok()),
+    })
+}
+
+/// With `--platform`: an index over those alone, with its bytes.
+type Limited = (Descriptor, Option<(Digest, Vec<u8>)>);
+
+fn limited(source: &Source<'_>, root: Descriptor, platforms: &[Platform]) -> Result<Limited, Error> {
+    if platforms.is_empty() || root.kind() != Ok(MediaType::Index) {
+        return Ok((root, None));
+    }
+    let wrong = |error| Error::Document { base: root.digest.to_string(), source: error };
+    let Some(bytes) = source.document(&root)? else { return Ok((root, None)) };
+    let Document::Index(index) = Document::parse(&bytes, &root.media_type).map_err(wrong)? else {
+        return Ok((root, None));
+    };
+    let matches = |child: &Descriptor| {
+        let own = child.platform.as_ref();
+        !child.is_attestation()
+            && own.is_some_and(|own| platforms.iter().any(|platform| platform.matches(own)))
+    };
+    let children: Vec<Descriptor> = index.manifests.iter().filter(|child| matches(child)).cloned().collect();
+    if children.is_empty() {
+        let have =
+            index.manifests.iter().filter_map(|child| Some(child.platform.as_ref()?.short())).collect();
+        let platform = platforms.iter().map(Platform::short).collect::<Vec<_>>().join(", ");
+        return Err(Error::NoPlatform {
+            recipe: String::new(),
+            base: root.digest.to_string(),
+            platform,
+            have,
+        });
+    }
+    let Index { annotations, .. } = index;
+    let bytes = image::index(crate::digest::Encoding::V1, children, annotations);
+    let root = Descriptor::of(MediaType::Index, &bytes);
+    Ok((root.clone(), Some((root.digest, bytes))))
+}

@@ -1,0 +1,144 @@
+//! `lock`: everything that a recipe names gets a digest, and everything that a build needs to know is committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::build::{compute_all, finish};
+use super::compute::Computed;
+use super::error::{Error, LockedRecipe};
+use super::session::{Asks, Session};
+use super::{ByteSource, Env, LockOptions, RecipeReport, Selection, Side};
+use crate::digest::Digest;
+use crate::lock::{State, conflict};
+use crate::oci::{Document, MediaType};
+
+/// Pins what isn't pinned, checks everything that can be checked, and writes locks with their blobs.
+///
+/// # Errors
+/// See [`Error`]; with `check` also when a lock isn't what would be written.
+pub fn lock(env: &Env<'_>, options: &LockOptions) -> Result<Vec<RecipeReport>, Error> {
+    let take = options.take.map(|side| match side {
+        Side::Ours => conflict::Take::Ours,
+        Side::Theirs => conflict::Take::Theirs,
+    });
+    let asks = Asks {
+        thorough: !options.check && !env.locked,
+        take,
+        fresh_facts: options.verify_facts,
+        ..Asks::default()
+    };
+    let mut session = Session::open(env, asks)?;
+    // The merge queue's job is about all of it.
+    let select = match &options.select {
+        select if options.check && select.targets.is_empty() => Selection { all: true, targets: Vec::new() },
+        select => select.clone(),
+    };
+    let selected = session.select(&select)?;
+    let all = compute_all(&session, selected.keys())?;
+    if options.check {
+        check(&all)?;
+        return Ok(Vec::new());
+    }
+    Ok(finish(&mut session, &selected)?.1)
+}
+
+fn check(all: &[Rc<Computed>]) -> Result<(), Error> {
+    let wrong: Vec<LockedRecipe> = all
+        .iter()
+        .filter(|computed| !computed.reasons.is_empty())
+        .map(|computed| LockedRecipe {
+            recipe: computed.target.to_string(),
+            state: State::of(&computed.reasons, false),
+            reasons: computed.reasons.clone(),
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Locked(wrong)) }
+}
+
+/// Every byte source of the selected recipes, as their locks have them; what floats has no digest.
+///
+/// # Errors
+/// Recipes or locks that can't be read.
+pub fn audit(env: &Env<'_>, select: &Selection) -> Result<Vec<ByteSource>, Error> {
+    let session = Session::open(env, Asks::default())?;
+    let mut found = Vec::new();
+    for target in session.select(select)?.keys() {
+        session.recipe(target)?;
+        let old = session.old_lock(target)?;
+        let recipe = target.to_string();
+        let mut add = |kind: &str, name: String, pinned: Option<Digest>, note: &str| {
+            found.push(ByteSource {
+                recipe: recipe.clone(),
+                kind: kind.into(),
+                name,
+                pinned,
+                note: note.into(),
+            });
+        };
+        let wants = session.wants(target)?;
+        let lock = old.lock.unwrap_or_default();
+        let mut seen = BTreeSet::new();
+        for want in &wants {
+            if seen.insert(want.origin.clone()) && lock.pin(&want.origin).is_none() {
+                add("base", want.origin.to_string(), None, "no digest in the lock");
+            }
+        }
+        for pin in &lock.bases {
+            add("base", pin.origin.to_string(), Some(pin.index.digest), "pinned by digest");
+            for (platform, pin) in &pin.platforms {
+                add(
+                    "facts",
+                    format!("facts on {platform}"),
+                    pin.facts.map(|facts| facts.digest),
+                    "made from the base's layers",
+                );
+            }
+        }
+        for (parent, outputs) in &lock.parents {
+            for (variant, digest) in outputs {
+                add("parent", format!("{parent}#{variant}"), Some(*digest), "a recipe of this workspace");
+            }
+        }
+        let recorded: BTreeMap<_, _> = lock.sources.iter().map(|source| (&source.key, source.hash)).collect();
+        for key in session.source_keys(target)? {
+            let name = format!("{}/{}", key.origin, key.from);
+            let hash = recorded.get(&key).copied();
+            let note = if hash.is_some() { "files of this workspace" } else { "not in the lock yet" };
+            add("source", name, hash, note);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes blobs from `lockfiles/blobs` that no lock needs, and tells their digests.
+///
+/// # Errors
+/// A lock that can't be read: then nothing is removed.
+pub fn prune(env: &Env<'_>) -> Result<Vec<String>, Error> {
+    let session = Session::open(env, Asks::default())?;
+    let mut needed: BTreeSet<Digest> = BTreeSet::new();
+    for target in session.workspace.locks()? {
+        let Some(lock) = session.old_lock(&target)?.lock else { continue };
+        for blob in lock.blobs() {
+            needed.insert(blob.digest);
+            let Some(bytes) = session.workspace.blob(&blob, crate::workspace::MAX_BULK)? else { continue };
+            // A manifest names its config, which the lock doesn't.
+            if let Ok(Document::Manifest(manifest)) = document(&bytes) {
+                needed.insert(manifest.config.digest);
+            }
+        }
+    }
+    let mut removed = Vec::new();
+    for blob in session.workspace.blobs()? {
+        if !needed.contains(&blob.digest) {
+            session.workspace.remove_blob(&blob.digest)?;
+            removed.push(blob.digest.to_string());
+        }
+    }
+    Ok(removed)
+}
+
+fn document(bytes: &[u8]) -> Result<Document, crate::oci::DocumentError> {
+    Document::parse(bytes, &MediaType::Manifest.to_string())
+        .or_else(|_| Document::parse(bytes, "application/vnd.docker.distribution.manifest.v2+json"))
+}

@@ -1,0 +1,59 @@
+//! What is refused although it could be built: policy, never a reason for other bytes.
+
+use super::v1::{Expanded, Unit};
+use super::view::{Found, View};
+use super::{Error, Fault};
+use crate::layer::index::HeaderKind;
+use crate::layer::merged::Merged;
+use crate::recipe::{At, Resolved};
+use crate::tree::TreePath;
+
+/// Entries below volumes or files of the base.
+pub(super) fn check(
+    recipe: &Resolved,
+    expanded: &Expanded,
+    below: &View<'_>,
+    volumes: &[TreePath],
+    index: Option<&Merged>,
+) -> Vec<Error> {
+    let mut errors = Vec::new();
+    let may = |at: &At| recipe.entries.iter().any(|entry| entry.at == *at && entry.below_volume);
+    for (unit, at) in expanded.units.iter().zip(&expanded.at) {
+        let volume = if may(at) { None } else { below_volume(unit, volumes) };
+        let file = index.and_then(|index| below_file(unit, below, index, &expanded.units));
+        for fault in volume.into_iter().chain(file) {
+            errors.push(Error { at: at.clone(), fault });
+        }
+    }
+    errors
+}
+
+fn written(unit: &Unit) -> impl Iterator<Item = &TreePath> {
+    unit.nodes.keys().chain(unit.directories.keys())
+}
+
+fn below_volume(unit: &Unit, volumes: &[TreePath]) -> Option<Fault> {
+    written(unit).find_map(|path| {
+        let volume = volumes.iter().find(|volume| path.starts_with(volume) && path != *volume)?;
+        Some(Fault::BelowVolume { path: path.clone(), volume: volume.clone() })
+    })
+}
+
+/// A directory is needed where the base has a file that nothing takes away.
+fn below_file(unit: &Unit, below: &View<'_>, index: &Merged, units: &[Unit]) -> Option<Fault> {
+    let removed = |path: &TreePath| {
+        units.iter().any(|unit| {
+            unit.removes.contains_key(path) || path.ancestors().any(|above| unit.removes.contains_key(&above))
+        })
+    };
+    let is_file = |path: &TreePath| {
+        below.lookup(path) == Found::Unknown
+            && index.get(path).is_some_and(|placed| !matches!(placed.header.kind, HeaderKind::Directory))
+            && !removed(path)
+    };
+    let fault = |path: &TreePath, file: TreePath| Fault::BelowBaseFile { path: path.clone(), file };
+    written(unit).find_map(|path| {
+        let own = unit.directories.contains_key(path).then(|| path.clone());
+        own.into_iter().chain(path.ancestors()).find(is_file).map(|file| fault(path, file))
+    })
+}

@@ -1,0 +1,8 @@
+//! Encoding 1's part of planning: frozen once released, only added beside.
+
+mod expand;
+mod layers;
+
+pub(crate) use expand::{Context, Expanded, expand, source_key, split_pattern, topmost};
+pub use layers::PlannedLayer;
+pub(crate) use layers::{Stand, Unit, split};

@@ -1,0 +1,200 @@
+//! Entries as a recipe lists them: what is put into the image, linked, or taken away. Checked, not yet interpolated.
+
+use std::collections::BTreeMap;
+
+use super::check::invalid;
+use super::{At, ErrorKind, Spanned, What, v1};
+
+/// One entry of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where its table begins; the directory of this file is where its `from` is read.
+    pub at: At,
+    /// Variants that have it; all when `None`.
+    pub variants: Option<Vec<Spanned<String>>>,
+    /// Platforms that have it; all when `None`.
+    pub platforms: Option<Vec<Spanned<String>>>,
+    /// Name of its layer.
+    pub layer: Option<Spanned<String>>,
+    /// It may lie below a volume of the base.
+    pub below_volume: bool,
+    /// Why what looks like a secret isn't one.
+    pub allow_secret: Option<Spanned<String>>,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What an entry does.
+#[allow(clippy::large_enum_variant)] // most entries are files
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `[[file]]`
+    File(File),
+    /// `[[dir]]`
+    Dir {
+        /// Absolute path.
+        path: Spanned<String>,
+        /// Its mode, when given.
+        mode: Option<u32>,
+        /// Its owner, when given.
+        owner: Option<Spanned<String>>,
+    },
+    /// `[[link]]`
+    Link {
+        /// Absolute path.
+        path: Spanned<String>,
+        /// What it points to.
+        target: Spanned<String>,
+        /// A hard link.
+        hard: bool,
+    },
+    /// `[[remove]]`
+    Remove {
+        /// Absolute path or glob.
+        path: Spanned<String>,
+        /// Nothing may match.
+        missing_ok: bool,
+    },
+    /// Understood and checked, but not built by this version.
+    NotBuiltYet {
+        /// `edit`, `owner`, `user`, `group` or `ca`.
+        key: &'static str,
+        /// Its path, when it has one.
+        path: Option<Spanned<String>>,
+    },
+}
+
+/// `[[file]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where the bytes come from.
+    pub source: Source,
+    /// Absolute path; a final slash means into.
+    pub to: Spanned<String>,
+    /// Mode of files, when given.
+    pub mode: Option<u32>,
+    /// Mode of directories, when given.
+    pub dir_mode: Option<u32>,
+    /// Owner, when given.
+    pub owner: Option<Spanned<String>>,
+    /// Time of what it makes.
+    pub mtime: Mtime,
+    /// Which contents are interpolated.
+    pub template: Template,
+    /// Delimiters of those.
+    pub delimiters: Option<(String, String)>,
+    /// Globs of what is taken; everything when empty.
+    pub include: Vec<Spanned<String>>,
+    /// Globs of what isn't.
+    pub exclude: Vec<Spanned<String>>,
+    /// Take away what the base has first.
+    pub replace: bool,
+    /// Extended attributes.
+    pub xattrs: BTreeMap<String, Spanned<String>>,
+    /// Variants in which it is mounted.
+    pub mount_in: Vec<Spanned<String>>,
+    /// How.
+    pub mount: Mount,
+}
+
+/// Where the bytes of a file come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Files, directories or globs beside the recipe.
+    From(Vec<Spanned<String>>),
+    /// The content itself.
+    Text(Spanned<String>),
+    /// Understood and checked, but not built by this version: the key.
+    NotBuiltYet(&'static str),
+}
+
+/// Time of what an entry makes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mtime {
+    /// The image's epoch.
+    #[default]
+    Epoch,
+    /// Made from the content.
+    Content,
+    /// Seconds since 1970.
+    Seconds(i64),
+}
+
+/// Which contents are interpolated.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Template {
+    /// None.
+    #[default]
+    Off,
+    /// All.
+    All,
+    /// Those whose names match a glob; what follows its last `*` is dropped from the name.
+    Globs(Vec<Spanned<String>>),
+}
+
+/// How a source is mounted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mount {
+    /// Read-only.
+    #[default]
+    ReadOnly,
+    /// Read and write.
+    ReadWrite,
+}
+
+/// An owner as written, names not yet looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub user: Id,
+    /// The group; the user's primary one when `None`.
+    pub group: Option<Id>,
+}
+
+/// A number or a name that the base must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Id {
+    /// A number.
+    Number(u32),
+    /// A name.
+    Name(String),
+}
+
+impl Owner {
+    /// `0:0`.
+    pub const ROOT: Self = Self { user: Id::Number(0), group: Some(Id::Number(0)) };
+
+    /// Reads `name`, `name:group`, `1000:1000` and mixtures.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn parse(text: &str) -> Result<Self, ErrorKind> {
+        let id = |part: &str| {
+            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
+                // 2^32 - 1 is "leave it" to chown(2).
+                return part.parse().ok().filter(|id| *id != u32::MAX).map(Id::Number);
+            }
+            let good = part.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_')
+                && part.chars().all(|char| char.is_ascii_alphanumeric() || "_-.$".contains(char));
+            good.then(|| Id::Name(part.to_owned()))
+        };
+        let fail = || invalid(What::Owner, text);
+        let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+        let group = group.map(|group| id(group).ok_or_else(fail)).transpose()?;
+        Ok(Self { user: id(user).ok_or_else(fail)?, group })
+    }
+}
+
+impl Entry {
+    /// What tells one entry of a recipe from the next: its table and normalised `to` or `path`, when it has one.
+    pub(super) fn identity(&self) -> (&'static str, Option<String>) {
+        let (kind, path) = match &self.action {
+            Action::File(file) => ("file", Some(&file.to)),
+            Action::Dir { path, .. } => ("dir", Some(path)),
+            Action::Link { path, .. } => ("link", Some(path)),
+            Action::Remove { path, .. } => ("remove", Some(path)),
+            Action::NotBuiltYet { key, path } => (*key, path.as_ref()),
+        };
+        (kind, path.map(|path| v1::absolute(path).unwrap_or_else(|_| path.value.clone())))
+    }
+}

@@ -1,0 +1,350 @@
+//! What can be wrong with a recipe: facts as fields, and where. Hints are made in the binary, from the kind.
+
+use super::At;
+use super::v1::{GlobFault, PathFault, TemplateFault};
+
+/// Something is wrong with a recipe or with `cooper.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct Error {
+    /// Where, when it stands in a file.
+    pub at: Option<At>,
+    /// What.
+    pub kind: ErrorKind,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The file is larger than a recipe may be.
+    #[error("{length} bytes are more than the {limit} that a recipe may have")]
+    TooLarge {
+        /// Its length in bytes.
+        length: usize,
+        /// The most it may have.
+        limit: usize,
+    },
+    /// Not TOML.
+    #[error("{message}")]
+    Syntax {
+        /// The TOML parser's words.
+        message: String,
+    },
+    /// A key that nothing reads.
+    #[error("unknown key `{key}` in {section}")]
+    UnknownKey {
+        /// As it was written.
+        key: String,
+        /// The table that holds it, as its header is written.
+        section: String,
+        /// A key that would have been known there.
+        suggestion: Option<String>,
+    },
+    /// A value of the wrong type.
+    #[error("expected {expected}, found {found}")]
+    Type {
+        /// What fits.
+        expected: String,
+        /// What was there.
+        found: String,
+    },
+    /// A key that must be there isn't.
+    #[error("{section} has no `{key}`")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+        /// The table.
+        section: String,
+    },
+    /// Not exactly one of keys that exclude each other.
+    #[error("{section} needs exactly one of {}, and has {}", list(.of), if .found.is_empty() { "none".into() } else { list(.found) })]
+    ExactlyOne {
+        /// The table.
+        section: String,
+        /// The keys that exclude each other.
+        of: Vec<&'static str>,
+        /// Those that were there.
+        found: Vec<&'static str>,
+    },
+    /// A key that means nothing without another.
+    #[error("`{key}` means nothing without {}", list(.needs))]
+    Needs {
+        /// The key that was there.
+        key: &'static str,
+        /// One of these is missing.
+        needs: Vec<&'static str>,
+    },
+    /// Text that isn't what the key takes.
+    #[error("{value:?} is not {}", .what.noun())]
+    Invalid {
+        /// What it should have been.
+        what: What,
+        /// What was there.
+        value: String,
+    },
+    /// A path that can't be used.
+    #[error("the path {path:?} {fault}")]
+    Path {
+        /// As written, after interpolation.
+        path: String,
+        /// Why not.
+        fault: PathFault,
+    },
+    /// A glob that can't be read.
+    #[error("the glob {pattern:?} {fault}")]
+    Glob {
+        /// As written, after interpolation.
+        pattern: String,
+        /// Why not.
+        fault: GlobFault,
+    },
+    /// `{{ … }}` that can't be read.
+    #[error("{0}")]
+    Template(TemplateFault),
+    /// A name that nothing defines.
+    #[error("`{name}` is not defined")]
+    Undefined {
+        /// The name.
+        name: String,
+        /// One that is.
+        suggestion: Option<String>,
+    },
+    /// A name whose value isn't known yet where it was used.
+    #[error("`{name}` is not known here: {}", if *.base { "the base is chosen before its platform" } else { "sources are read before the base" })]
+    NotKnownHere {
+        /// The name.
+        name: String,
+        /// It was used in `[base]`; otherwise in a `from`.
+        base: bool,
+    },
+    /// A variable that only `--set` gives, and it wasn't given.
+    #[error("`{name}` has no default and was not given with --set")]
+    Unset {
+        /// The variable.
+        name: String,
+    },
+    /// `--set` of what isn't declared `set = true`.
+    #[error("`{name}` can't be set: the recipe declares no such variable with set = true")]
+    NotSettable {
+        /// The variable.
+        name: String,
+        /// One that can.
+        suggestion: Option<String>,
+    },
+    /// A variable that is defined by itself.
+    #[error("`{}` is defined by itself: {}", .names.first().map_or("", String::as_str), .names.join(" -> "))]
+    Cycle {
+        /// The way round, the first name again at the end.
+        names: Vec<String>,
+    },
+    /// Variables that name variables, too deep or too long.
+    #[error("`{name}` expands without end: more than {depth} levels or {limit} bytes")]
+    Expansion {
+        /// The variable where it was noticed.
+        name: String,
+        /// Levels that are allowed.
+        depth: usize,
+        /// Bytes that are allowed.
+        limit: usize,
+    },
+    /// A variable that has the name of a builtin.
+    #[error("`{name}` is a name of Cooper's own")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// A variant that the workspace doesn't have.
+    #[error("the workspace has no variant `{name}`")]
+    UnknownVariant {
+        /// The name.
+        name: String,
+        /// One that it has.
+        suggestion: Option<String>,
+    },
+    /// `[[drop]]` doesn't name exactly one entry.
+    #[error("{path:?} names {count} entries, not one")]
+    Drop {
+        /// Its `to` or `path`.
+        path: String,
+        /// How many entries have it.
+        count: usize,
+        /// A path that one entry has.
+        suggestion: Option<String>,
+    },
+    /// No `[base]`.
+    #[error("the recipe has no [base]")]
+    NoBase,
+    /// `extends` in a variant.
+    #[error("`extends` can't differ from variant to variant")]
+    ExtendsInVariant,
+    /// Understood, but this version can't build it.
+    #[error("`{key}` is understood, but can't be built yet")]
+    NotBuiltYet {
+        /// The key or table.
+        key: &'static str,
+    },
+    /// A name that promises a secret, with a literal value.
+    #[error("`{name}` looks like a secret, and its value would be in the image for everybody to read")]
+    SecretName {
+        /// The variable.
+        name: String,
+    },
+    /// Text that looks like a secret.
+    #[error("this looks like {kind}, and would be in the image for everybody to read")]
+    SecretContent {
+        /// What it looks like.
+        kind: &'static str,
+    },
+    /// The workspace asks for a later Cooper.
+    #[error("this workspace needs cooper {required}, and this is {have}")]
+    TooOld {
+        /// The oldest that will do.
+        required: String,
+        /// This one.
+        have: String,
+    },
+}
+
+/// What a piece of text should have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// `"0644"`.
+    Mode,
+    /// `name`, `name:group`, `1000:1000`.
+    Owner,
+    /// RFC 3339 or seconds.
+    Time,
+    /// `1m30s`.
+    Duration,
+    /// `8080`, `8080/udp`.
+    Port,
+    /// `linux/arm64`.
+    Platform,
+    /// `17-bookworm`.
+    Tag,
+    /// The name of a variable, variant, input, job or layer.
+    Name,
+    /// The name of an environment variable.
+    EnvName,
+    /// `stack/name`.
+    RecipeName,
+    /// A reference of an image.
+    Reference,
+    /// `path`, `path:tag`, `path@sha256:…`.
+    Layout,
+    /// A sha256.
+    Sha256,
+    /// `https://…`.
+    Url,
+    /// `<% %>`.
+    Delimiters,
+    /// `started`, `healthy`, `done`.
+    After,
+    /// `ro`, `rw`.
+    Mount,
+    /// `ok`.
+    Ok,
+    /// `true` where nothing else makes sense.
+    True,
+    /// A number that fits.
+    Number,
+    /// `inherit`.
+    Inherit,
+    /// `none`.
+    Nothing,
+    /// `>=0.1`.
+    Version,
+}
+
+impl What {
+    /// The end of "… is not".
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Mode => "a mode: octal digits in quotes, such as \"0644\"",
+            Self::Owner => "an owner: name, name:group or 1000:1000",
+            Self::Time => "a time from 1990 to 2242: RFC 3339 or seconds since 1970",
+            Self::Duration => "a duration, such as \"10s\" or \"1m30s\"",
+            Self::Port => "a port: 8080, \"8080/udp\"",
+            Self::Platform => "a platform: os/architecture, such as \"linux/arm64\"",
+            Self::Tag => "a tag: letters, digits, `_`, `.` and `-`, at most 128",
+            Self::Name => "a name: letters, digits, `_` and `-`, beginning with a letter or `_`",
+            Self::EnvName => "the name of an environment variable",
+            Self::RecipeName => "the name of a recipe: stack/name",
+            Self::Reference => "a reference of an image",
+            Self::Layout => "a layout: path, path:tag or path@sha256:…",
+            Self::Sha256 => "a sha256: 64 hexadecimal digits",
+            Self::Url => "an http or https URL",
+            Self::Delimiters => "a pair of delimiters, such as \"<% %>\"",
+            Self::After => "a state to wait for: \"started\", \"healthy\" or \"done\"",
+            Self::Mount => "a way to mount: \"ro\" or \"rw\"",
+            Self::Ok => "\"ok\", the only value of this key",
+            Self::True => "`true`, the only value of this key",
+            Self::Number => "a number that fits here",
+            Self::Inherit => "a list or \"inherit\"",
+            Self::Nothing => "a table or \"none\"",
+            Self::Version => "a version, such as \">=0.1\"",
+        }
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The candidate that `wrong` was most likely meant to be: a third of its letters may differ.
+///
+/// Pure text; public because commands suggest targets and options with it too.
+pub fn suggest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    // Longer words than any key: the matrix must not be something to attack with.
+    if wrong.len() > 100 {
+        return None;
+    }
+    candidates
+        .into_iter()
+        .filter(|candidate| candidate.len() <= 100)
+        .map(|candidate| (distance(wrong, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3)
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Damerau-Levenshtein (optimal string alignment), without regard to ASCII case.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_ascii_lowercase().chars().collect();
+    let b: Vec<char> = b.to_ascii_lowercase().chars().collect();
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let same = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + same);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestions() {
+        for (wrong, right) in [
+            ("titel", Some("title")),
+            ("Titles", Some("title")),
+            ("labls", Some("labels")),
+            ("user", None),
+            ("x", None),
+            (&"x".repeat(10_000), None),
+        ] {
+            assert_eq!(suggest(wrong, ["title", "labels", "tags"]).as_deref(), right, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The secret guard: names that promise a secret, and bytes that look like one.
+//!
+//! Policy, not meaning: it decides no byte, may become sharper, and is not asked when a lock is to be repeated.
+
+use super::{
+    At, Cmd, Error, ErrorKind, Evaluated, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Var,
+};
+
+/// Words that promise a secret, alone or at the end of a longer one (`PGPASSWORD`, `AUTHTOKEN`).
+const SECRETS: [&str; 7] = ["PASSWORD", "PASSWORDS", "PASSWD", "SECRET", "SECRETS", "TOKEN", "TOKENS"];
+/// `KEY` ends too many harmless words (MONKEY, HOTKEY), so only these count beside it.
+const KEYS: [&str; 9] =
+    ["KEY", "KEYS", "APIKEY", "APIKEYS", "PRIVATEKEY", "SECRETKEY", "ACCESSKEY", "SIGNINGKEY", "MASTERKEY"];
+/// Last words of names that are about a secret without being one: `ACCESS_KEY_ID`, `TOKEN_URL`, `KEY_PATH`.
+const ABOUT: [&str; 12] =
+    ["FILE", "FILES", "PATH", "DIR", "URL", "URI", "ID", "NAME", "TTL", "LENGTH", "ALGORITHM", "TYPE"];
+/// Values that are switches: `ALLOW_EMPTY_PASSWORD=yes`.
+const SWITCHES: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "0", "1"];
+
+/// Does the name promise a secret? Its words (between `_`, `-`, `.`) are looked at, in any case.
+pub fn is_secret_name(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let words: Vec<_> = upper.split(['_', '-', '.']).collect();
+    !words.last().is_some_and(|word| ABOUT.contains(word))
+        && words.iter().any(|word| KEYS.contains(word) || SECRETS.iter().any(|secret| word.ends_with(secret)))
+}
+
+/// A name that promises a secret with a value that is one: neither empty nor a switch nor `${…}`.
+fn is_secret(name: &str, value: &str) -> bool {
+    let reference = value.starts_with("${") && value.ends_with('}');
+    let harmless = value.is_empty() || reference || SWITCHES.contains(&value.to_ascii_lowercase().as_str());
+    !harmless && is_secret_name(name)
+}
+
+/// A kind of token: what it begins with, what may follow and how much of it.
+struct Token {
+    kind: &'static str,
+    prefix: &'static str,
+    length: std::ops::RangeInclusive<usize>,
+    /// Beside letters and digits.
+    also: &'static [u8],
+    /// Capitals and digits only.
+    upper: bool,
+}
+
+const fn token(
+    kind: &'static str,
+    prefix: &'static str,
+    from: usize,
+    to: usize,
+    also: &'static [u8],
+) -> Token {
+    Token { kind, prefix, length: from..=to, also, upper: false }
+}
+
+const TOKENS: [Token; 19] = [
+    Token { kind: "an AWS access key", prefix: "AKIA", length: 16..=16, also: b"", upper: true },
+    Token { kind: "a temporary AWS access key", prefix: "ASIA", length: 16..=16, also: b"", upper: true },
+    token("a GitHub token", "ghp_", 36, 36, b""),
+    token("a GitHub token", "gho_", 36, 36, b""),
+    token("a GitHub token", "ghu_", 36, 36, b""),
+    token("a GitHub token", "ghs_", 36, 36, b""),
+    token("a GitHub token", "ghr_", 36, 76, b""),
+    token("a GitHub token", "github_pat_", 82, 82, b"_"),
+    token("a GitLab token", "glpat-", 20, 300, b"_-."),
+    token("a Slack token", "xoxb-", 20, 200, b"-"),
+    token("a Slack token", "xoxp-", 20, 200, b"-"),
+    token("a Slack token", "xapp-", 20, 200, b"-"),
+    token("a Stripe key", "sk_live_", 24, 200, b""),
+    token("a Stripe key", "rk_live_", 24, 200, b""),
+    token("a Google API key", "AIza", 35, 35, b"_-"),
+    token("an npm token", "npm_", 36, 36, b""),
+    token("a PyPI token", "pypi-AgEIcHlwaS5vcmc", 50, 1000, b"_-"),
+    token("a SendGrid key", "SG.", 66, 66, b"_-."),
+    token("a Docker Hub token", "dckr_pat_", 27, 27, b"_-"),
+];
+
+/// What the bytes look like, if they look like a secret: a PEM private key, or a token with a known prefix.
+///
+/// `None` for text that only speaks of one: prefix, alphabet and length must all fit.
+pub fn secrets_in(bytes: &[u8]) -> Option<&'static str> {
+    // One pass: the first byte of every pattern is rare enough to look closer only there.
+    for (index, byte) in bytes.iter().enumerate() {
+        let rest = &bytes[index..];
+        if *byte == b'-' && is_private_key(rest) {
+            return Some("a private key");
+        }
+        if !matches!(byte, b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'p' | b'S' | b'd') {
+            continue;
+        }
+        // In the middle of a longer word (or of base64) it is chance.
+        if index > 0
+            && (bytes[index - 1].is_ascii_alphanumeric() || matches!(bytes[index - 1], b'_' | b'+' | b'/'))
+        {
+            continue;
+        }
+        let hit = TOKENS.iter().find(|token| {
+            rest.strip_prefix(token.prefix.as_bytes()).is_some_and(|rest| {
+                let fits = |byte: &&u8| {
+                    token.also.contains(byte)
+                        || if token.upper {
+                            byte.is_ascii_uppercase() || byte.is_ascii_digit()
+                        } else {
+                            byte.is_ascii_alphanumeric()
+                        }
+                };
+                // Not farther than matters: a file may be made of prefixes.
+                let count = rest.iter().take(token.length.end() + 1).take_while(fits).count();
+                let ends = !rest.get(count).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+                // AKIAIOSFODNN7EXAMPLE and its like stand in every manual.
+                token.length.contains(&count) && ends && !rest[..count].ends_with(b"EXAMPLE")
+            })
+        });
+        if let Some(token) = hit {
+            return Some(token.kind);
+        }
+    }
+    None
+}
+
+/// `-----BEGIN … PRIVATE KEY-----` and a line of base64 or headers after it.
+fn is_private_key(rest: &[u8]) -> bool {
+    let Some(rest) = rest.strip_prefix(b"-----BEGIN ") else { return false };
+    let end = rest.iter().take(40).position(|byte| *byte == b'-').unwrap_or(0);
+    let (label, rest) = rest.split_at(end);
+    label.ends_with(b"PRIVATE KEY") && rest.starts_with(b"-----")
+        || label.ends_with(b"PRIVATE KEY BLOCK") && rest.starts_with(b"-----")
+}
+
+impl Resolved {
+    /// What looks like a secret: names in the environment and among variables, texts. Policy, not meaning: it may
+    /// become sharper, so a build that must repeat a lock doesn't ask.
+    pub fn guard(&self, recipe: &Evaluated) -> Vec<Error> {
+        let mut errors = Vec::new();
+        let mut check = |name: &String, value: &str, at: &At| {
+            let kind = if is_secret(name, value) {
+                ErrorKind::SecretName { name: name.clone() }
+            } else if let Some(kind) = secrets_in(value.as_bytes()) {
+                ErrorKind::SecretContent { kind }
+            } else {
+                return;
+            };
+            errors.push(Error { at: Some(at.clone()), kind });
+        };
+        for (name, value) in self.config.env.iter().chain(&self.config.labels) {
+            check(name, value, &value.at);
+        }
+        for (name, var) in &recipe.vars {
+            if let (Var::Value(_) | Var::Set { default: Some(_) }, Some(value)) =
+                (&var.value, self.names.get(name))
+            {
+                check(name, value, &var.at);
+            }
+        }
+        let cmd = match &self.config.cmd {
+            Some(Cmd::Set(cmd)) => cmd.as_slice(),
+            _ => &[],
+        };
+        for argument in self.config.entrypoint.iter().flatten().chain(cmd) {
+            check(&String::new(), argument, &argument.at);
+        }
+        for entry in self.entries.iter().filter(|entry| entry.allow_secret.is_none()) {
+            if let ResolvedAction::File(ResolvedFile { source: ResolvedSource::Text(text), .. }) =
+                &entry.action
+                && let Some(kind) = secrets_in(text.as_bytes())
+            {
+                errors.push(Error { at: Some(text.at.clone()), kind: ErrorKind::SecretContent { kind } });
+            }
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for name in [
+            "PASSWORD",
+            "POSTGRES_PASSWORD",
+            "db-password",
+            "PGPASSWORD",
+            "CLIENT_SECRET",
+            "AUTHTOKEN",
+            "NPM_TOKEN",
+            "API_KEY",
+            "APIKEY",
+            "SECRET_KEY_BASE",
+            "privateKey",
+            "KEYCLOAK_ADMIN_PASSWORD",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "KEYCLOAK_URL",
+            "KEYCLOAK_REALM",
+            "MONKEY",
+            "TURKEY_SIZE",
+            "KEYSTORE",
+            "KEYBOARD",
+            "TOKENIZER",
+            "PASSWORD_FILE",
+            "AWS_ACCESS_KEY_ID",
+            "TOKEN_URL",
+            "SECRETARY",
+            "PATH",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+        for (value, secret) in
+            [("hunter2", true), ("", false), ("${PW}", false), ("yes", false), ("x${PW}", true)]
+        {
+            assert_eq!(is_secret("DB_PASSWORD", value), secret, "{value}");
+        }
+    }
+
+    #[test]
+    fn contents() {
+        // Put together here, so that no scanner finds them in this file.
+        let long =
+            |prefix: &str, count: usize| format!("x = \"{prefix}{}\"", "a1B2".repeat(30).split_at(count).0);
+        for (text, kind) in [
+            (format!("a\n-----BEGIN {} KEY-----\nMII", "RSA PRIVATE"), Some("a private key")),
+            (format!("-----BEGIN {} KEY-----", "PRIVATE"), Some("a private key")),
+            ("-----BEGIN PUBLIC KEY-----".into(), None),
+            ("-----BEGIN CERTIFICATE-----".into(), None),
+            (format!("id AKIA{}", "ABCDEFGH12345678"), Some("an AWS access key")),
+            ("id AKIAIOSFODNN7EXAMPLE".into(), None),
+            (format!("id AKIA{}", "abcdefgh12345678"), None),
+            (format!("idAKIA{}", "ABCDEFGH12345678"), None),
+            (long("ghp_", 36), Some("a GitHub token")),
+            (long("ghp_", 35), None),
+            (long("ghp_", 37), None),
+            (long("glpat-", 20), Some("a GitLab token")),
+            (long("npm_", 36), Some("an npm token")),
+            ("npm_config_cache=/x".into(), None),
+            (long("AIza", 35), Some("a Google API key")),
+            (long("sk_live_", 24), Some("a Stripe key")),
+            ("sk_live_ keys are secret, xoxb- too".into(), None),
+        ] {
+            assert_eq!(secrets_in(text.as_bytes()), kind, "{text}");
+        }
+        assert_eq!(secrets_in(b""), None);
+    }
+}

@@ -1,0 +1,173 @@
+//! What a recipe comes to for one variant and platform: plain values.
+
+use std::collections::BTreeMap;
+
+use crate::recipe::config::Config;
+use crate::recipe::entry::{Mount, Mtime, Owner};
+use crate::recipe::patch::{Base, Image};
+use crate::recipe::{At, Spanned};
+
+use super::Glob;
+use super::names::Scope;
+
+/// A recipe for one variant and platform, with everything decided but what files contain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// `[image]`, interpolated.
+    pub image: Image,
+    /// `[base]`, interpolated.
+    pub base: Base,
+    /// `[config]`, interpolated; ports and paths normalised.
+    pub config: Config,
+    /// What is done, in order.
+    pub entries: Vec<ResolvedEntry>,
+    /// Every name that templates may use. One that only `--set` gives and that wasn't given is not here.
+    pub names: BTreeMap<String, String>,
+}
+
+/// An entry, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedEntry {
+    /// Where its table begins.
+    pub at: At,
+    /// Name of its layer.
+    pub layer: Option<String>,
+    /// It may lie below a volume of the base.
+    pub below_volume: bool,
+    /// Why what looks like a secret isn't one.
+    pub allow_secret: Option<String>,
+    /// What it does.
+    pub action: ResolvedAction,
+}
+
+/// What an entry does. Paths are absolute and normalised.
+#[allow(clippy::large_enum_variant)] // most entries are files
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolvedAction {
+    /// `[[file]]`
+    File(ResolvedFile),
+    /// `[[dir]]`
+    Dir {
+        /// Its path.
+        path: Spanned<String>,
+        /// Its mode; of a new directory 0755, of the base's its own, when `None`.
+        mode: Option<u32>,
+        /// Its owner; of a new directory root, of the base's its own, when `None`.
+        owner: Option<Spanned<Owner>>,
+    },
+    /// `[[link]]`
+    Link {
+        /// Its path.
+        path: Spanned<String>,
+        /// What it points to: any text for a symbolic link, a path for a hard one.
+        target: Spanned<String>,
+        /// A hard link.
+        hard: bool,
+    },
+    /// `[[remove]]`
+    Remove {
+        /// Absolute paths that go.
+        glob: Spanned<Glob>,
+        /// Nothing may match.
+        missing_ok: bool,
+    },
+}
+
+/// `[[file]]`, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedFile {
+    /// Where the bytes come from.
+    pub source: ResolvedSource,
+    /// Absolute and normalised, without final slash.
+    pub to: Spanned<String>,
+    /// A final slash: what comes goes into it under its own name.
+    pub into: bool,
+    /// Mode of files; 0755 or 0644 by the x bit when `None`.
+    pub mode: Option<u32>,
+    /// Mode of directories that it makes.
+    pub dir_mode: u32,
+    /// Owner of what it makes.
+    pub owner: Spanned<Owner>,
+    /// Time of what it makes.
+    pub mtime: Mtime,
+    /// Which contents are interpolated. A `text` is already.
+    pub template: ResolvedTemplate,
+    /// Delimiters of those.
+    pub delimiters: (String, String),
+    /// Globs of what is taken; everything when empty.
+    pub include: Vec<Glob>,
+    /// Globs of what isn't.
+    pub exclude: Vec<Glob>,
+    /// Take away what the base has first.
+    pub replace: bool,
+    /// Extended attributes.
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+    /// Mounted in this variant: how.
+    pub mount: Option<Mount>,
+}
+
+/// Where the bytes of a file come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolvedSource {
+    /// Files, directories or globs beside a recipe.
+    From(Vec<SourcePath>),
+    /// The content itself, interpolated where `template` says so.
+    Text(Spanned<String>),
+}
+
+/// A path or glob beside a recipe, and what is taken of a directory there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourcePath {
+    /// Where it was written.
+    pub at: At,
+    /// Directory of the recipe that wrote it, relative to the workspace.
+    pub directory: String,
+    /// Below that directory, normalised; empty for itself. The glob's text where there is one.
+    pub path: String,
+    /// The glob, when it is one.
+    pub glob: Option<Glob>,
+    /// Globs of what is taken; everything when empty.
+    pub include: Vec<Glob>,
+    /// Globs of what isn't.
+    pub exclude: Vec<Glob>,
+}
+
+/// Which contents are interpolated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolvedTemplate {
+    /// None.
+    Off,
+    /// All.
+    All,
+    /// Those that match; [`ResolvedTemplate::rendered_name`] says what becomes of their names.
+    Globs(Vec<Glob>),
+}
+
+impl ResolvedTemplate {
+    /// The name under which a file is rendered, by its path below the source; `None`: it isn't a template.
+    ///
+    /// A glob takes off what follows its last `*`: `*.j2` makes `a.conf.j2` `a.conf`.
+    pub fn rendered_name(&self, path: &str) -> Option<String> {
+        let globs = match self {
+            Self::Off => return None,
+            Self::All => return Some(path.to_owned()),
+            Self::Globs(globs) => globs,
+        };
+        let name = path.rsplit('/').next().unwrap_or(path);
+        // A pattern without a slash is about names, wherever they lie.
+        let hit =
+            |glob: &&Glob| glob.matches(if glob.as_str().contains('/') { path } else { name }.as_bytes());
+        let ending = globs.iter().find(hit)?.as_str().rsplit_once('*').map_or("", |(_, ending)| ending);
+        let stem = path.strip_suffix(ending).filter(|stem| !stem.is_empty() && !stem.ends_with('/'));
+        Some(stem.unwrap_or(path).to_owned())
+    }
+}
+
+/// Is `platform` (`os/arch` or `os/arch/variant`) the one of the scope? Without variant it is any of them;
+/// arm64 and arm64/v8 are one.
+pub fn platform_matches(platform: &str, scope: &Scope) -> bool {
+    let mut parts = platform.splitn(3, '/');
+    let (os, arch, variant) = (parts.next(), parts.next(), parts.next());
+    let own = if scope.arch == "arm64" && scope.arch_variant.is_empty() { "v8" } else { &scope.arch_variant };
+    os == Some(&scope.os) && arch == Some(&scope.arch) && variant.is_none_or(|variant| variant == own)
+}

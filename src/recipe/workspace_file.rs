@@ -1,0 +1,162 @@
+//! `cooper.toml`: what holds for every recipe of a workspace.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::de::DeValue;
+
+use super::check::{self, Checker, ensure, invalid};
+use super::loose::Scalar;
+use super::parse::{document, finish, table_of};
+use super::read_entry::relative;
+use super::span::S;
+use super::{Error, ErrorKind, Spanned, What, v1};
+
+/// `cooper.toml`, checked, with its defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceFile {
+    /// The variants that recipes may have.
+    pub variants: Vec<String>,
+    /// Globs of what a bare `cooper build` builds.
+    pub default: Vec<Spanned<String>>,
+    /// Platforms of recipes that name none.
+    pub platforms: Vec<Spanned<String>>,
+    /// Labels of every image that isn't bare.
+    pub labels: BTreeMap<String, Spanned<String>>,
+    /// Owner of recipes that name none.
+    pub owner: Option<Spanned<String>>,
+    /// Where push and sign think an image goes, with `{{ stack }}` and `{{ name }}`.
+    pub repository: Option<Spanned<String>>,
+}
+
+/// What holds for every recipe of a workspace.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    /// The oldest Cooper that understands this workspace, such as ">=0.1".
+    #[allow(dead_code)] // read before the rest
+    cooper: Option<S<String>>,
+    workspace: Option<Workspace>,
+    publish: Option<Publish>,
+}
+
+/// Defaults of all recipes.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Workspace {
+    /// Variants that recipes may have; ["dev", "prod"] without this key.
+    variants: Option<Vec<S<String>>>,
+    /// Globs of what a bare `cooper build` builds.
+    default: Option<Vec<S<String>>>,
+    /// Platforms of recipes that name none; linux/amd64 and linux/arm64 without this key.
+    platforms: Option<Vec<S<String>>>,
+    /// Labels of every image that isn't bare.
+    labels: Option<BTreeMap<String, S<Scalar>>>,
+    /// The team that looks after recipes that name none.
+    owner: Option<S<String>>,
+}
+
+/// Where images go; never part of a digest.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Publish {
+    /// Repository, with {{ stack }} and {{ name }}.
+    repository: Option<S<String>>,
+}
+
+impl WorkspaceFile {
+    /// The variant that a bare name means: prod, else the first.
+    pub fn default_variant(&self) -> &str {
+        let prod = self.variants.iter().find(|name| *name == "prod");
+        prod.or(self.variants.first()).map_or("prod", String::as_str)
+    }
+}
+
+/// Reads `cooper.toml`. A workspace that needs a later Cooper gives that error alone: the rest may be news to us.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_workspace(file: &str, text: &str) -> Result<WorkspaceFile, Vec<Error>> {
+    let (mut cx, table) = document(file, text)?;
+    let required =
+        table.get("cooper").and_then(|value| Some((value.span(), value.get_ref().as_str()?.to_owned())));
+    if let Some((range, required)) = required {
+        let have = env!("CARGO_PKG_VERSION");
+        match (version(&required), version(&format!(">={have}"))) {
+            (None, _) => cx.fail(range, invalid(What::Version, &required)),
+            (required_version, have_version) if required_version > have_version => {
+                cx.fail(range, ErrorKind::TooOld { required, have: have.to_owned() });
+                return Err(cx.errors);
+            }
+            _ => {}
+        }
+    }
+    let whole = toml::Spanned::new(0..text.len(), DeValue::Table(table));
+    let raw: Option<Raw> = table_of(whole, "cooper.toml", &mut cx);
+    let read = raw.map(|raw| read(raw, &mut cx));
+    finish(cx)?;
+    read.ok_or_else(Vec::new)
+}
+
+fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
+    let nothing = || Workspace { variants: None, default: None, platforms: None, labels: None, owner: None };
+    let workspace = raw.workspace.unwrap_or_else(nothing);
+    let given = |text: &str| Spanned { value: text.to_owned(), at: cx.at(0..0) };
+    let mut platforms = ["linux/amd64", "linux/arm64"].map(given).to_vec();
+    let mut variants = ["dev", "prod"].map(given).to_vec();
+    if let Some(given) = workspace.platforms {
+        platforms = cx.keep(given);
+    }
+    if let Some(S { range, .. }) = workspace.variants.as_ref().and_then(|given| given.first()) {
+        let range = range.clone();
+        variants = cx.keep(workspace.variants).unwrap_or_default();
+        for (index, name) in variants.iter().enumerate() {
+            cx.read(name, check::name);
+            if variants[..index].iter().any(|other| other.value == name.value) {
+                cx.fail(range.clone(), invalid(What::Name, name));
+            }
+        }
+    }
+    for platform in &platforms {
+        cx.read(platform, check::platform);
+    }
+    let default = cx.keep(workspace.default).unwrap_or_default();
+    for pattern in &default {
+        cx.read(pattern, |text| relative(text).and_then(|()| v1::glob(text)));
+    }
+    let repository = cx.keep(raw.publish.and_then(|publish| publish.repository));
+    if let Some(text) = &repository {
+        let names = |name: &str| matches!(name, "stack" | "name").then(|| "x".to_owned());
+        let known = |text: &str| {
+            let read = v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names);
+            let read = read.map_err(|error| ErrorKind::Template(error.fault))?;
+            let good = read.iter().all(|byte| byte.is_ascii_graphic()) && read.contains(&b'/');
+            ensure(good, What::Reference, text)
+        };
+        cx.read(text, known);
+    }
+    let labels = workspace.labels.into_iter().flatten();
+    WorkspaceFile {
+        variants: variants.into_iter().map(|name| name.value).collect(),
+        default,
+        platforms,
+        labels: labels.map(|(name, value)| (name, cx.scalar(value))).collect(),
+        owner: cx.keep(workspace.owner),
+        repository,
+    }
+}
+
+/// `>=1`, `>=1.2` or `>=1.2.3`; what follows a `-` is not looked at.
+fn version(text: &str) -> Option<[u32; 3]> {
+    let text = text.strip_prefix(">=")?.trim();
+    let mut version = [0; 3];
+    let parts: Vec<_> = text.split(['-', '+']).next()?.split('.').collect();
+    if parts.len() > 3 {
+        return None;
+    }
+    for (part, slot) in parts.iter().zip(&mut version) {
+        *slot = part.parse().ok()?;
+    }
+    Some(version)
+}

@@ -1,0 +1,92 @@
+//! `oci:DIR[:NAME]`: an OCI image layout that others may write to as well.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Export, Open, REF_NAME, Sink};
+use crate::disk::{self, Lock, Staging};
+use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
+use crate::store::{OCI_LAYOUT, is_sound};
+
+/// More than that nobody lists in one layout.
+const MAX_INDEX: u64 = 64 << 20;
+
+/// A directory. Its other images stay; the entry of the same name is replaced, and without a name the one
+/// entry that has none. Damaged blobs are written anew.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// Made if need be.
+    pub dir: PathBuf,
+}
+
+impl Sink for Layout {
+    fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error> {
+        let is_layout = disk::regular_size(&self.dir.join("oci-layout"))?.is_some();
+        if !is_layout && disk::list(&self.dir)?.iter().any(|(name, _)| !is_own(name)) {
+            return Err(Error::NotALayout { path: self.dir.clone() });
+        }
+        let blobs = self.dir.join("blobs/sha256");
+        disk::create_directories(&blobs)?;
+        // The directory itself is locked: no file that isn't the layout's is left in it.
+        let _lock = Lock::directory(&self.dir)?;
+        disk::sweep(&self.dir)?;
+        let index_path = self.dir.join("index.json");
+        let mut index = read_index(&index_path)?;
+        let staging = Staging::new(self.dir.clone());
+        let mut files = Vec::new();
+        for blob in &export.blobs {
+            let target = blobs.join(blob.digest.hex());
+            if is_sound(&target, blob.digest, blob.size)? {
+                continue;
+            }
+            let mut file = staging.file()?;
+            let mut reader = export.reader(blob, open)?;
+            io::copy(&mut reader, &mut file).map_err(|source| Error::Copy { digest: blob.digest, source })?;
+            file.close();
+            files.push((file, target));
+        }
+        disk::publish(files, &[&blobs])?;
+        if insert(&mut index.manifests, export.entry([(REF_NAME, export.name.clone())])) {
+            disk::write_atomic(&index_path, &index.to_bytes())?;
+        }
+        if !is_layout {
+            disk::write_atomic(&self.dir.join("oci-layout"), OCI_LAYOUT)?;
+        }
+        Ok(())
+    }
+}
+
+/// What an export that was killed may have left.
+fn is_own(name: &std::ffi::OsStr) -> bool {
+    name == "blobs" || name == "index.json" || name.as_encoded_bytes().starts_with(disk::TEMPORARY.as_bytes())
+}
+
+fn insert(manifests: &mut Vec<Descriptor>, entry: Descriptor) -> bool {
+    if manifests.contains(&entry) {
+        return false;
+    }
+    let name = entry.annotations.get(REF_NAME);
+    let mut same = manifests.iter().enumerate().filter(|(_, old)| old.annotations.get(REF_NAME) == name);
+    match (same.next().map(|(at, _)| at), same.next(), name) {
+        (Some(at), None, _) => manifests[at] = entry,
+        (Some(_), Some(_), Some(_)) => {
+            let name = name.cloned();
+            manifests.retain(|old| old.annotations.get(REF_NAME) != name.as_ref());
+            manifests.push(entry);
+        }
+        _ => manifests.push(entry),
+    }
+    true
+}
+
+fn read_index(path: &Path) -> Result<Index, Error> {
+    let Some(bytes) = disk::read_optional(path, MAX_INDEX)? else {
+        return Ok(Index { manifests: Vec::new(), annotations: Default::default() });
+    };
+    let wrong = |source| Error::Index { path: path.to_owned(), source };
+    match Document::parse(&bytes, &MediaType::Index.to_string()) {
+        Ok(Document::Index(index)) => Ok(index),
+        Ok(Document::Manifest(_)) => Err(wrong(DocumentError::NeitherKind)),
+        Err(source) => Err(wrong(source)),
+    }
+}

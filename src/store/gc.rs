@@ -1,0 +1,94 @@
+//! Removing what no root reaches.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::{CHUNKS, Error, HEADERS, REALISATIONS, Realisation, Root, Store, unseal};
+use crate::digest::Digest;
+use crate::disk::{self, Lock};
+
+/// What gc did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GcReport {
+    /// Roots that are no longer live.
+    pub roots: Vec<Root>,
+    /// Blobs that no live root reaches.
+    pub removed: u64,
+    /// Blobs that stay.
+    pub kept: u64,
+    /// What the removed files hold.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Removes roots that `is_live` denies, then all that neither a remaining root reaches nor `keep` names. A
+    /// derivation stays with its output, realisations, header indexes and chunk tables with the blob that they
+    /// speak of. Waits for running transactions; new ones wait for it.
+    ///
+    /// # Errors
+    /// When `index.json` or a document that a root reaches can't be read: then nothing is removed.
+    pub fn gc(
+        &self,
+        dry_run: bool,
+        keep: &BTreeSet<Digest>,
+        is_live: &dyn Fn(&Root) -> bool,
+    ) -> Result<GcReport, Error> {
+        let _locks = if dry_run { None } else { Some(self.lock_out()?) };
+        let (live, dead): (Vec<_>, Vec<_>) = self.roots()?.into_iter().partition(|root| is_live(root));
+        let live: Vec<_> = live.into_iter().map(|root| root.descriptor).collect();
+        let mut reached = self.reach(&live, |_| {})?;
+        reached.extend(keep);
+        let mut report = GcReport { roots: dead, ..GcReport::default() };
+        let doomed = self.doomed(&mut reached, &mut report)?;
+        if dry_run {
+            return Ok(report);
+        }
+        // First who points, then what is pointed to: killed in between, nothing points nowhere.
+        self.remove_roots(|root| report.roots.contains(root))?;
+        doomed.iter().try_for_each(|path| disk::remove(path))?;
+        disk::sweep(&self.path)?;
+        disk::sweep(&self.path.join("tmp"))?;
+        Ok(report)
+    }
+
+    /// Keeps transactions out and waits for those that run.
+    pub(super) fn lock_out(&self) -> Result<(Lock, Lock), Error> {
+        let gate = Lock::exclusive(&self.path.join("gate"))?;
+        Ok((gate, Lock::exclusive(&self.path.join("lock"))?))
+    }
+
+    fn doomed(&self, reached: &mut BTreeSet<Digest>, report: &mut GcReport) -> Result<Vec<PathBuf>, Error> {
+        let mut doomed = Vec::new();
+        for (derivation, path) in self.files(REALISATIONS)? {
+            let output = disk::read_optional(&path, 4096)?.and_then(unseal);
+            let output = output.and_then(|bytes| Realisation::parse(&bytes));
+            if output.is_some_and(|output| reached.contains(&output.digest)) {
+                reached.insert(derivation);
+            } else {
+                report.bytes += disk::regular_size(&path)?.unwrap_or(0);
+                doomed.push(path);
+            }
+        }
+        for kind in [HEADERS, CHUNKS, "blobs/sha256"] {
+            for (digest, path) in self.files(kind)? {
+                let (stays, is_blob) = (reached.contains(&digest), kind.starts_with("blobs"));
+                report.kept += u64::from(stays && is_blob);
+                if !stays {
+                    report.removed += u64::from(is_blob);
+                    report.bytes += disk::regular_size(&path)?.unwrap_or(0);
+                    doomed.push(path);
+                }
+            }
+        }
+        Ok(doomed)
+    }
+
+    /// The files of a kind whose names are digests. Others were not put there by us.
+    pub(super) fn files(&self, kind: &str) -> Result<Vec<(Digest, PathBuf)>, Error> {
+        let directory = self.path.join(kind);
+        let names = disk::list(&directory)?.into_iter();
+        Ok(names
+            .filter_map(|(name, _)| Some((Digest::from_hex(name.to_str()?).ok()?, directory.join(name))))
+            .collect())
+    }
+}

@@ -1,0 +1,376 @@
+//! Where Cooper keeps bytes: a content-addressed store that is an OCI image layout.
+//!
+//! Owns blobs, realisations, header indexes, chunk tables, roots, their locks and what removes them. It must
+//! not know recipes, registries or where an image goes; it never opens anything outside its directory.
+//!
+//! # Layout
+//!
+//! ```text
+//! oci-layout  index.json  blobs/sha256/<hex>   an OCI image layout: skopeo, umoci and others read it as it is
+//! realisations/<derivation's hex>              what a derivation gave: digest, size, diff_id
+//! headers/<layer's hex>                        header index of a layer, opaque here
+//! chunks/<layer's hex>                         chunk table of a layer, opaque here
+//! tmp/.tmp-*/                                  files of running transactions
+//! lock  gate  index.lock                       locks, see below
+//! ```
+//!
+//! The store is *sparse*: manifests may name layers (and indexes manifests) that are not here. Files beside the
+//! blobs begin with a line that holds the sha256 of what follows; one that is damaged counts as absent.
+//!
+//! # Roots
+//!
+//! The entries of `index.json`. What they reach is kept by [`Store::gc`]. `io.cooperage.workspace`, `.recipe`
+//! and `.variant` key a root; `org.opencontainers.image.ref.name` is `stack/name:variant` and unique: the last
+//! writer takes the name over, the other root stays without one. Entries that others wrote are never touched.
+//!
+//! # Locking
+//!
+//! Reading takes no lock: files appear whole under their names and are never changed. A [`Transaction`] holds
+//! `lock` shared from [`Store::begin`] until it is committed or dropped, gc and repair hold it exclusively:
+//! what a transaction has seen or written isn't collected before a root can hold it. `gate` is passed before
+//! `lock`, so that new transactions queue behind a waiting gc instead of starving it; hence *nobody may begin
+//! a transaction while holding another*. `index.lock` guards the reading, changing and replacing of
+//! `index.json`. The kernel releases all of them when a process dies.
+//!
+//! # Durability
+//!
+//! One barrier per transaction (see [`Transaction::commit`]). After a power cut the store holds all that a
+//! command wrote that had exited with 0, and a valid `index.json`. What is there already is taken by its size
+//! at once and by its bytes when they come by again: a damaged blob heals when it is written anew.
+
+mod closure;
+mod gc;
+mod roots;
+mod transaction;
+mod verify;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+pub use closure::{Closure, ClosureError, MAX_BLOBS, MAX_DEPTH, MAX_DOCUMENTS, closure, walk};
+pub use gc::GcReport;
+pub use roots::{Root, RootKey};
+pub use transaction::{BlobWriter, Transaction, is_sound};
+pub use verify::{Damage, VerifyReport};
+
+use crate::digest::{DiffId, Digest, VerifyingReader};
+use crate::disk::{self, File};
+use crate::oci::json::{self, Value, object};
+use crate::oci::{Descriptor, DocumentError};
+
+/// A store, by its path. Holds nothing open.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+}
+
+/// What a derivation gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Realisation {
+    /// Of the blob.
+    pub digest: Digest,
+    /// Of the blob.
+    pub size: u64,
+    /// Of a layer's tar stream; nothing for images and indexes.
+    pub diff_id: Option<DiffId>,
+}
+
+/// What the store can't do, or refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
+    /// A directory with something in it that isn't an image layout.
+    #[error("{} is not a store: it holds files, but no oci-layout", path.display())]
+    NotAStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// An image layout of a version that Cooper doesn't know.
+    #[error("{}: unknown image layout version {found:?}", path.display())]
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// What `oci-layout` says.
+        found: String,
+    },
+    /// `index.json` is missing or can't be read: which blobs are needed can't be told.
+    #[error("{}: {source}", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DocumentError,
+    },
+    /// A blob that isn't here, or not with the right size.
+    #[error("{digest} ({size} bytes) is not in the store {}", path.display())]
+    Missing {
+        /// What was asked for.
+        digest: Digest,
+        /// What was asked for.
+        size: u64,
+        /// The store.
+        path: PathBuf,
+    },
+    /// A blob whose bytes are others than its name says.
+    #[error("the blob {digest} in the store {} is damaged", path.display())]
+    Damaged {
+        /// The blob.
+        digest: Digest,
+        /// The store.
+        path: PathBuf,
+    },
+    /// A blob larger than whoever asked is ready to take.
+    #[error("{digest} has {size} bytes; at most {cap} are read")]
+    TooLarge {
+        /// The blob.
+        digest: Digest,
+        /// What it has.
+        size: u64,
+        /// What is allowed.
+        cap: u64,
+    },
+    /// What was written is not what was promised.
+    #[error("{found} ({found_size} bytes) came where {expected} ({expected_size} bytes) was expected")]
+    Unexpected {
+        /// What was promised.
+        expected: Digest,
+        /// What was promised.
+        expected_size: u64,
+        /// What came.
+        found: Digest,
+        /// What came.
+        found_size: u64,
+    },
+    /// A graph of documents that can't be followed.
+    #[error(transparent)]
+    Closure(#[from] ClosureError),
+}
+
+/// `oci-layout`, as the image specification writes it.
+pub const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+const REALISATIONS: &str = "realisations";
+const HEADERS: &str = "headers";
+const CHUNKS: &str = "chunks";
+/// Header indexes of the largest images in the field are a few megabytes.
+const MAX_SIDE_FILE: u64 = 256 << 20;
+
+impl Store {
+    /// Opens a store; makes one where nothing is yet. One that can't be written to can be read.
+    ///
+    /// # Errors
+    /// When the directory holds something else, or can't be made.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let store = Self { path: path.to_owned() };
+        match disk::read_optional(&path.join("oci-layout"), 4096)? {
+            Some(bytes) => check_version(path, &bytes)?,
+            None => store.create()?,
+        }
+        Ok(store)
+    }
+
+    /// `oci-layout` comes last: a directory without it is one that was never finished, or none of ours.
+    fn create(&self) -> Result<(), Error> {
+        const OWN: [&str; 4] = ["index.lock", "index.json", "blobs", "oci-layout"];
+        let foreign = |name: &std::ffi::OsStr| {
+            !OWN.iter().any(|own| name == *own)
+                && !name.as_encoded_bytes().starts_with(disk::TEMPORARY.as_bytes())
+        };
+        if disk::list(&self.path)?.iter().any(|(name, _)| foreign(name)) {
+            return Err(Error::NotAStore { path: self.path.clone() });
+        }
+        disk::create_directories(&self.blobs())?;
+        let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
+        if disk::regular_size(&self.index())?.is_none() {
+            disk::write_atomic(&self.index(), &roots::empty_index())?;
+        }
+        Ok(disk::write_atomic(&self.path.join("oci-layout"), OCI_LAYOUT)?)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.path.join("blobs/sha256")
+    }
+
+    fn blob(&self, digest: Digest) -> PathBuf {
+        self.blobs().join(digest.hex())
+    }
+
+    fn index(&self) -> PathBuf {
+        self.path.join("index.json")
+    }
+
+    fn missing(&self, digest: Digest, size: u64) -> Error {
+        Error::Missing { digest, size, path: self.path.clone() }
+    }
+
+    /// Whether a blob of that name and size is here. The bytes are looked at by whoever reads them.
+    ///
+    /// # Errors
+    /// When it can't be told.
+    pub fn has(&self, digest: Digest, size: u64) -> Result<bool, Error> {
+        Ok(disk::regular_size(&self.blob(digest))? == Some(size))
+    }
+
+    /// Opens a blob; what it gives is verified against digest and size before its end.
+    ///
+    /// # Errors
+    /// When it isn't here with that size.
+    pub fn open_blob(&self, digest: Digest, size: u64) -> Result<VerifyingReader<File>, Error> {
+        match disk::open(&self.blob(digest)) {
+            Ok((file, found)) if found == size => Ok(VerifyingReader::new(file, digest, size)),
+            Err(error) if !error.is_missing() && !matches!(error, disk::Error::NotRegular { .. }) => {
+                Err(error.into())
+            }
+            _ => Err(self.missing(digest, size)),
+        }
+    }
+
+    /// All bytes of a blob, verified.
+    ///
+    /// # Errors
+    /// When it isn't here, is damaged, or larger than `cap`.
+    pub fn read(&self, digest: Digest, size: u64, cap: u64) -> Result<Vec<u8>, Error> {
+        if size > cap {
+            return Err(Error::TooLarge { digest, size, cap });
+        }
+        if !self.has(digest, size)? {
+            return Err(self.missing(digest, size));
+        }
+        let bytes = disk::read(&self.blob(digest), cap)?;
+        if Digest::of(&bytes) == digest {
+            Ok(bytes)
+        } else {
+            Err(Error::Damaged { digest, path: self.path.clone() })
+        }
+    }
+
+    /// What a derivation gave, if that blob is here.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn realisation(&self, derivation: Digest) -> Result<Option<Realisation>, Error> {
+        let bytes = self.side(REALISATIONS, derivation)?;
+        match bytes.and_then(|bytes| Realisation::parse(&bytes)) {
+            Some(found) if self.has(found.digest, found.size)? => Ok(Some(found)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The header index of a layer.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn header(&self, layer: Digest) -> Result<Option<Vec<u8>>, Error> {
+        self.side(HEADERS, layer)
+    }
+
+    /// The chunk table of a layer.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn chunks(&self, layer: Digest) -> Result<Option<Vec<u8>>, Error> {
+        self.side(CHUNKS, layer)
+    }
+
+    fn side(&self, kind: &str, name: Digest) -> Result<Option<Vec<u8>>, Error> {
+        let bytes = disk::read_optional(&self.path.join(kind).join(name.hex()), MAX_SIDE_FILE)?;
+        Ok(bytes.and_then(unseal))
+    }
+
+    /// What hangs together with some descriptors, as far as it is here. See [`closure()`].
+    ///
+    /// # Errors
+    /// When a document is damaged or can't be followed.
+    pub fn closure(&self, root: &Descriptor) -> Result<Closure, Error> {
+        closure(root, |descriptor| match self.read(descriptor.digest, descriptor.size, MAX_DOCUMENTS) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Every document and blob name that a root reaches, present or not; fails on damaged documents.
+    fn reach(
+        &self,
+        roots: &[Descriptor],
+        mut absent: impl FnMut(&Descriptor),
+    ) -> Result<BTreeSet<Digest>, Error> {
+        let mut reached = BTreeSet::new();
+        let read =
+            |descriptor: &Descriptor| match self.read(descriptor.digest, descriptor.size, MAX_DOCUMENTS) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(Error::Missing { .. }) => {
+                    absent(descriptor);
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            };
+        walk(roots, read, |descriptor, _| {
+            reached.insert(descriptor.digest);
+            Ok::<_, Error>(())
+        })?;
+        Ok(reached)
+    }
+}
+
+fn check_version(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let version = json::parse(bytes).ok().and_then(|value| {
+        let version = value.as_object()?.get("imageLayoutVersion")?.as_str()?;
+        Some(version.to_owned())
+    });
+    match version {
+        Some(version) if version.starts_with("1.") => Ok(()),
+        found => Err(Error::Version { path: path.to_owned(), found: found.unwrap_or_default() }),
+    }
+}
+
+/// A file beside the blobs, as it is written.
+fn seal(bytes: &[u8]) -> Vec<u8> {
+    let mut sealed = Digest::of(bytes).hex().into_bytes();
+    sealed.push(b'\n');
+    sealed.extend_from_slice(bytes);
+    sealed
+}
+
+/// What [`seal`] was given; nothing when the file is damaged.
+fn unseal(mut sealed: Vec<u8>) -> Option<Vec<u8>> {
+    const HEAD: usize = 65;
+    let hex = std::str::from_utf8(sealed.get(..HEAD)?).ok()?.strip_suffix('\n')?;
+    let digest = Digest::from_hex(hex).ok()?;
+    sealed.drain(..HEAD);
+    (Digest::of(&sealed) == digest).then_some(sealed)
+}
+
+impl Realisation {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut value = object([("digest", self.digest.to_string().into()), ("size", self.size.into())]);
+        if let (Value::Object(members), Some(diff_id)) = (&mut value, self.diff_id) {
+            members.insert("diff_id".into(), diff_id.to_string().into());
+        }
+        value.to_bytes()
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let value = json::parse(bytes).ok()?;
+        let members = value.as_object()?;
+        let diff_id = match members.get("diff_id") {
+            None => None,
+            Some(text) => Some(DiffId(text.as_str()?.parse().ok()?)),
+        };
+        Some(Self {
+            digest: members.get("digest")?.as_str()?.parse().ok()?,
+            size: members.get("size")?.as_u64()?,
+            diff_id,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

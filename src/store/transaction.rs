@@ -1,0 +1,245 @@
+//! Writing: everything that one command adds, with one barrier at its end.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{CHUNKS, Error, HEADERS, REALISATIONS, Realisation, Root, RootKey, Store, seal};
+use crate::digest::{Digest, HashingReader, HashingWriter, VerifyingReader};
+use crate::disk::{self, Lock, Staging, Temporary};
+use crate::oci::Descriptor;
+
+/// What a command is about to add to the store. May be used from several threads; dropped without
+/// [`Transaction::commit`], nothing of it remains.
+#[derive(Debug)]
+pub struct Transaction {
+    store: Store,
+    pending: Mutex<Pending>,
+    staging: Staging,
+    /// Last, so that gc waits until the temporary files have gone.
+    _lock: Lock,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    /// By target: a blob that two threads wrote is published once.
+    files: BTreeMap<PathBuf, (Temporary, u64)>,
+    /// Whether blobs were found here whose writer may not have synced their directory yet.
+    relies: bool,
+    roots: Vec<Root>,
+}
+
+impl Store {
+    /// Begins to write. Waits while gc or repair run, and keeps them waiting until it is committed or dropped.
+    /// Never begin another before: see the locking rules in the module's description.
+    ///
+    /// # Errors
+    /// When the store can't be written to.
+    pub fn begin(&self) -> Result<Transaction, Error> {
+        let lock = {
+            let _gate = Lock::shared(&self.path.join("gate"))?;
+            Lock::shared(&self.path.join("lock"))?
+        };
+        Ok(Transaction {
+            store: self.clone(),
+            staging: Staging::new(self.path.join("tmp")),
+            pending: Mutex::default(),
+            _lock: lock,
+        })
+    }
+}
+
+impl Transaction {
+    /// The store that it writes to.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Adds a blob whose bytes are at hand.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
+        let digest = Digest::of(bytes);
+        self.add(self.store.blob(digest), bytes)?;
+        Ok(digest)
+    }
+
+    /// Begins a blob that comes in pieces.
+    ///
+    /// # Errors
+    /// When no temporary file can be made.
+    pub fn writer(&self) -> Result<BlobWriter<'_>, Error> {
+        let file = BufWriter::with_capacity(64 << 10, self.staging.file()?);
+        Ok(BlobWriter { transaction: self, inner: HashingWriter::new(file) })
+    }
+
+    /// Opens a blob of the store or of this transaction, which must have ended it.
+    ///
+    /// # Errors
+    /// When it isn't there with that size.
+    pub fn open(&self, digest: Digest, size: u64) -> Result<VerifyingReader<disk::File>, Error> {
+        let path = self.store.blob(digest);
+        let path = self.pending().files.get(&path).map_or(path, |(file, _)| file.path().to_owned());
+        match disk::open(&path)? {
+            (file, found) if found == size => Ok(VerifyingReader::new(file, digest, size)),
+            _ => Err(self.store.missing(digest, size)),
+        }
+    }
+
+    /// Whether a blob is in the store, or will be.
+    ///
+    /// # Errors
+    /// When it can't be told.
+    pub fn has(&self, digest: Digest, size: u64) -> Result<bool, Error> {
+        if self.pending().files.get(&self.store.blob(digest)).is_some_and(|(_, found)| *found == size) {
+            return Ok(true);
+        }
+        let found = self.store.has(digest, size)?;
+        self.pending().relies |= found;
+        Ok(found)
+    }
+
+    /// Says what a derivation gave. The blob must be in the store or in this transaction.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn realisation(&self, derivation: Digest, realisation: Realisation) -> Result<(), Error> {
+        self.side(REALISATIONS, derivation, &realisation.to_bytes())
+    }
+
+    /// Keeps the header index of a layer.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn header(&self, layer: Digest, bytes: &[u8]) -> Result<(), Error> {
+        self.side(HEADERS, layer, bytes)
+    }
+
+    /// Keeps the chunk table of a layer.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn chunks(&self, layer: Digest, bytes: &[u8]) -> Result<(), Error> {
+        self.side(CHUNKS, layer, bytes)
+    }
+
+    /// Makes a recipe's output a root, in place of the one before.
+    pub fn root(&self, key: RootKey, descriptor: Descriptor) {
+        let name = key.name();
+        self.pending().roots.push(Root::keyed(Some(key), name, descriptor));
+    }
+
+    /// Makes something a root that no recipe gave (an import), under a name of its own.
+    pub fn named_root(&self, name: &str, descriptor: Descriptor) {
+        self.pending().roots.push(Root::keyed(None, name.to_owned(), descriptor));
+    }
+
+    /// Brings all of it to the disk: files are synced in parallel, renamed, their directories synced; then
+    /// `index.json` is changed under its lock. When it returns, all of it survives a power cut; when it fails or
+    /// the process is killed, blobs may be there without a root, which gc removes.
+    ///
+    /// # Errors
+    /// When something can't be written.
+    pub fn commit(self) -> Result<(), Error> {
+        let pending = std::mem::take(&mut *self.pending());
+        // A root that stands already was synced by whoever wrote it, and so was all that it reaches.
+        if pending.files.is_empty() && self.store.has_roots(&pending.roots)? {
+            return Ok(());
+        }
+        let files: Vec<_> = pending.files.into_iter().map(|(target, (file, _))| (file, target)).collect();
+        for kind in [REALISATIONS, HEADERS, CHUNKS] {
+            let directory = self.store.path.join(kind);
+            if files.iter().any(|(_, target)| target.starts_with(&directory)) {
+                disk::create_directories(&directory)?;
+            }
+        }
+        let blobs = self.store.blobs();
+        disk::create_directories(&blobs)?;
+        let relies = pending.relies || !pending.roots.is_empty();
+        let also = [blobs.as_path()];
+        disk::publish(files, if relies { &also } else { &[] })?;
+        if pending.roots.is_empty() { Ok(()) } else { self.store.insert_roots(&pending.roots) }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn side(&self, kind: &str, name: Digest, bytes: &[u8]) -> Result<(), Error> {
+        self.add(self.store.path.join(kind).join(name.hex()), &seal(bytes))
+    }
+
+    fn add(&self, target: PathBuf, bytes: &[u8]) -> Result<(), Error> {
+        let size = bytes.len() as u64;
+        // What can't be read is replaced.
+        if disk::regular_size(&target)? == Some(size)
+            && disk::read(&target, size).is_ok_and(|old| old == bytes)
+        {
+            self.pending().relies = true;
+            return Ok(());
+        }
+        let mut file = self.staging.file()?;
+        file.write_all(bytes).map_err(disk::failed("write", file.path()))?;
+        file.close();
+        self.pending().files.insert(target, (file, size));
+        Ok(())
+    }
+}
+
+/// Takes a blob's bytes. Dropped without [`BlobWriter::finish`], nothing of it remains.
+pub struct BlobWriter<'a> {
+    transaction: &'a Transaction,
+    inner: HashingWriter<BufWriter<Temporary>>,
+}
+
+impl Write for BlobWriter<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.inner.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl BlobWriter<'_> {
+    /// Ends the blob, which must be the expected one, if any is.
+    ///
+    /// # Errors
+    /// When it is another one, or can't be written.
+    pub fn finish(self, expected: Option<(Digest, u64)>) -> Result<(Digest, u64), Error> {
+        let (file, digest, size) = self.inner.finish();
+        if let Some((expected, expected_size)) = expected
+            && (expected, expected_size) != (digest, size)
+        {
+            return Err(Error::Unexpected { expected, expected_size, found: digest, found_size: size });
+        }
+        let path = file.get_ref().path().to_owned();
+        let mut file = file.into_inner().map_err(|error| disk::failed("write", &path)(error.into_error()))?;
+        file.close();
+        let (transaction, store) = (self.transaction, &self.transaction.store);
+        // The bytes are at hand: take the time to see whether those that lie there are sound.
+        if is_sound(&store.blob(digest), digest, size)? {
+            transaction.pending().relies = true;
+        } else {
+            transaction.pending().files.insert(store.blob(digest), (file, size));
+        }
+        Ok((digest, size))
+    }
+}
+
+/// Whether the bytes at `path` are those of a digest; reads them all if the size is right.
+///
+/// # Errors
+/// When it can't be told whether there is a file.
+pub fn is_sound(path: &Path, digest: Digest, size: u64) -> Result<bool, disk::Error> {
+    if disk::regular_size(path)? != Some(size) {
+        return Ok(false);
+    }
+    // What can't be read is no good either.
+    let Ok((file, _)) = disk::open(path) else { return Ok(false) };
+    let mut reader = HashingReader::new(file);
+    Ok(io::copy(&mut reader, &mut io::sink()).is_ok() && reader.finish() == (digest, size))
+}

@@ -1,0 +1,246 @@
+//! An OCI image layout in a tar, or what `docker save` writes. Never unpacked: blobs are read where they lie.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::tarball::{self, Member};
+use super::{
+    CONTAINERD_NAME, Error, MAX_INDEX, Substituter, check_version, embedded, parse_index, select, verified,
+};
+use crate::digest::{Digest, HashingReader};
+use crate::disk::{self, File};
+use crate::oci::json::{self, Value};
+use crate::oci::{
+    Compression, Descriptor, DocumentError, ImageConfig, MAX_DOCUMENT, Manifest, MediaType, Reference,
+};
+
+/// A tar, as it was when it was opened.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    path: PathBuf,
+    file: Arc<File>,
+    members: BTreeMap<String, Member>,
+    entries: Vec<Descriptor>,
+    /// Of docker archives, whose members are not named by digests.
+    blobs: BTreeMap<Digest, Section>,
+    /// Manifests that were made here, because a docker archive has none.
+    documents: BTreeMap<Digest, Vec<u8>>,
+}
+
+impl Archive {
+    /// Lists the archive and reads its index. The layers of a docker archive are read once, to know their digests.
+    ///
+    /// # Errors
+    /// When it isn't an archive of images, or a broken one.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let (file, _) = disk::open(path)?;
+        let mut head = [0; 4];
+        if matches!(file.read_at(&mut head, 0), Ok(4)) && compression(&head) != Compression::None {
+            return Err(Error::NotAnImage {
+                path: path.to_owned(),
+                why: "it is compressed; unpack it first",
+            });
+        }
+        let members = tarball::members(path, &file)?;
+        let mut archive = Self {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            members,
+            entries: Vec::new(),
+            blobs: BTreeMap::new(),
+            documents: BTreeMap::new(),
+        };
+        if archive.members.contains_key("oci-layout") {
+            check_version(path, &archive.read_member("oci-layout", 4096)?)?;
+            archive.entries = parse_index(path, &archive.read_member("index.json", MAX_INDEX)?)?;
+        } else if archive.members.contains_key("manifest.json") {
+            archive.read_docker()?;
+        } else {
+            let why = "it holds neither oci-layout nor manifest.json";
+            return Err(Error::NotAnImage { path: path.to_owned(), why });
+        }
+        Ok(archive)
+    }
+
+    /// The entries of `index.json`, or one per image of a docker archive.
+    pub fn entries(&self) -> &[Descriptor] {
+        &self.entries
+    }
+
+    fn bad(&self, why: String) -> Error {
+        Error::Archive { path: self.path.clone(), why }
+    }
+
+    fn section(&self, name: &str) -> Option<Section> {
+        let target = match self.members.get(name)? {
+            Member::File(offset, size) => (*offset, *size),
+            // One step within the archive, no more.
+            Member::Link(target, hard) => match self.members.get(&resolve_link(name, target, *hard)?)? {
+                Member::File(offset, size) => (*offset, *size),
+                Member::Link(..) => return None,
+            },
+        };
+        Some(Section { file: Arc::clone(&self.file), offset: target.0, left: target.1 })
+    }
+
+    fn read_member(&self, name: &str, cap: u64) -> Result<Vec<u8>, Error> {
+        let mut section = self.section(name).ok_or_else(|| self.bad(format!("{name} is missing")))?;
+        if section.left > cap {
+            return Err(self.bad(format!("{name} has {} bytes; at most {cap} are read", section.left)));
+        }
+        let mut bytes = Vec::new();
+        section.read_to_end(&mut bytes).map_err(|error| self.bad(format!("{name}: {error}")))?;
+        Ok(bytes)
+    }
+
+    fn read_docker(&mut self) -> Result<(), Error> {
+        let wrong =
+            |source| Error::Document { path: self.path.clone(), name: "manifest.json".into(), source };
+        let bytes = self.read_member("manifest.json", MAX_DOCUMENT)?;
+        let value = json::parse(&bytes)
+            .map_err(|source| wrong(DocumentError::Json { document: "manifest.json", source }))?;
+        let images = value.as_array().ok_or_else(|| self.bad("manifest.json is no array".into()))?.to_vec();
+        let mut known = BTreeMap::new();
+        for image in &images {
+            self.read_image(image, &mut known)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the manifest that a docker archive lacks: layers by their own bytes, the config verbatim.
+    fn read_image(&mut self, image: &Value, known: &mut BTreeMap<String, Descriptor>) -> Result<(), Error> {
+        let member = |name: &str| image.as_object().and_then(|image| image.get(name));
+        let missing = |name: &str| self.bad(format!("manifest.json has an image without {name}"));
+        let config_name = member("Config").and_then(Value::as_str).ok_or_else(|| missing("Config"))?;
+        let layer_names = strings(member("Layers")).ok_or_else(|| missing("Layers"))?;
+        let tags = strings(member("RepoTags")).ok_or_else(|| missing("RepoTags"))?;
+        let config = self.read_member(config_name, MAX_DOCUMENT)?;
+        let wrong =
+            |source| Error::Document { path: self.path.clone(), name: config_name.to_owned(), source };
+        let parsed = ImageConfig::parse(&config).map_err(wrong)?;
+        let (platform, diff_ids) = (parsed.platform().map_err(wrong)?, parsed.diff_ids().map_err(wrong)?);
+        if diff_ids.len() != layer_names.len() {
+            let (here, there) = (layer_names.len(), diff_ids.len());
+            return Err(self.bad(format!("manifest.json names {here} layers, {config_name} {there}")));
+        }
+        let mut layers = Vec::new();
+        for (name, diff_id) in layer_names.iter().zip(diff_ids) {
+            let layer = match known.get(name) {
+                Some(layer) => layer.clone(),
+                None => self.read_layer(name)?,
+            };
+            if layer.kind() == Ok(MediaType::Layer(Compression::None)) && layer.digest != diff_id.0 {
+                return Err(self.bad(format!("{name} is {}, not {diff_id}", layer.digest)));
+            }
+            known.insert(name.clone(), layer.clone());
+            layers.push(layer);
+        }
+        let config_descriptor = Descriptor::of(MediaType::Config, &config);
+        let manifest = Manifest { config: config_descriptor.clone(), layers, annotations: BTreeMap::new() };
+        let bytes = manifest.to_bytes();
+        let mut entry = Descriptor::of(MediaType::Manifest, &bytes);
+        entry.platform = Some(platform);
+        self.documents.insert(entry.digest, bytes);
+        self.documents.insert(config_descriptor.digest, config);
+        self.entries.extend(named(&entry, tags));
+        Ok(())
+    }
+
+    fn read_layer(&mut self, name: &str) -> Result<Descriptor, Error> {
+        let section = self.section(name).ok_or_else(|| self.bad(format!("the layer {name} is missing")))?;
+        let failed = |error: io::Error| self.bad(format!("{name}: {error}"));
+        let mut head = [0; 4];
+        let count = section.clone().take(4).read(&mut head).map_err(failed)?;
+        let kind = MediaType::Layer(compression(&head[..count]));
+        let mut reader = HashingReader::new(section.clone());
+        io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
+        let (digest, size) = reader.finish();
+        self.blobs.insert(digest, section);
+        Ok(Descriptor::new(kind, digest, size))
+    }
+}
+
+impl Substituter for Archive {
+    fn resolve(&self, selector: Option<&str>) -> Result<Descriptor, Error> {
+        select(self, &self.path, &self.entries, selector)
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        if let Some(bytes) = embedded(&self.path, descriptor)? {
+            return Ok(Some(bytes));
+        }
+        let digest = descriptor.digest;
+        if let Some(bytes) = self.documents.get(&digest) {
+            return Ok(Some(verified(io::Cursor::new(bytes.clone()), descriptor)));
+        }
+        let name = || format!("blobs/sha256/{}", digest.hex());
+        let section = self.blobs.get(&digest).cloned().or_else(|| self.section(&name()));
+        Ok(section.map(|section| verified(section, descriptor)))
+    }
+}
+
+/// A part of the archive, read without moving anybody else's position.
+#[derive(Debug, Clone)]
+struct Section {
+    file: Arc<File>,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read_at(&mut buffer[..most], self.offset)?;
+        self.offset += count as u64;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// By the first bytes, as engines do.
+fn compression(head: &[u8]) -> Compression {
+    match head {
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd,
+        _ => Compression::None,
+    }
+}
+
+/// The strings of an array; none for null and absent, nothing for anything else.
+fn strings(value: Option<&Value>) -> Option<Vec<String>> {
+    match value {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(value) => value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+    }
+}
+
+/// One entry per tag, as in an index.
+fn named(entry: &Descriptor, tags: Vec<String>) -> Vec<Descriptor> {
+    let full = |tag: String| tag.parse::<Reference>().map_or(tag, |reference| reference.tagged());
+    let name = |tag| {
+        let mut entry = entry.clone();
+        entry.annotations.insert(CONTAINERD_NAME.into(), full(tag));
+        entry
+    };
+    if tags.is_empty() { vec![entry.clone()] } else { tags.into_iter().map(name).collect() }
+}
+
+/// The name that a link in an archive means, if it stays inside.
+fn resolve_link(name: &str, target: &str, hard: bool) -> Option<String> {
+    let from = if hard { "" } else { name.rsplit_once('/').map_or("", |(directory, _)| directory) };
+    let mut parts: Vec<&str> = from.split('/').filter(|part| !part.is_empty()).collect();
+    if target.starts_with('/') {
+        return None;
+    }
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}

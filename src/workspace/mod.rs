@@ -1,0 +1,202 @@
+//! The checkout: where `cooper.toml`, recipes, their files, locks and committed blobs lie.
+//!
+//! Owns finding and reading them, as bytes, and writing locks and blobs. It must not know what a recipe or lock
+//! says: texts go up as they are, and what to read of the sources comes down as a [`SourceKey`](crate::tree::SourceKey). Nothing here
+//! follows a symbolic link out of the directory that it belongs to.
+
+mod blobs;
+mod error;
+mod source;
+mod target;
+mod v1;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use blobs::{MAX_BULK, differs_by_crlf_only};
+pub use error::Error;
+pub use source::{Contents, Scan};
+pub use target::{Selected, Target, TargetPattern};
+
+use crate::disk;
+use crate::oci::MAX_DOCUMENT;
+
+/// The file that makes a directory a workspace.
+pub const FILE: &str = "cooper.toml";
+
+/// A directory with a `cooper.toml`.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    root: PathBuf,
+    lockfiles: PathBuf,
+    text: String,
+}
+
+impl Workspace {
+    /// The workspace that `start`, an absolute path, lies in.
+    ///
+    /// # Errors
+    /// No `cooper.toml` there or above, or an unreadable one.
+    pub fn find(start: &Path) -> Result<Self, Error> {
+        for root in start.ancestors() {
+            if let Some(text) = text(&root.join(FILE))? {
+                let lockfiles = root.join("lockfiles");
+                return Ok(Self { root: root.to_owned(), lockfiles, text });
+            }
+        }
+        Err(Error::NoWorkspace { start: start.to_owned() })
+    }
+
+    /// The same with another set of locks (`--lockfiles`). Their blobs are written beside them, and looked for in
+    /// the workspace's own as well.
+    #[must_use]
+    pub fn with_lockfiles(mut self, directory: PathBuf) -> Self {
+        self.lockfiles = directory;
+        self
+    }
+
+    /// Where `cooper.toml` lies.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What `cooper.toml` says.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the checkout's file system tells executable files from others. Where everything is executable, even
+    /// `cooper.toml`, it doesn't (FAT, NTFS, some shared folders), and the locked bits hold.
+    pub fn has_executable_bits(&self) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        fs::metadata(self.root.join(FILE)).map_or(true, |file| file.permissions().mode() & 0o100 == 0)
+    }
+
+    /// Where a recipe lies.
+    pub fn recipe_path(&self, target: &Target) -> PathBuf {
+        self.root.join(target.origin()).join("recipe.toml")
+    }
+
+    /// Where a recipe's lock lies, or would.
+    pub fn lock_path(&self, target: &Target) -> PathBuf {
+        self.lockfiles.join(&target.stack).join(format!("{}.lock", target.name))
+    }
+
+    /// Every recipe, sorted.
+    ///
+    /// # Errors
+    /// A directory that holds a recipe and has a name that no recipe can have, or is a link.
+    pub fn recipes(&self) -> Result<Vec<Target>, Error> {
+        let recipes = self.root.join("recipes");
+        let mut found = Vec::new();
+        for (stack_path, stack) in directories(&recipes)? {
+            for (path, name) in directories(&stack_path)? {
+                if !exists(&path.join("recipe.toml"))? {
+                    continue;
+                }
+                for path in [&stack_path, &path] {
+                    if path.is_symlink() {
+                        return Err(Error::LinkedRecipe { path: path.clone() });
+                    }
+                }
+                let name = name.filter(|name| target::is_name(name)).ok_or(Error::Name { path })?;
+                let named = stack.clone().filter(|stack| target::is_name(stack));
+                let stack = named.ok_or_else(|| Error::Name { path: stack_path.clone() })?;
+                found.push(Target { stack, name });
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Every lock, sorted; also of recipes that there aren't any more.
+    ///
+    /// # Errors
+    /// An unreadable directory.
+    pub fn locks(&self) -> Result<Vec<Target>, Error> {
+        let mut found = Vec::new();
+        for (path, stack) in directories(&self.lockfiles)? {
+            for (file, kind) in disk::list(&path)? {
+                let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else { continue };
+                let sound = |text: &&str| target::is_name(text);
+                if let (true, Some(stack), true) =
+                    (kind.is_file(), stack.as_deref().filter(sound), sound(&name))
+                {
+                    found.push(Target { stack: stack.to_owned(), name: name.to_owned() });
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// A recipe's text.
+    ///
+    /// # Errors
+    /// No such recipe, a link, not text.
+    pub fn recipe_text(&self, target: &Target) -> Result<String, Error> {
+        let missing = || Error::NoTarget { pattern: target.to_string(), suggestion: None };
+        if !self.root.join(target.origin()).is_dir() {
+            return Err(missing());
+        }
+        let directory = self.origin_directory(&target.origin())?;
+        text(&directory.join("recipe.toml"))?.ok_or_else(missing)
+    }
+
+    /// A recipe's lock; none when there is none.
+    ///
+    /// # Errors
+    /// Unreadable, not text.
+    pub fn lock_text(&self, target: &Target) -> Result<Option<String>, Error> {
+        text(&self.lock_path(target))
+    }
+
+    /// Writes a recipe's lock and tells whether that was needed. A lock that differs in its line endings only
+    /// is left as git wants it.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write_lock(&self, target: &Target, new: &str) -> Result<bool, Error> {
+        let path = self.lock_path(target);
+        let old = disk::read_optional(&path, MAX_BULK)?;
+        if old.is_some_and(|old| {
+            old == new.as_bytes() || differs_by_crlf_only(&old, crate::digest::Digest::of(new.as_bytes()))
+        }) {
+            return Ok(false);
+        }
+        disk::create_directories(path.parent().unwrap_or(&self.lockfiles))?;
+        disk::write_atomic(&path, new.as_bytes())?;
+        Ok(true)
+    }
+
+    /// The real path of a recipe's directory, which no link may lead to.
+    fn origin_directory(&self, origin: &str) -> Result<PathBuf, Error> {
+        let path = self.root.join(origin);
+        let real = |path: &Path| fs::canonicalize(path).map_err(disk::failed("find", path));
+        let (expected, found) = (real(&self.root)?.join(origin), real(&path)?);
+        if found == expected { Ok(found) } else { Err(Error::LinkedRecipe { path }) }
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(disk::failed("find", path)(error).into()),
+    }
+}
+
+/// The directories, and links to some, in a directory; a name that isn't text is none.
+fn directories(path: &Path) -> Result<Vec<(PathBuf, Option<String>)>, Error> {
+    let entries = disk::list(path)?.into_iter();
+    let paths = entries.map(|(name, _)| (path.join(&name), name.into_string().ok()));
+    Ok(paths.filter(|(path, _)| path.is_dir()).collect())
+}
+
+fn text(path: &Path) -> Result<Option<String>, Error> {
+    let Some(bytes) = disk::read_optional(path, MAX_DOCUMENT)? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).map_err(|_| Error::NotText { path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests;

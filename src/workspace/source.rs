@@ -1,0 +1,345 @@
+//! What a `from` names in the checkout, as a tree: found, hashed in parallel, and opened again by content.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, FileType};
+use std::io::{self, Cursor, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::v1::{self, Filter};
+use super::{Error, Workspace};
+use crate::digest::HashingReader;
+use crate::disk;
+use crate::recipe::{Glob, has_magic, secrets_in, suggest};
+use crate::tree::{Content, SourceKey, SourceNode, SourceTree, TreePath};
+
+/// Files above this size aren't searched for secrets, and are hashed as a stream.
+const SEARCHED: u64 = 1 << 20;
+/// Files above this size are opened again rather than kept.
+const KEPT: u64 = 64 << 10;
+/// A tree that has more bytes than this keeps none.
+const KEPT_IN_ALL: u64 = 32 << 20;
+
+/// A source tree with what was noticed on the way.
+#[derive(Debug, Clone, Default)]
+pub struct Scan {
+    /// The tree.
+    pub tree: SourceTree,
+    /// The files that seem to hold a secret, and of which kind.
+    pub secrets: BTreeMap<TreePath, &'static str>,
+    /// Neighbours whose names are equal after case folding: a Mac or Windows checkout has one of them only.
+    pub same_folded: Vec<(TreePath, TreePath)>,
+    /// The bytes.
+    pub contents: Contents,
+}
+
+/// The bytes of files that were read, by content.
+#[derive(Debug, Clone, Default)]
+pub struct Contents(BTreeMap<Content, Held>);
+
+#[derive(Debug, Clone)]
+enum Held {
+    Bytes(Arc<[u8]>),
+    File(PathBuf),
+}
+
+impl Contents {
+    /// Adds what another scan read.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Where the bytes lie, unless they are kept in memory.
+    pub fn path(&self, content: &Content) -> Option<&Path> {
+        match self.0.get(content)? {
+            Held::File(path) => Some(path),
+            Held::Bytes(_) => None,
+        }
+    }
+
+    /// Opens a content. A file may have changed since: whoever reads it checks the digest.
+    ///
+    /// # Errors
+    /// A content that wasn't read, a file that is gone.
+    pub fn open(&self, content: &Content) -> Result<Box<dyn Read + Send>, Error> {
+        match self.0.get(content) {
+            Some(Held::Bytes(bytes)) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
+            Some(Held::File(path)) => Ok(Box::new(disk::open(path)?.0)),
+            None => Err(Error::UnknownContent { digest: content.digest }),
+        }
+    }
+}
+
+/// Something on the disk that belongs to the tree.
+enum Item {
+    Directory,
+    Symlink(Vec<u8>),
+    File { path: PathBuf, size: u64, executable: bool },
+}
+
+type Found = BTreeMap<TreePath, Item>;
+
+impl Workspace {
+    /// Reads what `key` names.
+    ///
+    /// # Errors
+    /// Nothing there, or something that leads out of the recipe's directory or can't be in a source tree.
+    pub fn read_source(&self, key: &SourceKey) -> Result<Scan, Error> {
+        let origin = self.origin_directory(&key.origin)?;
+        let filter = Filter::new(&key.include, &key.exclude)
+            .map_err(|(pattern, fault)| Error::Glob { pattern, fault })?;
+        let mut found = Found::new();
+        let single = if has_magic(&key.from) {
+            for (name, path) in matches(&origin, &key.from)? {
+                add(&path, name, &filter, &mut found)?;
+            }
+            false
+        } else {
+            named(&origin, &key.from, &filter, &mut found)?
+        };
+        if let Some(pattern) = filter.retain_included(&mut found).into_iter().next() {
+            return Err(Error::NoMatch {
+                directory: on_disk(&origin, &relative(&origin, &key.from)?),
+                pattern,
+            });
+        }
+        if found.is_empty() && !key.exclude.is_empty() {
+            return Err(Error::NothingLeft { path: on_disk(&origin, &relative(&origin, &key.from)?) });
+        }
+        read(single, found)
+    }
+}
+
+/// Collects what a path without wildcards names; true when that is one file or link.
+fn named(origin: &Path, from: &str, filter: &Filter, found: &mut Found) -> Result<bool, Error> {
+    let path = inside(origin, from)?;
+    let kind = kind(&path)?;
+    if kind.is_dir() {
+        walk(path, TreePath::root(), filter, found)?;
+        return Ok(false);
+    }
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    add(&path, TreePath::root().join(name), filter, found)?;
+    Ok(true)
+}
+
+/// The path of `from`, which exists and lies in `origin`, whatever links lead there.
+fn inside(origin: &Path, from: &str) -> Result<PathBuf, Error> {
+    let relative = relative(origin, from)?;
+    let Some(above) = relative.parent() else { return Ok(origin.to_owned()) };
+    let path = leading(origin, &above, &relative)?.join(OsStr::from_bytes(relative.name()));
+    match fs::symlink_metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(error) if is_missing(&error) => Err(missing(origin, &relative)),
+        Err(error) => Err(disk::failed("find", &path)(error).into()),
+    }
+}
+
+fn relative(origin: &Path, from: &str) -> Result<TreePath, Error> {
+    let path = TreePath::parse(from.as_bytes()).ok().filter(|_| !from.starts_with('/'));
+    path.ok_or_else(|| Error::Outside { path: origin.join(from), directory: origin.to_owned() })
+}
+
+/// The path of a directory, links followed, that must lie in `origin`; `whole` is what the recipe says.
+fn leading(origin: &Path, directory: &TreePath, whole: &TreePath) -> Result<PathBuf, Error> {
+    let path = on_disk(origin, directory);
+    match fs::canonicalize(&path) {
+        Ok(real) if real.starts_with(origin) => Ok(path),
+        Ok(_) => Err(Error::Outside { path: on_disk(origin, whole), directory: origin.to_owned() }),
+        Err(error) if is_missing(&error) => Err(missing(origin, whole)),
+        Err(error) => Err(disk::failed("find", &path)(error).into()),
+    }
+}
+
+fn on_disk(origin: &Path, path: &TreePath) -> PathBuf {
+    // Joining nothing would add a slash.
+    if path.is_root() { origin.to_owned() } else { origin.join(OsStr::from_bytes(path.as_bytes())) }
+}
+
+fn missing(origin: &Path, path: &TreePath) -> Error {
+    Error::NoSource { path: on_disk(origin, path), suggestion: similar(origin, path) }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// What exists and is written almost like `wrong`: the first component that isn't there, exchanged.
+fn similar(origin: &Path, wrong: &TreePath) -> Option<String> {
+    let mut prefix = TreePath::root();
+    let mut components = wrong.components();
+    while let Some(name) = components.next() {
+        let directory = on_disk(origin, &prefix);
+        if directory.join(OsStr::from_bytes(name)).symlink_metadata().is_ok() {
+            prefix = prefix.join(name);
+            continue;
+        }
+        let siblings = disk::list(&directory).ok()?;
+        let names: Vec<&str> = siblings.iter().filter_map(|(name, _)| name.to_str()).collect();
+        let meant = prefix.join(suggest(std::str::from_utf8(name).ok()?, names)?.as_bytes());
+        let whole = components.fold(meant.clone(), |path, name| path.join(name));
+        let there = on_disk(origin, &whole).symlink_metadata().is_ok();
+        let answer = if there { whole } else { meant };
+        return String::from_utf8(answer.as_bytes().to_vec()).ok();
+    }
+    None
+}
+
+/// The outermost matches of a glob, each under its last component.
+fn matches(origin: &Path, from: &str) -> Result<BTreeMap<TreePath, PathBuf>, Error> {
+    let glob = Glob::parse(from).map_err(|fault| Error::Glob { pattern: from.to_owned(), fault })?;
+    let prefix = relative(origin, &glob.literal_prefix())?;
+    let start = leading(origin, &prefix, &prefix)?;
+    let mut matched = BTreeSet::new();
+    let mut directories = if start.is_dir() { vec![(start, prefix)] } else { Vec::new() };
+    while let Some((directory, below)) = directories.pop() {
+        for (name, kind) in disk::list(&directory)? {
+            if v1::is_junk(name.as_bytes()) {
+                continue;
+            }
+            let path = below.join(name.as_bytes());
+            if glob.matches(path.as_bytes()) {
+                matched.insert(path);
+            } else if kind.is_dir() && glob.may_match_below(path.as_bytes()) {
+                directories.push((directory.join(name), path));
+            }
+        }
+    }
+    let mut named: BTreeMap<TreePath, PathBuf> = BTreeMap::new();
+    for path in v1::outermost(matched) {
+        let disk_path = on_disk(origin, &path);
+        let name = TreePath::root().join(path.name());
+        if let Some(one) = named.insert(name, disk_path.clone()) {
+            let name = path.name().escape_ascii().to_string();
+            return Err(Error::SameName { pattern: from.to_owned(), name, one, other: disk_path });
+        }
+    }
+    if named.is_empty() {
+        return Err(Error::NoMatch { directory: origin.to_owned(), pattern: from.to_owned() });
+    }
+    Ok(named)
+}
+
+/// Collects everything in a directory.
+fn walk(directory: PathBuf, below: TreePath, filter: &Filter, found: &mut Found) -> Result<(), Error> {
+    let mut directories = vec![(directory, below)];
+    while let Some((directory, below)) = directories.pop() {
+        for (name, _) in disk::list(&directory)? {
+            let (path, tree_path) = (directory.join(&name), below.join(name.as_bytes()));
+            if v1::is_junk(name.as_bytes()) || filter.excludes(&tree_path) {
+                continue;
+            }
+            let item = item(&path)?;
+            if matches!(item, Item::Directory) {
+                directories.push((path, tree_path.clone()));
+            }
+            found.insert(tree_path, item);
+        }
+    }
+    Ok(())
+}
+
+/// Collects one thing, with everything below it.
+fn add(path: &Path, name: TreePath, filter: &Filter, found: &mut Found) -> Result<(), Error> {
+    if filter.excludes(&name) {
+        return Ok(());
+    }
+    let item = item(path)?;
+    let is_directory = matches!(item, Item::Directory);
+    found.insert(name.clone(), item);
+    if is_directory { walk(path.to_owned(), name, filter, found) } else { Ok(()) }
+}
+
+fn kind(path: &Path) -> Result<FileType, Error> {
+    Ok(fs::symlink_metadata(path).map_err(disk::failed("look at", path))?.file_type())
+}
+
+fn item(path: &Path) -> Result<Item, Error> {
+    let metadata = fs::symlink_metadata(path).map_err(disk::failed("look at", path))?;
+    let kind = metadata.file_type();
+    let special = |kind| Err(Error::Special { path: path.to_owned(), kind });
+    match () {
+        () if kind.is_dir() => Ok(Item::Directory),
+        () if kind.is_symlink() => {
+            let target = fs::read_link(path).map_err(disk::failed("read", path))?;
+            Ok(Item::Symlink(target.into_os_string().into_vec()))
+        }
+        () if kind.is_file() => {
+            let executable = metadata.permissions().mode() & 0o100 != 0;
+            Ok(Item::File { path: path.to_owned(), size: metadata.len(), executable })
+        }
+        () if kind.is_fifo() => special("FIFO"),
+        () if kind.is_socket() => special("socket"),
+        () => special("device"),
+    }
+}
+
+/// Hashes what was found.
+fn read(single: bool, found: Found) -> Result<Scan, Error> {
+    let size = |item: &Item| if let Item::File { size, .. } = item { *size } else { 0 };
+    let keep = found.values().map(size).fold(0, u64::saturating_add) <= KEPT_IN_ALL;
+    let mut scan = Scan { same_folded: same_folded(found.keys()), ..Scan::default() };
+    scan.tree.single = single;
+    // Collected before the first error is looked for, so that it is always the same one.
+    let read: Vec<_> = found.into_par_iter().map(|(path, item)| (path, read_item(item, keep))).collect();
+    for (path, result) in read {
+        let (node, held, secret) = result?;
+        if let (SourceNode::File { content, .. }, Some(held)) = (&node, held) {
+            scan.contents.0.insert(*content, held);
+        }
+        if let Some(secret) = secret {
+            scan.secrets.insert(path.clone(), secret);
+        }
+        scan.tree.nodes.insert(path, node);
+    }
+    Ok(scan)
+}
+
+type Read1 = (SourceNode, Option<Held>, Option<&'static str>);
+
+fn read_item(item: Item, keep: bool) -> Result<Read1, Error> {
+    let (path, size, executable) = match item {
+        Item::Directory => return Ok((SourceNode::Directory, None, None)),
+        Item::Symlink(target) => return Ok((SourceNode::Symlink(target), None, None)),
+        Item::File { path, size, executable } => (path, size, executable),
+    };
+    let file = |content| SourceNode::File { content, executable };
+    if size <= SEARCHED {
+        let bytes = disk::read(&path, SEARCHED)?;
+        let (content, secret) = (Content::of(&bytes), secrets_in(&bytes));
+        let held = if keep && size <= KEPT { Held::Bytes(bytes.into()) } else { Held::File(path) };
+        return Ok((file(content), Some(held), secret));
+    }
+    let mut reader = HashingReader::new(disk::open(&path)?.0);
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(disk::failed("read", &path)(error).into()),
+        }
+    }
+    let (digest, size) = reader.finish();
+    Ok((file(Content { digest, size }), Some(Held::File(path)), None))
+}
+
+fn same_folded<'a>(paths: impl Iterator<Item = &'a TreePath>) -> Vec<(TreePath, TreePath)> {
+    let mut seen: BTreeMap<(Option<TreePath>, String), &TreePath> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for path in paths {
+        let folded = String::from_utf8_lossy(path.name()).to_lowercase();
+        match seen.entry((path.parent(), folded)) {
+            std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(path)),
+            std::collections::btree_map::Entry::Occupied(entry) => {
+                pairs.push(((*entry.get()).clone(), path.clone()))
+            }
+        }
+    }
+    pairs
+}

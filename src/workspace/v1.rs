@@ -1,0 +1,104 @@
+//! Which of the files below a `from` belong to a source tree: what decides bytes of an image in this room. Never
+//! edited once released.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::recipe::{Glob, GlobFault};
+use crate::tree::TreePath;
+
+/// Whether a file or directory of this name never belongs to a tree. One that `from` names outright does.
+///
+/// Version control: `.git`. Systems: `.DS_Store`, `._*`, `Thumbs.db`, `desktop.ini`. Editors: `*~`, `.*.swp`, `.#*`,
+/// `#*#`.
+pub(super) fn is_junk(name: &[u8]) -> bool {
+    matches!(name, b".git" | b".DS_Store" | b"Thumbs.db" | b"desktop.ini")
+        || name.ends_with(b"~")
+        || name.starts_with(b"._")
+        || name.starts_with(b".#")
+        || (name.starts_with(b".") && name.ends_with(b".swp"))
+        || (name.len() > 1 && name.starts_with(b"#") && name.ends_with(b"#"))
+}
+
+/// The `include` and `exclude` of an entry. A pattern that matches a directory means everything in it.
+pub(super) struct Filter {
+    include: Vec<Glob>,
+    exclude: Vec<Glob>,
+}
+
+impl Filter {
+    /// Reads the patterns; gives the one that can't be read.
+    pub(super) fn new(include: &[String], exclude: &[String]) -> Result<Self, (String, GlobFault)> {
+        let parse = |patterns: &[String]| {
+            let bare = |pattern: &String| {
+                Glob::parse(pattern.trim_end_matches('/')).map_err(|fault| (pattern.clone(), fault))
+            };
+            patterns.iter().map(bare).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Self { include: parse(include)?, exclude: parse(exclude)? })
+    }
+
+    /// Whether a path is left out, and so everything below it.
+    pub(super) fn excludes(&self, path: &TreePath) -> bool {
+        self.exclude.iter().any(|glob| glob.matches(path.as_bytes()))
+    }
+
+    /// Leaves what is included, everything below that, and the directories that lead there. Gives back the
+    /// patterns that matched nothing.
+    pub(super) fn retain_included<T>(&self, found: &mut BTreeMap<TreePath, T>) -> Vec<String> {
+        if self.include.is_empty() {
+            return Vec::new();
+        }
+        let mut used = vec![false; self.include.len()];
+        let mut kept: BTreeSet<TreePath> = BTreeSet::new();
+        for path in found.keys() {
+            let mut included = path.ancestors().any(|above| kept.contains(&above));
+            for (glob, used) in self.include.iter().zip(&mut used) {
+                let matches = glob.matches(path.as_bytes());
+                *used |= matches;
+                included |= matches;
+            }
+            if included {
+                kept.insert(path.clone());
+            }
+        }
+        let leading: BTreeSet<TreePath> = kept.iter().flat_map(TreePath::ancestors).collect();
+        found.retain(|path, _| kept.contains(path) || leading.contains(path));
+        let unused = self.include.iter().zip(used).filter(|(_, used)| !used);
+        unused.map(|(glob, _)| glob.as_str().to_owned()).collect()
+    }
+}
+
+/// The matches of a glob that lie in no other match: each is taken with everything below it.
+pub(super) fn outermost(matches: BTreeSet<TreePath>) -> Vec<TreePath> {
+    let nested = |path: &TreePath| path.ancestors().any(|above| matches.contains(&above));
+    matches.iter().filter(|path| !nested(path)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn junk() {
+        for name in [".git", ".DS_Store", "Thumbs.db", "desktop.ini", "a~", ".a.swp", ".#a", "#a#", "._a"] {
+            assert!(is_junk(name.as_bytes()), "{name}");
+        }
+        for name in [".gitignore", ".gitkeep", "a.swp", "#", "#a", "~a", ".env", "_", "git"] {
+            assert!(!is_junk(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn including() {
+        let texts = |patterns: &[&str]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let filter = Filter::new(&texts(&["**/*.js", "lib/", "none"]), &texts(&["**/*.map"])).unwrap();
+        let paths = ["a", "a/b", "a/b/x.js", "a/c", "lib", "lib/z", "lib.txt"];
+        let mut found: BTreeMap<_, _> =
+            paths.iter().map(|path| (TreePath::parse(path.as_bytes()).unwrap(), ())).collect();
+        assert_eq!(filter.retain_included(&mut found), ["none"]);
+        let left: Vec<String> = found.keys().map(ToString::to_string).collect();
+        assert_eq!(left, ["/a", "/a/b", "/a/b/x.js", "/lib", "/lib/z"]);
+        assert!(filter.excludes(&TreePath::parse(b"q/x.map").unwrap()));
+        assert_eq!(Filter::new(&[], &texts(&["[x"])).err(), Some(("[x".to_owned(), GlobFault::OpenClass)));
+    }
+}
