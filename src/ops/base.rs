@@ -135,21 +135,21 @@ impl Session<'_> {
     pub(super) fn pinned_external(&self, want: &Wanted<'_>, old: &Lock) -> Result<External, Error> {
         let old = old.pin(&want.origin);
         let name = want.origin.to_string();
-        let descriptor = match old {
-            Some(pin) => self.pinned(&want.origin, &pin.index)?,
-            None => self.resolve(&want.origin).map_err(|error| match error {
-                Error::Substitute(source) => {
-                    Error::Base { recipe: want.recipe.to_owned(), base: name.clone(), source }
-                }
-                error => error,
-            })?,
-        };
         let mut reading = Reading {
             session: self,
             origin: &want.origin,
-            name,
+            name: name.clone(),
             blobs: BTreeMap::new(),
             documents: Vec::new(),
+        };
+        let descriptor = match old {
+            Some(pin) => reading.pinned(&pin.index)?,
+            None => self.resolve(&want.origin).map_err(|error| match error {
+                Error::Substitute(source) => {
+                    Error::Base { recipe: want.recipe.to_owned(), base: name, source }
+                }
+                error => error,
+            })?,
         };
         let bytes = reading.document(&descriptor, "the index")?;
         let document =
@@ -213,26 +213,6 @@ impl Session<'_> {
                 Ok(place.resolve(selector.as_deref())?)
             }
         }
-    }
-
-    /// The descriptor of a pin: its media type is what the document itself says.
-    fn pinned(&self, origin: &BaseOrigin, index: &Content) -> Result<Descriptor, Error> {
-        let mut descriptor = Descriptor::new(MediaType::Index, index.digest, index.size);
-        let name = origin.to_string();
-        let mut reading =
-            Reading { session: self, origin, name, blobs: BTreeMap::new(), documents: Vec::new() };
-        let bytes = reading.document(&descriptor, "the index")?;
-        let members = json::parse(&bytes).ok();
-        let members = members.as_ref().and_then(json::Value::as_object);
-        let own = members.and_then(|members| members.get("mediaType")).and_then(json::Value::as_str);
-        descriptor.media_type = match own {
-            Some(own) => own.to_owned(),
-            None if members.is_some_and(|members| members.contains_key("manifests")) => {
-                MediaType::Index.to_string()
-            }
-            None => MediaType::Manifest.to_string(),
-        };
-        Ok(descriptor)
     }
 
     /// A layer's scan: kept by the store, or made now from the layer itself. None: the layer isn't at hand.
@@ -303,9 +283,31 @@ impl Reading<'_, '_> {
         Error::Document { base: self.name.clone(), source }
     }
 
-    /// A document, from `lockfiles/blobs`, the store, the descriptor itself, or where the base comes from.
+    /// The descriptor of a pin: its media type is what the document itself says.
+    fn pinned(&mut self, index: &Content) -> Result<Descriptor, Error> {
+        let mut descriptor = Descriptor::new(MediaType::Index, index.digest, index.size);
+        let bytes = self.document(&descriptor, "the index")?;
+        let members = json::parse(&bytes).ok();
+        let members = members.as_ref().and_then(json::Value::as_object);
+        let own = members.and_then(|members| members.get("mediaType")).and_then(json::Value::as_str);
+        descriptor.media_type = match own {
+            Some(own) => own.to_owned(),
+            None if members.is_some_and(|members| members.contains_key("manifests")) => {
+                MediaType::Index.to_string()
+            }
+            None => MediaType::Manifest.to_string(),
+        };
+        Ok(descriptor)
+    }
+
+    /// A document, read and verified once: from `lockfiles/blobs`, the store, the descriptor itself, or where the base comes from.
     fn document(&mut self, descriptor: &Descriptor, what: &str) -> Result<Vec<u8>, Error> {
         let content = Content { digest: descriptor.digest, size: descriptor.size };
+        if let Some(bytes) =
+            self.blobs.get(&content.digest).filter(|bytes| bytes.len() as u64 == content.size)
+        {
+            return Ok(bytes.clone());
+        }
         let absent = || Error::Absent {
             what: format!("{what} {}", descriptor.digest),
             base: self.name.clone(),
