@@ -59,6 +59,8 @@ pub struct Plan {
     pub layers: Vec<PlannedLayer>,
     /// Bytes that no source file has: texts and rendered templates.
     pub made: BTreeMap<Content, Vec<u8>>,
+    /// What the entries amount to, for the guards.
+    expanded: v1::Expanded,
 }
 
 /// An entry that can't be built.
@@ -231,7 +233,7 @@ pub fn plan(encoding: Encoding, stages: &[Stage<'_>]) -> Result<Vec<Plan>, (usiz
         Encoding::V1 => v1::split(&stands, &epochs),
     };
     let mut plans = Vec::with_capacity(stages.len());
-    for (number, ((stage, expanded), layers)) in stages.iter().zip(expanded).zip(layers).enumerate() {
+    for (number, ((stage, mut expanded), layers)) in stages.iter().zip(expanded).zip(layers).enumerate() {
         let count = stage.layers_below + layers.len();
         if count > MAX_LAYERS
             && let Some(entry) = stage.recipe.entries.first()
@@ -241,22 +243,17 @@ pub fn plan(encoding: Encoding, stages: &[Stage<'_>]) -> Result<Vec<Plan>, (usiz
                 vec![Error { at: entry.at.clone(), fault: Fault::TooManyLayers { count } }],
             ));
         }
-        plans.push(Plan { layers, made: expanded.made });
+        let made = std::mem::take(&mut expanded.made);
+        plans.push(Plan { layers, made, expanded });
     }
     Ok(plans)
 }
 
 /// What the guards have against a variant: policy, not meaning. `index` is the base's header index, where it is at
 /// hand: without it nobody knows the files of the base.
-pub fn guard(
-    encoding: Encoding,
-    stage: &Stage<'_>,
-    volumes: &[TreePath],
-    index: Option<&Merged>,
-) -> Vec<Error> {
+pub fn guard(plan: &Plan, stage: &Stage<'_>, volumes: &[TreePath], index: Option<&Merged>) -> Vec<Error> {
     let view = view_below(stage);
-    let Ok(expanded) = expand(encoding, stage, &view) else { return Vec::new() };
-    pointed(stage.recipe, guard::check(stage.recipe, &expanded, &view, volumes, index))
+    pointed(stage.recipe, guard::check(stage.recipe, &plan.expanded, &view, volumes, index))
 }
 
 /// Which source trees a recipe's paths mean.

@@ -76,7 +76,7 @@ impl Work<'_, '_> {
         let plans = plan::plan(Encoding::V1, &stages)
             .map_err(|(number, errors)| failed(&here[number].0.name, errors))?;
         if !self.session.env.locked {
-            for (stage, (draft, below, resolved)) in stages.iter().zip(&here) {
+            for ((stage, plan), (draft, below, resolved)) in stages.iter().zip(&plans).zip(&here) {
                 let errors = resolved.guard(&draft.recipe);
                 if !errors.is_empty() {
                     return Err(Error::Recipes(errors));
@@ -85,7 +85,7 @@ impl Work<'_, '_> {
                 let gone: Vec<_> = gone.filter_map(|path| TreePath::parse(path.as_bytes()).ok()).collect();
                 let volumes: Vec<_> =
                     below.volumes.iter().filter(|volume| !gone.contains(volume)).cloned().collect();
-                let errors = plan::guard(Encoding::V1, stage, &volumes, below.merged.as_deref());
+                let errors = plan::guard(plan, stage, &volumes, below.merged.as_deref());
                 if !errors.is_empty() {
                     return Err(failed(&draft.name, errors));
                 }

@@ -40,7 +40,7 @@ pub(crate) struct Context<'a> {
 }
 
 /// What the entries amount to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Expanded {
     /// One for each entry that does something, in order.
     pub(crate) units: Vec<Unit>,
