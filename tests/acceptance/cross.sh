@@ -6,24 +6,23 @@
 #   aarch64   little endian, 64 bit
 #   s390x     big endian, 64 bit
 #   armhf     little endian, 32 bit
-#   gnu       this machine's kind, but by Debian's compiler: another release of rustc than rustup's
-# or those that are named.
+# or those that are named; and all by another release of rustc than rustup's.
 #
-# Needs root, mmdebstrap, a Debian mirror and the crate registry. Makes a Debian testing in DIR/chroot (kept, 2.5 GB) with
+# Needs root, mmdebstrap, a Debian mirror and the crate registry. Makes a Debian testing in DIR/chroot (kept, 4 GB) with
 # rustc, cargo, rust-src, libstd-rust-dev of all four machines, a C compiler for each (zstd is C), musl-tools, and LLVM's
 # libunwind, which the standard library for musl is linked with. Nothing outside DIR is written.
-# CARGO_PROFILE_… is passed on: with CARGO_PROFILE_RELEASE_LTO=off a build takes half the time.
-# MIRROR is where Debian comes from, otherwise the first one that apt knows here.
+# CARGO_PROFILE_… is passed on: CARGO_PROFILE_RELEASE_LTO=off makes a build shorter.
+# MIRROR is where Debian comes from, otherwise the first mirror of Debian that apt knows here.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,18s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")/../.." && pwd)
 mkdir -p "$1"
 dir=$(realpath "$1")
 shift
-names=${*:-musl aarch64 s390x armhf gnu}
+names=${*:-musl aarch64 s390x armhf}
 [ "$(id -u)" = 0 ] || { echo "not root, so no chroot" >&2; exit 2; }
 command -v mmdebstrap >/dev/null || { echo "mmdebstrap is not installed" >&2; exit 2; }
-mirror=${MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -1)}
+mirror=${MIRROR:-$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' | sed -n 1p)}
 
 chroot=$dir/chroot
 if [ ! -e "$chroot/.complete" ]; then
@@ -78,6 +77,5 @@ build musl x86_64-unknown-linux-musl "-C linker=musl-gcc -C link-self-contained=
     RUSTC_BOOTSTRAP=1 CC_x86_64_unknown_linux_musl=musl-gcc -- -Zbuild-std=std,panic_abort
 build aarch64 aarch64-unknown-linux-gnu "-C linker=aarch64-linux-gnu-gcc"
 build armhf armv7-unknown-linux-gnueabihf "-C linker=arm-linux-gnueabihf-gcc"
-build gnu x86_64-unknown-linux-gnu ""
 INSIDE
 ls -l "$dir"/cooper-*
