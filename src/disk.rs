@@ -12,16 +12,19 @@ use std::ffi::OsString;
 pub use std::fs::File;
 use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// What temporary names begin with.
 pub const TEMPORARY: &str = ".tmp-";
 
 /// How many files are synced at once. The threads only wait, so it has nothing to do with cores.
 const SYNC_THREADS: usize = 8;
+/// What starting them costs, or nearly.
+const THREADS_PAY: Duration = Duration::from_micros(200);
 
 /// The file system said no.
 #[derive(Debug, thiserror::Error)]
@@ -115,9 +118,33 @@ pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>, Error> {
         return Err(too_large(size));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    // It may have grown since.
-    file.take(cap.saturating_add(1)).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    // Files of a size that the system makes up (/proc) say 0. Of one that grows this is what it was: nobody reads on
+    // to see whether there is more.
+    let most = if size == 0 { cap.saturating_add(1) } else { size };
+    file.take(most).read_to_end(&mut bytes).map_err(failed("read", path))?;
     if bytes.len() as u64 > cap { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// Whether a regular file lies at a path that holds just these bytes. One that can't be read does not.
+pub fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let Ok((mut file, size)) = open(path) else { return false };
+    let mut found = vec![0; bytes.len()];
+    size == bytes.len() as u64 && file.read_exact(&mut found).is_ok() && found == bytes
+}
+
+/// `len` bytes of a regular file, from `offset` on.
+///
+/// # Errors
+/// As for [`open`], and when there are fewer.
+pub fn read_part(path: &Path, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
+    let (file, size) = open(path)?;
+    let too_short = || failed("read", path)(io::ErrorKind::UnexpectedEof.into());
+    if offset.checked_add(len).is_none_or(|end| end > size) {
+        return Err(too_short());
+    }
+    let mut bytes = vec![0; usize::try_from(len).map_err(|_| too_short())?];
+    file.read_exact_at(&mut bytes, offset).map_err(failed("read", path))?;
+    Ok(bytes)
 }
 
 /// As [`read`]; `None` when there is nothing at the path.
@@ -333,26 +360,35 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     publish(vec![(temporary, path.to_owned())], &[])
 }
 
-/// Syncs files or directories, several at a time.
+/// Syncs files or directories: one after the other while that is fast, as in memory, then several at a time.
 fn sync(paths: &[&Path]) -> Result<(), Error> {
     let one = |path: &Path| {
         File::open(path).and_then(|file| file.sync_all()).map_err(failed("bring to the disk", path))
     };
-    if paths.len() <= 1 {
-        return paths.iter().try_for_each(|path| one(path));
+    let begun = Instant::now();
+    let mut rest = paths;
+    while let Some((path, others)) = rest.split_first() {
+        one(path)?;
+        rest = others;
+        if begun.elapsed() > THREADS_PAY {
+            break;
+        }
+    }
+    if rest.len() <= 1 {
+        return rest.iter().try_for_each(|path| one(path));
     }
     let next = AtomicUsize::new(0);
     let work = || {
-        while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(path) = rest.get(next.fetch_add(1, Ordering::Relaxed)) {
             one(path)?;
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..SYNC_THREADS.min(paths.len())).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (1..SYNC_THREADS.min(rest.len())).map(|_| scope.spawn(work)).collect();
         let own = work();
         threads.into_iter().fold(own, |result, thread| {
-            let lost = |_| Err(failed("bring to the disk", paths[0])(io::Error::other("a thread died")));
+            let lost = |_| Err(failed("bring to the disk", rest[0])(io::Error::other("a thread died")));
             result.and(thread.join().unwrap_or_else(lost))
         })
     })

@@ -7,20 +7,16 @@ use std::io::{self, Read, Write};
 use std::sync::OnceLock;
 
 use super::v1;
-use super::v1::gzip::{Chunk, Reuse};
-use crate::digest::{DiffId, Digest, Encoding, HashingWriter};
+use super::v1::gzip::{Chunk, Encoded, Reuse};
+use crate::digest::{DiffId, Encoding, HashingWriter};
 use crate::oci::Compression;
 use crate::tree::{Content, FileTree, TreePath};
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// Of the tar stream.
+    /// Of the tar stream. The blob's own digest is the writer's to know, who names it.
     pub diff_id: DiffId,
-    /// Of the layer's blob.
-    pub digest: Digest,
-    /// Of the layer's blob, in bytes.
-    pub size: u64,
     /// Of a gzip: what a later layer may copy.
     pub chunks: Vec<Chunk>,
 }
@@ -89,35 +85,24 @@ pub fn build<R: Read, W: Write>(
     compression: Compression,
     tree: &FileTree,
     open: &(impl Fn(&Content) -> io::Result<R> + Sync),
-    reuse: Option<Reuse<'_>>,
+    reuse: Option<Reuse>,
     out: W,
 ) -> Result<(W, Built), BuildError> {
     check(encoding)?;
-    let out = HashingWriter::new(out);
     let (out, diff_id, chunks) = match compression {
         Compression::None => {
-            let (out, diff_id) = tar(tree, open, out)?;
-            (out, diff_id, Vec::new())
+            let (out, digest, _) = v1::tar::write(tree, open, HashingWriter::new(out))?.finish();
+            (out, DiffId(digest), Vec::new())
         }
         Compression::Gzip => {
             let gzip = v1::gzip::Encoder::new(out, reuse).map_err(BuildError::Write)?;
-            let (gzip, diff_id) = tar(tree, open, gzip)?;
-            let (out, chunks) = gzip.finish().map_err(BuildError::Write)?;
-            (out, diff_id, chunks)
+            let gzip = v1::tar::write(tree, open, gzip)?;
+            let Encoded { inner, input, chunks } = gzip.finish().map_err(BuildError::Write)?;
+            (inner, DiffId(input), chunks)
         }
         other @ Compression::Zstd => return Err(BuildError::Compression(other)),
     };
-    let (out, digest, size) = out.finish();
-    Ok((out, Built { diff_id, digest, size, chunks }))
-}
-
-fn tar<R: Read, W: Write>(
-    tree: &FileTree,
-    open: &(impl Fn(&Content) -> io::Result<R> + Sync),
-    out: W,
-) -> Result<(W, DiffId), BuildError> {
-    let (out, digest, _) = v1::tar::write(tree, open, HashingWriter::new(out))?.finish();
-    Ok((out, DiffId(digest)))
+    Ok((out, Built { diff_id, chunks }))
 }
 
 /// Encodes a built-in vector, once in a process, and compares.
@@ -134,8 +119,11 @@ fn check(encoding: Encoding) -> Result<(), BuildError> {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::digest::Digest;
     use crate::tree::{Attributes, Kind, Node};
 
     /// 3 MB in files that compress a little.
@@ -157,7 +145,7 @@ mod tests {
         contents.iter().enumerate().map(node).collect()
     }
 
-    fn built(contents: &[Vec<u8>], how: Compression, reuse: Option<Reuse<'_>>) -> (Vec<u8>, Built) {
+    fn built(contents: &[Vec<u8>], how: Compression, reuse: Option<Reuse>) -> (Vec<u8>, Built) {
         let open = |content: &Content| {
             let bytes = contents.iter().find(|bytes| Content::of(bytes) == *content);
             bytes.map(|bytes| &bytes[..]).ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -170,14 +158,12 @@ mod tests {
         let contents = contents();
         let (tar, plain) = built(&contents, Compression::None, None);
         let (gzip, packed) = built(&contents, Compression::Gzip, None);
-        assert_eq!((plain.digest, plain.size), (Digest::of(&tar), tar.len() as u64));
-        assert_eq!((plain.diff_id, packed.diff_id), (DiffId(plain.digest), DiffId(plain.digest)));
-        assert_eq!((packed.digest, packed.size), (Digest::of(&gzip), gzip.len() as u64));
+        assert_eq!((plain.diff_id, packed.diff_id), (DiffId(Digest::of(&tar)), plain.diff_id));
         let mut inflated = Vec::new();
         flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut inflated).unwrap();
         assert!(inflated == tar);
-        assert_eq!(plain.digest.short(), "829de364dd69");
-        assert_eq!(packed.digest.short(), "6223d36a67ca");
+        assert_eq!(Digest::of(&tar).short(), "829de364dd69");
+        assert_eq!(Digest::of(&gzip).short(), "6223d36a67ca");
     }
 
     #[test]
@@ -186,15 +172,16 @@ mod tests {
         let (old, table) = built(&contents, Compression::Gzip, None);
         contents[0].push(b'!');
         let (fresh, built_fresh) = built(&contents, Compression::Gzip, None);
-        let copied = std::sync::atomic::AtomicUsize::new(0);
-        let reuse = |input: &Digest, length: u64| {
+        let copied = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::clone(&copied);
+        let reuse = Arc::new(move |input: &Digest, length: u64| {
             let chunk = table.chunks.iter().find(|c| c.input == *input && c.input_len == length)?;
-            copied.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            Some(old[chunk.offset as usize..][..chunk.len as usize].to_vec())
-        };
-        let (reused, built_reused) = built(&contents, Compression::Gzip, Some(&reuse));
+            counts.fetch_add(1, Ordering::Relaxed);
+            Some((old[chunk.offset as usize..][..chunk.len as usize].to_vec(), chunk.output))
+        });
+        let (reused, built_reused) = built(&contents, Compression::Gzip, Some(reuse));
         assert!(reused == fresh && built_reused == built_fresh);
-        assert!(copied.into_inner() > 0);
+        assert!(copied.load(Ordering::Relaxed) > 0);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A layer's scan as one blob: what the store keeps by the layer's digest, so that a layer is read once.
 
+use std::ops::Range;
+
 use super::captured::Captured;
 use super::error::ReadError;
 use super::index::LayerIndex;
@@ -21,13 +23,23 @@ impl LayerScan {
     /// # Errors
     /// Texts that aren't what their first line promises.
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, ReadError> {
-        let Some(line) = bytes.split(|&byte| byte == b'\n').next() else { return Ok(None) };
-        let Some((digest, size, diff_id, length)) = numbers(line) else { return Ok(None) };
-        let rest = &bytes[line.len() + 1..];
-        let Some((index, captured)) = rest.split_at_checked(length) else { return Ok(None) };
-        let (index, captured) = (LayerIndex::parse(index)?, Captured::parse(captured)?);
-        Ok(Some(Self { digest, size, diff_id, index, captured }))
+        let Some((digest, size, diff_id, index)) = parts(bytes) else { return Ok(None) };
+        let captured = Captured::parse(&bytes[index.end..])?;
+        Ok(Some(Self { digest, size, diff_id, index: LayerIndex::parse(&bytes[index])?, captured }))
     }
+}
+
+/// Where the header index lies in a kept scan of this version.
+pub(super) fn header_index_of(bytes: &[u8]) -> Option<Range<usize>> {
+    parts(bytes).map(|(.., index)| index)
+}
+
+fn parts(bytes: &[u8]) -> Option<(Digest, u64, DiffId, Range<usize>)> {
+    let line = bytes.split(|&byte| byte == b'\n').next()?;
+    let (digest, size, diff_id, length) = numbers(line)?;
+    let start = line.len() + 1;
+    let end = start.checked_add(length).filter(|end| *end <= bytes.len())?;
+    Some((digest, size, diff_id, start..end))
 }
 
 fn numbers(line: &[u8]) -> Option<(Digest, u64, DiffId, usize)> {

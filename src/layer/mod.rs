@@ -8,6 +8,7 @@
 pub mod archive;
 mod build;
 pub mod captured;
+pub mod chunks;
 pub mod decompress;
 pub mod error;
 pub mod facts;
@@ -15,6 +16,7 @@ pub mod index;
 mod kept;
 pub mod links;
 pub mod merged;
+pub mod names;
 pub mod packages;
 pub mod scan;
 pub mod tar;

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::layer::captured::Captured;
 use crate::layer::facts::Facts;
 use crate::layer::merged::Merged;
+use crate::layer::names::{self, Names};
 use crate::layer::scan::{Expected, LayerScan, scan_layer};
 use crate::layer::tar::Limits;
 use crate::lock::{BaseOrigin, BasePin, Lock, PlatformPin, Reason};
@@ -36,8 +37,8 @@ pub(super) struct Below {
     pub(super) config: ImageConfig,
     /// Of the external base.
     pub(super) facts: Rc<Facts>,
-    /// The header index of the external base, when it was read anyhow.
-    pub(super) merged: Option<Rc<Merged>>,
+    /// Of the external base.
+    pub(super) base_layers: Rc<[Digest]>,
     /// What `[[remove]]` patterns match in the external base.
     pub(super) removed: BTreeMap<String, Vec<TreePath>>,
     /// The layers of recipes between the external base and here, lowest first.
@@ -83,7 +84,7 @@ impl Below {
             manifest: None,
             config: ImageConfig::default(),
             facts: Rc::default(),
-            merged: None,
+            base_layers: Rc::default(),
             removed: BTreeMap::new(),
             parents: Vec::new(),
             volumes: Vec::new(),
@@ -253,6 +254,24 @@ impl Session<'_> {
         Ok(Some(scan))
     }
 
+    /// Whether the image of these layers has something at `path` that is no directory. What isn't known of every
+    /// layer without reading it is not known: no.
+    pub(super) fn is_base_file(&self, layers: &[Digest], path: &TreePath) -> bool {
+        let names: Option<Vec<_>> = layers.iter().map(|layer| self.names(*layer)).collect();
+        names.is_some_and(|names| names::is_file(names.iter().map(Rc::as_ref), path))
+    }
+
+    fn names(&self, layer: Digest) -> Option<Rc<Names>> {
+        if let Some(known) = self.names.borrow().get(&layer) {
+            return known.clone();
+        }
+        let scanned = self.scans.borrow().get(&layer).map(|scan| scan.to_bytes());
+        let kept = || self.store().ok()?.header(layer).ok()?;
+        let names = scanned.or_else(kept).and_then(Names::of).map(Rc::new);
+        self.names.borrow_mut().insert(layer, names.clone());
+        names
+    }
+
     /// A blob of a base: from the store, or from where the base comes from.
     pub(super) fn blob(
         &self,
@@ -313,7 +332,7 @@ impl Reading<'_, '_> {
             base: self.name.clone(),
             digest: descriptor.digest,
         };
-        let mut bytes = self.session.workspace.blob(&content, MAX_DOCUMENT)?;
+        let mut bytes = self.session.committed(&content, MAX_DOCUMENT)?.map(|bytes| bytes.to_vec());
         if bytes.is_none() {
             bytes = descriptor.data().map_err(|source| self.wrong(source))?;
         }
@@ -373,7 +392,7 @@ impl Reading<'_, '_> {
         let mut view = LazyMerged { reading: self, manifest: &manifest, config: &config, merged: None };
         let (facts, facts_bytes) = view.facts(old, platform)?;
         let removed = view.removed(old, patterns)?;
-        let merged = view.at_hand()?;
+        view.for_guards()?;
         self.blobs.insert(Digest::of(&facts_bytes), facts_bytes.clone());
         let pin = PlatformPin {
             manifest: Content { digest: child.digest, size: child.size },
@@ -383,10 +402,10 @@ impl Reading<'_, '_> {
         let below = Below {
             platform: child.platform.clone().unwrap_or_else(|| platform.clone()),
             volumes: volumes(&config),
+            base_layers: manifest.layers.iter().map(|layer| layer.digest).collect(),
             manifest: Some((manifest, Content { digest: child.digest, size: child.size })),
             config,
-            facts: Rc::new(facts),
-            merged,
+            facts,
             removed,
             parents: Vec::new(),
             root: root_name(self.origin).map(|name| (name, external.descriptor.digest)),
@@ -423,14 +442,24 @@ struct LazyMerged<'m, 's, 'e> {
 
 impl LazyMerged<'_, '_, '_> {
     /// The facts that the lock pins, or those that the layers tell now.
-    fn facts(&mut self, old: Option<&PlatformPin>, platform: &Platform) -> Result<(Facts, Vec<u8>), Error> {
+    fn facts(
+        &mut self,
+        old: Option<&PlatformPin>,
+        platform: &Platform,
+    ) -> Result<(Rc<Facts>, Vec<u8>), Error> {
         let session = self.reading.session;
         let pinned = old.and_then(|pin| pin.facts);
         if let Some(content) = pinned.filter(|_| !session.asks.fresh_facts)
-            && let Some(bytes) = session.workspace.blob(&content, MAX_BULK)?
+            && let Some(bytes) = session.committed(&content, MAX_BULK)?
         {
             let wrong = |_| Error::Facts { base: self.reading.name.clone(), platform: platform.short() };
-            return Ok((Facts::parse(&bytes).map_err(wrong)?, bytes));
+            let known = session.facts.borrow().get(&content.digest).cloned();
+            let facts = match known {
+                Some(facts) => facts,
+                None => Rc::new(Facts::parse(&bytes).map_err(wrong)?),
+            };
+            session.facts.borrow_mut().insert(content.digest, Rc::clone(&facts));
+            return Ok((facts, bytes.to_vec()));
         }
         let (merged, scans) = self.need()?;
         let captured: Vec<&Captured> = scans.iter().map(|scan| &scan.captured).collect();
@@ -442,7 +471,7 @@ impl LazyMerged<'_, '_, '_> {
         if pinned.is_some_and(|pinned| pinned != Content::of(&bytes)) {
             return Err(Error::Facts { base: self.reading.name.clone(), platform: platform.short() });
         }
-        Ok((facts, bytes))
+        Ok((Rc::new(facts), bytes))
     }
 
     fn removed(
@@ -466,31 +495,16 @@ impl LazyMerged<'_, '_, '_> {
         Ok(removed)
     }
 
-    /// The merged index when nothing has to be fetched for it, or the command is thorough.
-    fn at_hand(&mut self) -> Result<Option<Rc<Merged>>, Error> {
-        let session = self.reading.session;
-        // What is repeated under `--locked` isn't guarded, so it needn't be looked at.
-        let wanted = session.asks.thorough || (!session.env.locked && self.is_kept()?);
-        if self.merged.is_none() && !wanted {
-            return Ok(None);
+    /// A thorough command reads the layers where they can be had, so that every guard can answer.
+    fn for_guards(&mut self) -> Result<(), Error> {
+        if !self.reading.session.asks.thorough {
+            return Ok(());
         }
         match self.need() {
-            Ok((merged, _)) => Ok(Some(merged)),
-            // Guards run when the index can be had; a complete lock builds without.
-            Err(Error::Absent { .. }) => Ok(None),
+            // A complete lock builds without.
+            Ok(_) | Err(Error::Absent { .. }) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether the store has the header index of every layer.
-    fn is_kept(&self) -> Result<bool, Error> {
-        let session = self.reading.session;
-        for layer in &self.manifest.layers {
-            if session.store()?.header(layer.digest)?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn need(&mut self) -> Result<(Rc<Merged>, Vec<Rc<LayerScan>>), Error> {

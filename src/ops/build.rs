@@ -84,8 +84,8 @@ pub(super) fn finish(
 }
 
 fn write_lock(session: &Session<'_>, computed: &Computed) -> Result<LockChange, Error> {
-    for bytes in computed.blobs.values() {
-        session.workspace.put_blob(bytes)?;
+    for (digest, bytes) in &computed.blobs {
+        session.commit_blob(*digest, bytes)?;
     }
     let text = computed.lock.to_text();
     let written = session.workspace.write_lock(&computed.target, &text)?;

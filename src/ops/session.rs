@@ -4,15 +4,18 @@
 //! must not decide what a recipe becomes: that is `compute`.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::{Env, Error, Selection};
+use crate::digest::Digest;
+use crate::layer::facts::Facts;
+use crate::layer::names::Names;
 use crate::layer::scan::LayerScan;
 use crate::lock::{Lock, Reason, conflict};
 use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
-use crate::tree::SourceKey;
+use crate::tree::{Content, SourceKey};
 use crate::workspace::{Scan, Target, TargetPattern, Workspace};
 
 /// A command at work.
@@ -26,9 +29,14 @@ pub(super) struct Session<'a> {
     pub(super) asks: Asks,
     recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
     sources: RefCell<BTreeMap<SourceKey, Rc<Scan>>>,
-    pub(super) scans: RefCell<BTreeMap<crate::digest::Digest, Rc<LayerScan>>>,
+    pub(super) scans: RefCell<BTreeMap<Digest, Rc<LayerScan>>>,
+    /// Of `lockfiles/blobs`: recipes on one base share them.
+    committed: RefCell<BTreeMap<Digest, Rc<[u8]>>>,
+    pub(super) facts: RefCell<BTreeMap<Digest, Rc<Facts>>>,
+    put: RefCell<BTreeSet<Digest>>,
+    pub(super) names: RefCell<BTreeMap<Digest, Option<Rc<Names>>>>,
     pub(super) computed: RefCell<BTreeMap<Target, Rc<super::compute::Computed>>>,
-    pub(super) layers: RefCell<BTreeMap<crate::digest::Digest, super::compute::Made>>,
+    pub(super) layers: RefCell<BTreeMap<Digest, super::compute::Made>>,
 }
 
 /// What a verb wants beyond building.
@@ -72,6 +80,10 @@ impl<'a> Session<'a> {
             recipes: RefCell::default(),
             sources: RefCell::default(),
             scans: RefCell::default(),
+            committed: RefCell::default(),
+            facts: RefCell::default(),
+            put: RefCell::default(),
+            names: RefCell::default(),
             computed: RefCell::default(),
             layers: RefCell::default(),
         })
@@ -154,6 +166,27 @@ impl<'a> Session<'a> {
         let scan = Rc::new(self.workspace.read_source(key)?);
         self.sources.borrow_mut().insert(key.clone(), Rc::clone(&scan));
         Ok(scan)
+    }
+
+    /// A blob of `lockfiles/blobs`, verified; none when it isn't there.
+    pub(super) fn committed(&self, content: &Content, cap: u64) -> Result<Option<Rc<[u8]>>, Error> {
+        let known = self.committed.borrow().get(&content.digest).cloned();
+        if let Some(bytes) = known.filter(|bytes| bytes.len() as u64 == content.size) {
+            return Ok(Some(bytes));
+        }
+        let read: Option<Rc<[u8]>> = self.workspace.blob(content, cap)?.map(Rc::from);
+        if let Some(bytes) = &read {
+            self.committed.borrow_mut().insert(content.digest, Rc::clone(bytes));
+        }
+        Ok(read)
+    }
+
+    /// Commits a blob, once.
+    pub(super) fn commit_blob(&self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
+        if self.put.borrow_mut().insert(digest) {
+            self.workspace.put_blob(bytes)?;
+        }
+        Ok(())
     }
 
     /// The recipes that are meant, each with the variants that were asked for (empty: all).

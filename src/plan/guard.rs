@@ -3,8 +3,6 @@
 use super::v1::{Expanded, Unit};
 use super::view::{Found, View};
 use super::{Error, Fault};
-use crate::layer::index::HeaderKind;
-use crate::layer::merged::Merged;
 use crate::recipe::{At, Resolved};
 use crate::tree::TreePath;
 
@@ -14,13 +12,13 @@ pub(super) fn check(
     expanded: &Expanded,
     below: &View<'_>,
     volumes: &[TreePath],
-    index: Option<&Merged>,
+    is_base_file: &dyn Fn(&TreePath) -> bool,
 ) -> Vec<Error> {
     let mut errors = Vec::new();
     let may = |at: &At| recipe.entries.iter().any(|entry| entry.at == *at && entry.below_volume);
     for (unit, at) in expanded.units.iter().zip(&expanded.at) {
         let volume = if may(at) { None } else { below_volume(unit, volumes) };
-        let file = index.and_then(|index| below_file(unit, below, index, &expanded.units));
+        let file = below_file(unit, below, is_base_file, &expanded.units);
         for fault in volume.into_iter().chain(file) {
             errors.push(Error { at: at.clone(), fault });
         }
@@ -40,17 +38,19 @@ fn below_volume(unit: &Unit, volumes: &[TreePath]) -> Option<Fault> {
 }
 
 /// A directory is needed where the base has a file that nothing takes away.
-fn below_file(unit: &Unit, below: &View<'_>, index: &Merged, units: &[Unit]) -> Option<Fault> {
+fn below_file(
+    unit: &Unit,
+    below: &View<'_>,
+    is_base_file: &dyn Fn(&TreePath) -> bool,
+    units: &[Unit],
+) -> Option<Fault> {
     let removed = |path: &TreePath| {
         units.iter().any(|unit| {
             unit.removes.contains_key(path) || path.ancestors().any(|above| unit.removes.contains_key(&above))
         })
     };
-    let is_file = |path: &TreePath| {
-        below.lookup(path) == Found::Unknown
-            && index.get(path).is_some_and(|placed| !matches!(placed.header.kind, HeaderKind::Directory))
-            && !removed(path)
-    };
+    let is_file =
+        |path: &TreePath| below.lookup(path) == Found::Unknown && is_base_file(path) && !removed(path);
     let fault = |path: &TreePath, file: TreePath| Fault::BelowBaseFile { path: path.clone(), file };
     written(unit).find_map(|path| {
         let own = unit.directories.contains_key(path).then(|| path.clone());

@@ -20,7 +20,6 @@ pub use view::ResolveError;
 
 use crate::digest::Encoding;
 use crate::layer::facts::Facts;
-use crate::layer::merged::Merged;
 use crate::recipe::{
     At, Resolved, ResolvedAction, ResolvedEntry, ResolvedSource, SourcePath, TemplateError, TemplateFault,
     interpolate, suggest,
@@ -249,11 +248,16 @@ pub fn plan(encoding: Encoding, stages: &[Stage<'_>]) -> Result<Vec<Plan>, (usiz
     Ok(plans)
 }
 
-/// What the guards have against a variant: policy, not meaning. `index` is the base's header index, where it is at
-/// hand: without it nobody knows the files of the base.
-pub fn guard(plan: &Plan, stage: &Stage<'_>, volumes: &[TreePath], index: Option<&Merged>) -> Vec<Error> {
+/// What the guards have against a variant: policy, not meaning. `is_base_file` tells whether the base has something
+/// that is no directory at a path that its facts don't name; where nobody knows, it says no.
+pub fn guard(
+    plan: &Plan,
+    stage: &Stage<'_>,
+    volumes: &[TreePath],
+    is_base_file: &dyn Fn(&TreePath) -> bool,
+) -> Vec<Error> {
     let view = view_below(stage);
-    pointed(stage.recipe, guard::check(stage.recipe, &plan.expanded, &view, volumes, index))
+    pointed(stage.recipe, guard::check(stage.recipe, &plan.expanded, &view, volumes, is_base_file))
 }
 
 /// Which source trees a recipe's paths mean.

@@ -251,6 +251,14 @@ impl Store {
         }
     }
 
+    /// Some bytes of a blob, as they lie there: whoever asks knows what they should be, and compares.
+    ///
+    /// # Errors
+    /// When they aren't here.
+    pub fn read_part(&self, digest: Digest, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
+        Ok(disk::read_part(&self.blob(digest), offset, len)?)
+    }
+
     /// What a derivation gave, if that blob is here.
     ///
     /// # Errors

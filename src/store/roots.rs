@@ -1,8 +1,9 @@
 //! Roots: the entries of `index.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Store};
+use crate::digest::Digest;
 use crate::disk;
 use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
 
@@ -73,24 +74,44 @@ pub(super) fn empty_index() -> Vec<u8> {
     Index { manifests: Vec::new(), annotations: BTreeMap::new() }.to_bytes()
 }
 
-/// Puts a root in; `true` when that changed anything.
-fn insert(manifests: &mut Vec<Descriptor>, root: &Root) -> bool {
-    if manifests.contains(&root.descriptor) {
+/// Puts roots in; `true` when that changed anything. One pass: a store may hold those of thousands of recipes.
+fn insert(manifests: &mut Vec<Descriptor>, roots: &[Root]) -> bool {
+    let there = by_digest(manifests);
+    let mut fresh: Vec<&Root> = roots.iter().filter(|root| !holds(&there, root)).collect();
+    if fresh.is_empty() {
         return false;
     }
+    let names: BTreeSet<&Option<String>> = fresh.iter().map(|root| &root.name).collect();
+    let keys: BTreeSet<&RootKey> = fresh.iter().filter_map(|root| root.key.as_ref()).collect();
     manifests.retain_mut(|entry| {
         let other = Root::new(entry.clone());
-        match (&other.key, &root.key) {
-            (Some(old), Some(new)) if old == new => return false,
-            _ if other.name != root.name => return true,
+        match &other.key {
+            Some(old) if keys.contains(old) => return false,
+            _ if !names.contains(&other.name) => return true,
             // Another workspace's root gives its name away and stays.
-            (Some(_), _) => drop(entry.annotations.remove(REF_NAME)),
-            (None, _) => return false,
+            Some(_) => drop(entry.annotations.remove(REF_NAME)),
+            None => return false,
         }
         true
     });
-    manifests.push(root.descriptor.clone());
+    // Of two with one name the later has it.
+    let mut named = BTreeSet::new();
+    fresh.reverse();
+    fresh.retain(|root| named.insert(&root.name));
+    manifests.extend(fresh.into_iter().rev().map(|root| root.descriptor.clone()));
     true
+}
+
+fn by_digest(manifests: &[Descriptor]) -> BTreeMap<Digest, Vec<&Descriptor>> {
+    let mut there: BTreeMap<Digest, Vec<&Descriptor>> = BTreeMap::new();
+    for entry in manifests {
+        there.entry(entry.digest).or_default().push(entry);
+    }
+    there
+}
+
+fn holds(there: &BTreeMap<Digest, Vec<&Descriptor>>, root: &Root) -> bool {
+    there.get(&root.descriptor.digest).is_some_and(|entries| entries.contains(&&root.descriptor))
 }
 
 impl Store {
@@ -123,9 +144,7 @@ impl Store {
     }
 
     pub(super) fn insert_roots(&self, roots: &[Root]) -> Result<(), Error> {
-        self.change_index(|manifests| {
-            roots.iter().fold(false, |changed, root| insert(manifests, root) | changed)
-        })
+        self.change_index(|manifests| insert(manifests, roots))
     }
 
     /// Whether [`Store::insert_roots`] would change nothing.
@@ -134,7 +153,8 @@ impl Store {
             return Ok(true);
         }
         let manifests = self.read_index()?.manifests;
-        Ok(roots.iter().all(|root| manifests.contains(&root.descriptor)))
+        let there = by_digest(&manifests);
+        Ok(roots.iter().all(|root| holds(&there, root)))
     }
 
     fn change_index(&self, change: impl FnOnce(&mut Vec<Descriptor>) -> bool) -> Result<(), Error> {

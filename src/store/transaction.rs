@@ -174,9 +174,7 @@ impl Transaction {
     fn add(&self, target: PathBuf, bytes: &[u8]) -> Result<(), Error> {
         let size = bytes.len() as u64;
         // What can't be read is replaced.
-        if disk::regular_size(&target)? == Some(size)
-            && disk::read(&target, size).is_ok_and(|old| old == bytes)
-        {
+        if disk::holds(&target, bytes) {
             self.pending().relies = true;
             return Ok(());
         }

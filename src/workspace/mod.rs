@@ -12,6 +12,7 @@ mod v1;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 pub use blobs::{MAX_BULK, differs_by_crlf_only};
 pub use error::Error;
@@ -30,6 +31,8 @@ pub struct Workspace {
     root: PathBuf,
     lockfiles: PathBuf,
     text: String,
+    /// The root with no link in it, once somebody has asked.
+    real_root: OnceLock<PathBuf>,
 }
 
 impl Workspace {
@@ -41,7 +44,7 @@ impl Workspace {
         for root in start.ancestors() {
             if let Some(text) = text(&root.join(FILE))? {
                 let lockfiles = root.join("lockfiles");
-                return Ok(Self { root: root.to_owned(), lockfiles, text });
+                return Ok(Self { root: root.to_owned(), lockfiles, text, real_root: OnceLock::new() });
             }
         }
         Err(Error::NoWorkspace { start: start.to_owned() })
@@ -89,15 +92,13 @@ impl Workspace {
     pub fn recipes(&self) -> Result<Vec<Target>, Error> {
         let recipes = self.root.join("recipes");
         let mut found = Vec::new();
-        for (stack_path, stack) in directories(&recipes)? {
-            for (path, name) in directories(&stack_path)? {
+        for (stack_path, stack, stack_linked) in directories(&recipes)? {
+            for (path, name, linked) in directories(&stack_path)? {
                 if !exists(&path.join("recipe.toml"))? {
                     continue;
                 }
-                for path in [&stack_path, &path] {
-                    if path.is_symlink() {
-                        return Err(Error::LinkedRecipe { path: path.clone() });
-                    }
+                if stack_linked || linked {
+                    return Err(Error::LinkedRecipe { path: if stack_linked { stack_path } else { path } });
                 }
                 let name = name.filter(|name| target::is_name(name)).ok_or(Error::Name { path })?;
                 let named = stack.clone().filter(|stack| target::is_name(stack));
@@ -115,7 +116,7 @@ impl Workspace {
     /// An unreadable directory.
     pub fn locks(&self) -> Result<Vec<Target>, Error> {
         let mut found = Vec::new();
-        for (path, stack) in directories(&self.lockfiles)? {
+        for (path, stack, _) in directories(&self.lockfiles)? {
             for (file, kind) in disk::list(&path)? {
                 let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else { continue };
                 let sound = |text: &&str| target::is_name(text);
@@ -171,10 +172,21 @@ impl Workspace {
 
     /// The real path of a recipe's directory, which no link may lead to.
     fn origin_directory(&self, origin: &str) -> Result<PathBuf, Error> {
-        let path = self.root.join(origin);
-        let real = |path: &Path| fs::canonicalize(path).map_err(disk::failed("find", path));
-        let (expected, found) = (real(&self.root)?.join(origin), real(&path)?);
-        if found == expected { Ok(found) } else { Err(Error::LinkedRecipe { path }) }
+        let mut path = match self.real_root.get() {
+            Some(root) => root.clone(),
+            None => {
+                let real = fs::canonicalize(&self.root).map_err(disk::failed("find", &self.root))?;
+                self.real_root.get_or_init(|| real).clone()
+            }
+        };
+        for component in Path::new(origin).components() {
+            path.push(component);
+            let found = fs::symlink_metadata(&path).map_err(disk::failed("find", &path))?;
+            if found.is_symlink() || !matches!(component, std::path::Component::Normal(_)) {
+                return Err(Error::LinkedRecipe { path: self.root.join(origin) });
+            }
+        }
+        Ok(path)
     }
 }
 
@@ -186,11 +198,12 @@ fn exists(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// The directories, and links to some, in a directory; a name that isn't text is none.
-fn directories(path: &Path) -> Result<Vec<(PathBuf, Option<String>)>, Error> {
+/// The directories, and links to some (`true`), in a directory; a name that isn't text is none.
+fn directories(path: &Path) -> Result<Vec<(PathBuf, Option<String>, bool)>, Error> {
     let entries = disk::list(path)?.into_iter();
-    let paths = entries.map(|(name, _)| (path.join(&name), name.into_string().ok()));
-    Ok(paths.filter(|(path, _)| path.is_dir()).collect())
+    let paths = entries.map(|(name, kind)| (path.join(&name), name.into_string().ok(), kind));
+    let found = paths.filter(|(path, _, kind)| kind.is_dir() || kind.is_symlink() && path.is_dir());
+    Ok(found.map(|(path, name, kind)| (path, name, kind.is_symlink())).collect())
 }
 
 fn text(path: &Path) -> Result<Option<String>, Error> {

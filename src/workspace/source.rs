@@ -24,6 +24,9 @@ const SEARCHED: u64 = 1 << 20;
 const KEPT: u64 = 64 << 10;
 /// A tree that has more bytes than this keeps none.
 const KEPT_IN_ALL: u64 = 32 << 20;
+/// Fewer files with fewer bytes are read sooner than threads start.
+const FEW_FILES: usize = 64;
+const FEW_BYTES: u64 = 1 << 20;
 
 /// A source tree with what was noticed on the way.
 #[derive(Debug, Clone, Default)]
@@ -148,6 +151,9 @@ fn relative(origin: &Path, from: &str) -> Result<TreePath, Error> {
 /// The path of a directory, links followed, that must lie in `origin`; `whole` is what the recipe says.
 fn leading(origin: &Path, directory: &TreePath, whole: &TreePath) -> Result<PathBuf, Error> {
     let path = on_disk(origin, directory);
+    if directory.is_root() {
+        return Ok(path);
+    }
     match fs::canonicalize(&path) {
         Ok(real) if real.starts_with(origin) => Ok(path),
         Ok(_) => Err(Error::Outside { path: on_disk(origin, whole), directory: origin.to_owned() }),
@@ -282,11 +288,17 @@ fn item(path: &Path) -> Result<Item, Error> {
 /// Hashes what was found.
 fn read(single: bool, found: Found) -> Result<Scan, Error> {
     let size = |item: &Item| if let Item::File { size, .. } = item { *size } else { 0 };
-    let keep = found.values().map(size).fold(0, u64::saturating_add) <= KEPT_IN_ALL;
+    let total = found.values().map(size).fold(0, u64::saturating_add);
+    let keep = total <= KEPT_IN_ALL;
     let mut scan = Scan { same_folded: same_folded(found.keys()), ..Scan::default() };
     scan.tree.single = single;
     // Collected before the first error is looked for, so that it is always the same one.
-    let read: Vec<_> = found.into_par_iter().map(|(path, item)| (path, read_item(item, keep))).collect();
+    let read = |(path, item)| (path, read_item(item, keep));
+    let read: Vec<_> = if found.len() < FEW_FILES && total < FEW_BYTES {
+        found.into_iter().map(read).collect()
+    } else {
+        found.into_par_iter().map(read).collect()
+    };
     for (path, result) in read {
         let (node, held, secret) = result?;
         if let (SourceNode::File { content, .. }, Some(held)) = (&node, held) {

@@ -60,7 +60,7 @@ fn encoded(test: &Test) -> Vec<Gzip> {
     let write = |(number, (what, holds)): (usize, (String, Vec<u8>))| {
         let mut encoder = Encoder::new(Vec::new(), None).unwrap();
         encoder.write_all(&holds).unwrap();
-        let (gzip, _) = encoder.finish().unwrap();
+        let gzip = encoder.finish().unwrap().inner;
         let path = test.path(&format!("{number}.gz"));
         fs::write(&path, gzip).unwrap();
         Gzip { what, path, holds }

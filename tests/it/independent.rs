@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
 use cooperage::derivation::{Cmd, ConfigPatch, Healthcheck, Remove};
-use cooperage::digest::{Digest, Encoding};
+use cooperage::digest::{Digest, Encoding, HashingWriter};
 use cooperage::image::{self, Image, Layer};
 use cooperage::layer;
 use cooperage::oci::json::{self, Value, object};
@@ -63,15 +63,10 @@ impl Files {
 
     fn build(&self, compression: Compression, name: Option<&str>) -> Layer {
         let open = |content: &Content| Ok(&self.bytes[&content.digest][..]);
-        let (_, built) =
-            layer::build(Encoding::V1, compression, &self.tree, &open, None, std::io::sink()).unwrap();
-        Layer {
-            diff_id: built.diff_id,
-            digest: built.digest,
-            size: built.size,
-            compression,
-            name: name.map(str::to_owned),
-        }
+        let out = HashingWriter::new(std::io::sink());
+        let (out, built) = layer::build(Encoding::V1, compression, &self.tree, &open, None, out).unwrap();
+        let (_, digest, size) = out.finish();
+        Layer { diff_id: built.diff_id, digest, size, compression, name: name.map(str::to_owned) }
     }
 
     fn to_value(&self) -> Value {

@@ -4,11 +4,14 @@
 //! what it shares with this one (design.md, 5.1). What a chunk becomes is [`deflate`]'s. Must not let
 //! the number of threads, the sizes of the writes or what was reused reach the output.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use flate2::Crc;
-use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::deflate;
@@ -22,12 +25,17 @@ const END: [u8; 5] = [1, 0, 0, 0xff, 0xff];
 const MIN_CHUNK: usize = 256 << 10;
 const MAX_CHUNK: usize = deflate::MAX_CHUNK;
 const LEADING_ZEROS: u32 = 19;
+/// Stretches that are scanned side by side, and their length.
+const LANES: usize = 4;
+const LANE: usize = 2048;
+/// A guess for allocations only.
+const AVERAGE_CHUNK: usize = 1 << 20;
 /// How far before the minimum hashing begins: a byte has left the hash after 64 more.
 const GEAR_WINDOW: usize = 64;
 
-/// As much input as is gathered before its chunks are compressed. With one chunk begun, their outputs and
-/// about 4 MiB of tables to a thread that is less than 64 MiB on up to 8 threads.
-const BATCH: usize = 16 << 20;
+/// As much input as may wait for its chunks to be compressed and written. With one chunk begun, their outputs
+/// and about 4 MiB of tables to a thread that is less than 64 MiB on up to 8 threads.
+const IN_FLIGHT: usize = 12 << 20;
 
 /// One chunk of a layer: a row of its chunk table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +48,13 @@ pub struct Chunk {
     pub offset: u64,
     /// The number of compressed bytes, the empty stored block that closes the chunk included.
     pub len: u64,
+    /// The sha256 of the compressed bytes: whoever copies them sees that they are whole.
+    pub output: Digest,
 }
 
 /// Gives the compressed bytes of a chunk (sha256 and number of its input bytes) from an earlier layer, if it
-/// has them. It answers for their being what encoding 1 makes of that chunk.
-pub type Reuse<'a> = &'a (dyn Fn(&Digest, u64) -> Option<Vec<u8>> + Sync);
+/// has them, and their sha256. It answers for their being what encoding 1 makes of that chunk.
+pub type Reuse = Arc<dyn Fn(&Digest, u64) -> Option<(Vec<u8>, Digest)> + Send + Sync>;
 
 /// Where a chunk ends in the bytes that follow the last cut; [`Cutter::scan`] may be fed them bit by bit.
 struct Cutter {
@@ -72,11 +82,21 @@ impl Cutter {
         for &byte in &bytes[skip..warm] {
             hash = (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
         }
-        for (i, &byte) in bytes[..upto].iter().enumerate().skip(warm) {
-            hash = (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
-            if hash.leading_zeros() >= LEADING_ZEROS {
-                return Some(self.end(i + 1));
+        let mut at = warm;
+        while at < upto {
+            if let Some(after) = self.no_end_in_lanes(hash, &bytes[..upto], at) {
+                (hash, at) = (after, at + LANES * LANE);
+                continue;
             }
+            // No room for lanes, or an end in one of them: byte by byte as far as they would have gone.
+            let stop = (at + LANES * LANE).min(upto);
+            for (i, &byte) in bytes[..stop].iter().enumerate().skip(at) {
+                hash = (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
+                if hash.leading_zeros() >= LEADING_ZEROS {
+                    return Some(self.end(i + 1));
+                }
+            }
+            at = stop;
         }
         if self.seen + upto == MAX_CHUNK {
             return Some(self.end(upto));
@@ -86,6 +106,28 @@ impl Cutter {
         None
     }
 
+    /// The hash after the lanes that begin at `at`, if no chunk ends in them. A hash is made of the last 64 bytes
+    /// alone, so each lane can start its own: four sums that don't wait for each other.
+    fn no_end_in_lanes(&self, hash: u64, bytes: &[u8], at: usize) -> Option<u64> {
+        if at < GEAR_WINDOW || at + LANES * LANE > bytes.len() {
+            return None;
+        }
+        let step = |hash: u64, byte: u8| (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
+        let start = |lane: usize| at + lane * LANE;
+        let warmed =
+            |lane: usize| bytes[start(lane) - GEAR_WINDOW..start(lane)].iter().fold(0, |h, &b| step(h, b));
+        let part = |lane: usize| &bytes[start(lane)..start(lane) + LANE];
+        let (mut a, mut b, mut c, mut d) = (hash, warmed(1), warmed(2), warmed(3));
+        let parts = part(0).iter().zip(part(1)).zip(part(2)).zip(part(3));
+        for (((&w, &x), &y), &z) in parts {
+            (a, b, c, d) = (step(a, w), step(b, x), step(c, y), step(d, z));
+            if a.min(b).min(c).min(d).leading_zeros() >= LEADING_ZEROS {
+                return None;
+            }
+        }
+        Some(d)
+    }
+
     fn end(&mut self, length: usize) -> usize {
         (self.hash, self.seen) = (0, 0);
         length
@@ -93,124 +135,235 @@ impl Cutter {
 }
 
 /// Compresses what is written to it; the gzip goes to `W` in order. [`Encoder::finish`] must be called.
-pub struct Encoder<'a, W: Write> {
+///
+/// Chunks are compressed by rayon's threads while the next ones are written and cut here. A layer of one chunk,
+/// as most are, never leaves this thread.
+pub struct Encoder<W: Write> {
     inner: W,
-    reuse: Option<Reuse<'a>>,
     cutter: Cutter,
-    /// Input not yet compressed: whole chunks, then the beginning of one.
-    pending: Vec<u8>,
-    /// Ends of the whole chunks in `pending`.
-    ends: Vec<usize>,
-    /// Allocations of the compressor, one to a thread.
-    states: Mutex<Vec<deflate::State>>,
+    /// The chunk that has begun.
+    current: Vec<u8>,
+    workshop: Arc<Workshop>,
+    /// Chunks that were given away, in order, with the numbers of their bytes.
+    given: VecDeque<(usize, Receiver<Done>)>,
+    in_flight: usize,
+    input: InputHash,
     crc: Crc,
     offset: u64,
     table: Vec<Chunk>,
 }
 
-/// What a worker makes of a chunk.
+/// What the encoder took and gave.
+pub struct Encoded<W> {
+    /// The writer.
+    pub inner: W,
+    /// The sha256 of all that was written.
+    pub input: Digest,
+    /// The chunk table, in order of offset.
+    pub chunks: Vec<Chunk>,
+}
+
+/// What all threads share.
+struct Workshop {
+    reuse: Option<Reuse>,
+    /// Allocations of the compressor, one to a thread.
+    states: Mutex<Vec<deflate::State>>,
+}
+
+/// What becomes of a chunk.
 struct Done {
     input: Digest,
     bytes: Vec<u8>,
+    output: Digest,
     crc: Crc,
 }
 
-impl<'a, W: Write> Encoder<'a, W> {
+impl<W: Write> Encoder<W> {
     /// Writes the gzip header to `inner`.
     ///
     /// # Errors
     /// Those of `inner`.
-    pub fn new(mut inner: W, reuse: Option<Reuse<'a>>) -> io::Result<Self> {
+    pub fn new(mut inner: W, reuse: Option<Reuse>) -> io::Result<Self> {
         inner.write_all(&HEADER)?;
         Ok(Self {
             inner,
-            reuse,
             cutter: Cutter::new(),
-            pending: Vec::new(),
-            ends: Vec::new(),
-            states: Mutex::new(Vec::new()),
+            current: Vec::new(),
+            workshop: Arc::new(Workshop { reuse, states: Mutex::default() }),
+            given: VecDeque::new(),
+            in_flight: 0,
+            input: InputHash::Here(Sha256::new()),
             crc: Crc::new(),
             offset: HEADER.len() as u64,
             table: Vec::new(),
         })
     }
 
-    /// Compresses what is left and ends the member; gives `inner` and the chunk table, in order of offset.
+    /// Compresses what is left and ends the member.
     ///
     /// # Errors
     /// Those of `inner`.
-    pub fn finish(mut self) -> io::Result<(W, Vec<Chunk>)> {
-        if self.ends.last().copied().unwrap_or(0) < self.pending.len() {
-            self.ends.push(self.pending.len());
+    pub fn finish(mut self) -> io::Result<Encoded<W>> {
+        let last = std::mem::take(&mut self.current);
+        self.input.update(&last);
+        while self.in_flight > 0 {
+            self.take_oldest()?;
         }
-        self.compress()?;
+        if !last.is_empty() {
+            let done = self.workshop.make(&last);
+            self.append(last.len(), &done)?;
+        }
         self.inner.write_all(&END)?;
         self.inner.write_all(&self.crc.sum().to_le_bytes())?;
         // ISIZE: the length modulo 2^32, which is what this counts.
         self.inner.write_all(&self.crc.amount().to_le_bytes())?;
-        Ok((self.inner, self.table))
+        Ok(Encoded { inner: self.inner, input: self.input.finish()?, chunks: self.table })
     }
 
-    /// Compresses the whole chunks that are pending, and writes them.
-    fn compress(&mut self) -> io::Result<()> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let chunks: Vec<&[u8]> =
-            starts.zip(&self.ends).map(|(start, &end)| &self.pending[start..end]).collect();
-        let (reuse, states) = (self.reuse, &self.states);
-        let done: Vec<Done> = chunks.par_iter().map(|chunk| work(chunk, reuse, states)).collect();
-        for (chunk, done) in chunks.iter().zip(done) {
-            self.inner.write_all(&done.bytes)?;
-            self.crc.combine(&done.crc);
-            let len = done.bytes.len() as u64;
-            let input_len = chunk.len() as u64;
-            self.table.push(Chunk { input: done.input, input_len, offset: self.offset, len });
-            self.offset += len;
+    /// The chunk that has begun is whole.
+    fn cut(&mut self) -> io::Result<()> {
+        let chunk = std::mem::replace(&mut self.current, Vec::with_capacity(AVERAGE_CHUNK));
+        if rayon::current_num_threads() == 1 {
+            self.input.update(&chunk);
+            let done = self.workshop.make(&chunk);
+            return self.append(chunk.len(), &done);
         }
-        self.pending.drain(..self.ends.last().copied().unwrap_or(0));
-        self.ends.clear();
+        let chunk = Arc::new(chunk);
+        self.input.update_elsewhere(&chunk);
+        while self.in_flight > 0 && self.in_flight + chunk.len() > IN_FLIGHT {
+            self.take_oldest()?;
+        }
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.given.push_back((chunk.len(), receiver));
+        self.in_flight += chunk.len();
+        let workshop = Arc::clone(&self.workshop);
+        // An encoder that failed has gone, and nobody waits for what becomes of its chunks.
+        rayon::spawn_fifo(move || drop(sender.send(workshop.make(&chunk))));
+        while let Some((length, receiver)) = self.given.front() {
+            let (length, Ok(done)) = (*length, receiver.try_recv()) else { break };
+            self.given.pop_front();
+            self.in_flight -= length;
+            self.append(length, &done)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the chunk that was given away first.
+    fn take_oldest(&mut self) -> io::Result<()> {
+        let Some((length, receiver)) = self.given.pop_front() else { return Ok(()) };
+        let done = loop {
+            match receiver.try_recv() {
+                Ok(done) => break done,
+                Err(TryRecvError::Disconnected) => return Err(lost()),
+                // One of rayon's own threads must not sleep: what it waits for may be its own to do.
+                Err(TryRecvError::Empty) => match rayon::yield_now() {
+                    None => break receiver.recv().map_err(|_| lost())?,
+                    Some(rayon::Yield::Executed) => {}
+                    Some(rayon::Yield::Idle) => std::thread::sleep(Duration::from_micros(50)),
+                },
+            }
+        };
+        self.in_flight -= length;
+        self.append(length, &done)
+    }
+
+    fn append(&mut self, input_len: usize, done: &Done) -> io::Result<()> {
+        self.inner.write_all(&done.bytes)?;
+        self.crc.combine(&done.crc);
+        let (input_len, len) = (input_len as u64, done.bytes.len() as u64);
+        let Done { input, output, .. } = *done;
+        self.table.push(Chunk { input, input_len, offset: self.offset, len, output });
+        self.offset += len;
         Ok(())
     }
 }
 
-fn work(chunk: &[u8], reuse: Option<Reuse<'_>>, states: &Mutex<Vec<deflate::State>>) -> Done {
-    let input = Digest::of(chunk);
-    let mut crc = Crc::new();
-    crc.update(chunk);
-    let known = reuse.and_then(|reuse| reuse(&input, chunk.len() as u64));
-    let bytes = known.unwrap_or_else(|| {
-        // A poisoned lock holds only allocations: whatever they contain doesn't reach the output.
-        let locked = || states.lock().unwrap_or_else(|poison| poison.into_inner());
-        let taken = locked().pop();
-        let mut state = taken.unwrap_or_else(deflate::State::new);
-        let mut bytes = Vec::with_capacity(chunk.len() / 2);
-        deflate::chunk(chunk, &mut bytes, &mut state);
-        locked().push(state);
-        bytes
-    });
-    Done { input, bytes, crc }
+fn lost() -> io::Error {
+    io::Error::other("a thread that compressed a part of the layer died")
 }
 
-impl<W: Write> Write for Encoder<'_, W> {
+impl Workshop {
+    fn make(&self, chunk: &[u8]) -> Done {
+        let input = Digest::of(chunk);
+        let mut crc = Crc::new();
+        crc.update(chunk);
+        let known = self.reuse.as_ref().and_then(|reuse| reuse(&input, chunk.len() as u64));
+        let (bytes, output) = known.unwrap_or_else(|| {
+            // A poisoned lock holds only allocations: whatever they contain doesn't reach the output.
+            let locked = || self.states.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = locked().pop();
+            let mut state = taken.unwrap_or_else(deflate::State::new);
+            let mut bytes = Vec::with_capacity(chunk.len() / 2);
+            deflate::chunk(chunk, &mut bytes, &mut state);
+            locked().push(state);
+            let output = Digest::of(&bytes);
+            (bytes, output)
+        });
+        Done { input, bytes, output, crc }
+    }
+}
+
+/// The digest of all that was written: one long sum, so a thread of its own where there is work for several.
+enum InputHash {
+    Here(Sha256),
+    Elsewhere { chunks: SyncSender<Arc<Vec<u8>>>, thread: JoinHandle<Sha256>, last: Vec<u8> },
+}
+
+impl InputHash {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Here(hash) => hash.update(bytes),
+            // Only the end of the stream, which is not a whole chunk, comes this way.
+            Self::Elsewhere { last, .. } => last.extend_from_slice(bytes),
+        }
+    }
+
+    fn update_elsewhere(&mut self, chunk: &Arc<Vec<u8>>) {
+        if let Self::Here(hash) = self {
+            let mut own = hash.clone();
+            let (chunks, received) = mpsc::sync_channel::<Arc<Vec<u8>>>(2);
+            let run = move || {
+                received.iter().for_each(|chunk| own.update(&**chunk));
+                own
+            };
+            match std::thread::Builder::new().spawn(run) {
+                Ok(thread) => *self = Self::Elsewhere { chunks, thread, last: Vec::new() },
+                Err(_) => return hash.update(&**chunk),
+            }
+        }
+        if let Self::Elsewhere { chunks, .. } = self {
+            // A thread that died is found when it is joined.
+            let _ = chunks.send(Arc::clone(chunk));
+        }
+    }
+
+    fn finish(self) -> io::Result<Digest> {
+        let hash = match self {
+            Self::Here(hash) => hash,
+            Self::Elsewhere { chunks, thread, last } => {
+                drop(chunks);
+                let mut hash = thread.join().map_err(|_| lost())?;
+                hash.update(&last);
+                hash
+            }
+        };
+        Ok(Digest::from_bytes(hash.finalize().into()))
+    }
+}
+
+impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let room = (BATCH + MAX_CHUNK).saturating_sub(self.pending.len());
-        let mut rest = &buffer[..buffer.len().min(room)];
-        let taken = rest.len();
+        let mut rest = buffer;
         while !rest.is_empty() {
-            let (chunk, after) = rest.split_at(
-                self.cutter
-                    .scan(rest)
-                    .inspect(|length| {
-                        self.ends.push(self.pending.len() + length);
-                    })
-                    .unwrap_or(rest.len()),
-            );
-            self.pending.extend_from_slice(chunk);
+            let end = self.cutter.scan(rest);
+            let (part, after) = rest.split_at(end.unwrap_or(rest.len()));
+            self.current.extend_from_slice(part);
+            if end.is_some() {
+                self.cut()?;
+            }
             rest = after;
         }
-        if self.pending.len() >= BATCH {
-            self.compress()?;
-        }
-        Ok(taken)
+        Ok(buffer.len())
     }
 
     /// Does nothing: a chunk is compressed when it is whole, wherever the writer flushes.
@@ -289,12 +442,14 @@ mod tests {
 
     use super::*;
 
-    fn encode(data: &[u8], piece: usize, reuse: Option<Reuse<'_>>) -> (Vec<u8>, Vec<Chunk>) {
+    fn encode(data: &[u8], piece: usize, reuse: Option<Reuse>) -> (Vec<u8>, Vec<Chunk>) {
         let mut encoder = Encoder::new(Vec::new(), reuse).unwrap();
         for bytes in data.chunks(piece) {
             encoder.write_all(bytes).unwrap();
         }
-        encoder.finish().unwrap()
+        let Encoded { inner, input, chunks } = encoder.finish().unwrap();
+        assert_eq!(input, Digest::of(data));
+        (inner, chunks)
     }
 
     /// Three decoders agree, there is one member, and the table says where each chunk lies.
@@ -321,6 +476,7 @@ mod tests {
             let mut alone = Vec::new();
             deflate::chunk(chunk, &mut alone, &mut deflate::State::new());
             assert!(alone == gzip[offset as usize..][..row.len as usize]);
+            assert_eq!(row.output, Digest::of(&alone));
             (offset, at) = (offset + row.len, at + chunk.len());
         }
         assert_eq!((offset as usize + 13, at), (gzip.len(), data.len()));
@@ -389,17 +545,54 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             assert!(pool.install(|| encode(&data, piece, None)) == (gzip.clone(), table.clone()));
         }
-        let known: BTreeMap<Digest, Vec<u8>> = table
-            .iter()
-            .map(|row| (row.input, gzip[row.offset as usize..][..row.len as usize].to_vec()))
-            .collect();
-        let asked = Mutex::new(0);
-        let reuse = |digest: &Digest, _: u64| {
-            *asked.lock().unwrap() += 1;
+        let bytes = |row: &Chunk| gzip[row.offset as usize..][..row.len as usize].to_vec();
+        let known: BTreeMap<Digest, (Vec<u8>, Digest)> =
+            table.iter().map(|row| (row.input, (bytes(row), row.output))).collect();
+        let asked = Arc::new(Mutex::new(0));
+        let counts = Arc::clone(&asked);
+        let reuse = Arc::new(move |digest: &Digest, _: u64| {
+            *counts.lock().unwrap() += 1;
             known.get(digest).cloned()
-        };
-        assert!(encode(&data, 1 << 16, Some(&reuse)) == (gzip, table.clone()));
+        });
+        assert!(encode(&data, 1 << 16, Some(reuse)) == (gzip, table.clone()));
         assert_eq!(*asked.lock().unwrap(), table.len());
+    }
+
+    /// The definition (design.md, 5.1), without lanes and pieces.
+    fn ends(data: &[u8]) -> Vec<usize> {
+        let (gear, mut ends, mut start) = (Cutter::new().gear, vec![], 0);
+        while start < data.len() {
+            let last = data.len().min(start + MAX_CHUNK);
+            let hash_at = |end: usize| {
+                data[end - GEAR_WINDOW..end]
+                    .iter()
+                    .fold(0_u64, |h, &b| (h << 1).wrapping_add(gear[usize::from(b)]))
+            };
+            let mut candidates = start + MIN_CHUNK..last;
+            start = candidates.find(|&end| hash_at(end).leading_zeros() >= 19).unwrap_or(last);
+            ends.push(start);
+        }
+        ends
+    }
+
+    #[test]
+    fn cuts_are_where_the_definition_has_them() {
+        for data in [noise(5 << 20, |b| b), noise(3 << 20, |b| b & 0x47), text(3 << 20)] {
+            let expected = ends(&data);
+            for piece in [data.len(), 65_536, 9_000, 777] {
+                let (mut cutter, mut found, mut at) = (Cutter::new(), vec![], 0);
+                for bytes in data.chunks(piece) {
+                    let mut rest = bytes;
+                    while let Some(length) = cutter.scan(rest) {
+                        (at, rest) = (at + length, &rest[length..]);
+                        found.push(at);
+                    }
+                    at += rest.len();
+                }
+                found.extend((at > found.last().copied().unwrap_or(0)).then_some(at));
+                assert_eq!(found, expected);
+            }
+        }
     }
 
     #[test]

@@ -85,7 +85,8 @@ impl Work<'_, '_> {
                 let gone: Vec<_> = gone.filter_map(|path| TreePath::parse(path.as_bytes()).ok()).collect();
                 let volumes: Vec<_> =
                     below.volumes.iter().filter(|volume| !gone.contains(volume)).cloned().collect();
-                let errors = plan::guard(plan, stage, &volumes, below.merged.as_deref());
+                let is_base_file = |path: &TreePath| self.session.is_base_file(&below.base_layers, path);
+                let errors = plan::guard(plan, stage, &volumes, &is_base_file);
                 if !errors.is_empty() {
                     return Err(failed(&draft.name, errors));
                 }
@@ -141,9 +142,6 @@ impl Work<'_, '_> {
                             .into_iter()
                             .map(|pattern| (pattern.clone(), in_base(&pattern)))
                             .collect();
-                        if let Some(merged) = own.and_then(|own| own.merged.clone()) {
-                            below.merged = Some(merged);
-                        }
                         Ok(Some(below))
                     }
                     None => Err(Error::NoPlatform {
@@ -275,10 +273,15 @@ impl Work<'_, '_> {
                 };
                 let failed = |source| Error::Layer { recipe: self.target.to_string(), source };
                 let writer = session.transaction()?.writer()?;
+                let reuse = self.earlier_chunks(&tree);
                 let (writer, built) =
-                    layer::build(Encoding::V1, compression, &tree, &open, None, writer).map_err(failed)?;
-                writer.finish(Some((built.digest, built.size)))?;
-                let (digest, size, diff_id) = (built.digest, built.size, built.diff_id);
+                    layer::build(Encoding::V1, compression, &tree, &open, reuse, writer).map_err(failed)?;
+                let (digest, size) = writer.finish(None)?;
+                if built.chunks.len() > 1 {
+                    let table = layer::chunks::to_text(&built.chunks);
+                    session.transaction()?.chunks(digest, table.as_bytes())?;
+                }
+                let diff_id = built.diff_id;
                 session.transaction()?.put(&bytes)?;
                 session
                     .transaction()?

@@ -5,6 +5,7 @@
 //! indexes, the new lock. Writes to the transaction only; nothing is seen by others before it is committed.
 
 mod asked;
+mod earlier;
 mod ground;
 mod make;
 
