@@ -112,17 +112,54 @@ pub fn open(path: &Path) -> Result<(File, u64), Error> {
 /// # Errors
 /// As for [`open`], and when there are more than `cap`.
 pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>, Error> {
-    let (file, size) = open(path)?;
+    let (mut file, size) = open(path)?;
     let too_large = |size| Error::TooLarge { path: path.to_owned(), size, cap };
     if size > cap {
         return Err(too_large(size));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    // Files of a size that the system makes up (/proc) say 0. Of one that grows this is what it was: nobody reads on
-    // to see whether there is more.
-    let most = if size == 0 { cap.saturating_add(1) } else { size };
-    file.take(most).read_to_end(&mut bytes).map_err(failed("read", path))?;
-    if bytes.len() as u64 > cap { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+    let mut bytes = vec![0; usize::try_from(size).map_err(|_| too_large(size))?];
+    // At once: a file that grows is what it was, and nobody reads on to see whether there is more.
+    let mut read = 0;
+    while read < bytes.len() {
+        match file.read(&mut bytes[read..]) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed("read", path)(error)),
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// An open file that is read here and there.
+#[derive(Debug)]
+pub struct Window {
+    file: File,
+    size: u64,
+}
+
+impl Window {
+    /// Opens a regular file; none when it isn't there.
+    ///
+    /// # Errors
+    /// As for [`open`].
+    pub fn open(path: &Path) -> Result<Option<Self>, Error> {
+        Ok(optional(open(path))?.map(|(file, size)| Self { file, size }))
+    }
+
+    /// Bytes in the file.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Up to `len` bytes from `offset` on, fewer at the end; none when they can't be read.
+    pub fn read(&self, offset: u64, len: usize) -> Option<Vec<u8>> {
+        let left = usize::try_from(self.size.checked_sub(offset)?).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; len.min(left)];
+        self.file.read_exact_at(&mut bytes, offset).ok()?;
+        Some(bytes)
+    }
 }
 
 /// Whether a regular file lies at a path that holds just these bytes. One that can't be read does not.

@@ -29,16 +29,22 @@ impl LayerScan {
     }
 }
 
-/// Where the header index lies in a kept scan of this version.
-pub(super) fn header_index_of(bytes: &[u8]) -> Option<Range<usize>> {
-    parts(bytes).map(|(.., index)| index)
+/// Where the header index lies in a kept scan of this version that begins with `first` and has `size` bytes.
+pub(super) fn header_index_of(first: &[u8], size: usize) -> Option<Range<usize>> {
+    parts_of(first, size).map(|(.., index)| index)
 }
 
-fn parts(bytes: &[u8]) -> Option<(Digest, u64, DiffId, Range<usize>)> {
+type Parts = (Digest, u64, DiffId, Range<usize>);
+
+fn parts(bytes: &[u8]) -> Option<Parts> {
+    parts_of(bytes, bytes.len())
+}
+
+fn parts_of(bytes: &[u8], total: usize) -> Option<Parts> {
     let line = bytes.split(|&byte| byte == b'\n').next()?;
     let (digest, size, diff_id, length) = numbers(line)?;
     let start = line.len() + 1;
-    let end = start.checked_add(length).filter(|end| *end <= bytes.len())?;
+    let end = start.checked_add(length).filter(|end| *end <= total)?;
     Some((digest, size, diff_id, start..end))
 }
 

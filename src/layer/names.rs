@@ -1,20 +1,24 @@
 //! Whether a base has a file at a path, asked of kept scans without reading all of them.
 //!
-//! A guard asks this of one or two new directories on every build; parsing the whole header index for it would take
-//! longer than the build.
+//! A guard asks this of one or two new directories on every build; reading the whole header index for it would take
+//! longer than the build. The text is sorted (marks, then entries, each by path), so a search by halves needs a few
+//! pieces of it.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::kept::header_index_of;
-use super::text::push_path;
+use super::text::unescape;
 use crate::tree::TreePath;
 
-/// The lines of one layer's header index, found by path.
-#[derive(Debug)]
+/// Gives up to so many bytes from an offset on.
+pub type ReadAt = Box<dyn Fn(usize, usize) -> Option<Vec<u8>>>;
+
+/// One layer's header index, read by pieces.
 pub struct Names {
-    text: Vec<u8>,
-    /// Where the path of each line lies in the text; one byte, the mark, and a space stand before it.
-    paths: Vec<Range<usize>>,
+    read: ReadAt,
+    /// Where its lines are in what is read.
+    lines: Range<usize>,
 }
 
 /// What a layer says of a path.
@@ -22,59 +26,103 @@ pub struct Names {
 enum Said {
     Directory,
     Other,
-    TakenAway,
+    Nothing,
 }
+
+/// More than most lines have up to the end of the path.
+const PIECE: usize = 256;
 
 impl Names {
-    /// Of a kept scan, as `LayerScan::to_bytes` wrote it; none if this version doesn't know it.
-    pub fn of(kept: Vec<u8>) -> Option<Self> {
-        let index = header_index_of(&kept)?;
-        let mut paths = Vec::new();
-        let mut start = index.start;
-        for line in kept[index].split_inclusive(|&byte| byte == b'\n') {
-            let rest = line.get(2..).filter(|rest| rest.starts_with(b"/"));
-            if let Some(length) = rest.and_then(|rest| rest.iter().position(|byte| b" \n".contains(byte))) {
-                paths.push(start + 2..start + 2 + length);
-            }
-            start += line.len();
-        }
-        // Sorted as they are spelt: marks come before entries, and escapes sort otherwise than the bytes they mean.
-        paths.sort_unstable_by(|a, b| kept[a.clone()].cmp(&kept[b.clone()]));
-        Some(Self { text: kept, paths })
+    /// Of a kept scan, as `LayerScan::to_bytes` wrote it, of so many bytes; none if this version doesn't know it.
+    pub fn of(size: usize, read: ReadAt) -> Option<Self> {
+        let lines = header_index_of(&read(0, 4 * PIECE)?, size)?;
+        let version = read(lines.start, PIECE)?.iter().position(|&byte| byte == b'\n')?;
+        Some(Self { read, lines: lines.start + version + 1..lines.end })
     }
 
-    /// The marks of the lines about a path.
-    fn marks(&self, path: &TreePath) -> impl Iterator<Item = u8> {
-        let mut spelt = String::new();
-        push_path(&mut spelt, path);
-        let first = self.paths.partition_point(|range| self.text[range.clone()] < *spelt.as_bytes());
-        self.paths[first..]
-            .iter()
-            .take_while(move |range| self.text[(*range).clone()] == *spelt.as_bytes())
-            .map(|range| self.text[range.start - 2])
+    /// The first line that begins at `from` or later: where, its mark, its path. `Some(None)` when there is none.
+    fn line(&self, from: usize) -> Option<Option<(u8, Vec<u8>)>> {
+        let (mut piece, mut length) = (Vec::new(), PIECE);
+        // The end of the line before tells where one begins.
+        let back = usize::from(from > self.lines.start);
+        loop {
+            let most = length.min(self.lines.end - (from - back));
+            if most > piece.len() {
+                piece = (self.read)(from - back, most)?;
+            }
+            let start =
+                if back == 0 { Some(0) } else { piece.iter().position(|&b| b == b'\n').map(|at| at + 1) };
+            let line = start.map(|start| &piece[start..]);
+            if let Some(line) = line
+                && let Some(end) = line.iter().skip(2).position(|byte| b" \n".contains(byte))
+            {
+                let path = std::str::from_utf8(line[2..2 + end].strip_prefix(b"/")?).ok()?;
+                return Some(Some((line[0], unescape(path)?)));
+            }
+            if most < length {
+                return line.is_none_or(<[u8]>::is_empty).then_some(None);
+            }
+            length *= 4;
+        }
     }
 
-    fn says(&self, path: &TreePath) -> Option<Said> {
-        let mut taken = false;
-        for mark in self.marks(path) {
-            match mark {
-                b'o' => {}
-                b'w' => taken = true,
-                b'd' => return Some(Said::Directory),
-                _ => return Some(Said::Other),
-            }
-        }
-        let above_takes = |above: TreePath| {
-            self.marks(&above).any(|mark| mark != b'd') // a whiteout, an opaque mark, a file in a directory's place
+    /// The mark of the line about a path: of opaque marks (0), whiteouts (1) or entries (2).
+    fn mark(&self, section: u8, path: &TreePath) -> Option<Option<u8>> {
+        let section_of = |mark: u8| match mark {
+            b'o' => 0,
+            b'w' => 1,
+            _ => 2,
         };
-        let root_is_opaque = self.marks(&TreePath::root()).any(|mark| mark == b'o');
-        (taken || root_is_opaque || path.ancestors().any(above_takes)).then_some(Said::TakenAway)
+        let order = |mark: u8, found: &[u8]| section_of(mark).cmp(&section).then(found.cmp(path.as_bytes()));
+        let Range { start: mut low, end: mut high } = self.lines;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.line(middle)? {
+                Some((mark, found)) if order(mark, &found) == Ordering::Less => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        let found = if low < self.lines.end { self.line(low)? } else { None };
+        Some(found.filter(|(mark, path)| order(*mark, path) == Ordering::Equal).map(|(mark, _)| mark))
+    }
+
+    /// What the layer has at a path, or that it has nothing there; none when it can't be read.
+    fn entry(&self, path: &TreePath) -> Option<Said> {
+        Some(match self.mark(2, path)? {
+            Some(b'd') => Said::Directory,
+            Some(_) => Said::Other,
+            None => Said::Nothing,
+        })
+    }
+
+    /// Whether the layer hides what those below have at a path.
+    fn hides(&self, path: &TreePath) -> Option<bool> {
+        if self.mark(1, path)?.is_some() || self.mark(0, &TreePath::root())?.is_some() {
+            return Some(true);
+        }
+        for above in path.ancestors() {
+            let hides = self.entry(&above)? == Said::Other
+                || self.mark(1, &above)?.is_some()
+                || self.mark(0, &above)?.is_some();
+            if hides {
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 }
 
-/// Whether something that is no directory stands at `path` in the image of these layers, lowest first.
+/// Whether something that is no directory stands at `path` in the image of these layers, lowest first. No, where a
+/// layer can't be read.
 pub fn is_file<'n>(layers: impl DoubleEndedIterator<Item = &'n Names>, path: &TreePath) -> bool {
-    layers.rev().find_map(|layer| layer.says(path)) == Some(Said::Other)
+    let mut layers = layers.rev().peekable();
+    while let Some(layer) = layers.next() {
+        match layer.entry(path) {
+            Some(Said::Nothing) if layers.peek().is_some() && layer.hides(path) == Some(false) => {}
+            said => return said == Some(Said::Other),
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -86,6 +134,13 @@ mod tests {
     use super::*;
     use crate::digest::{DiffId, Digest};
 
+    fn names(kept: Vec<u8>) -> Option<Names> {
+        let size = kept.len();
+        let read =
+            move |at: usize, length: usize| kept.get(at..kept.len().min(at + length)).map(<[u8]>::to_vec);
+        Names::of(size, Box::new(read))
+    }
+
     fn agree(layers: &[Tar], paths: &[&str]) -> Vec<bool> {
         let indexes: Vec<_> = layers.iter().map(|layer| index(layer.clone()).unwrap()).collect();
         let merged = Merged::of(&indexes).unwrap();
@@ -96,7 +151,7 @@ mod tests {
             index,
             captured: crate::layer::captured::Captured::default(),
         };
-        let names: Vec<_> = indexes.into_iter().map(|i| Names::of(scan(i).to_bytes()).unwrap()).collect();
+        let names: Vec<_> = indexes.into_iter().map(|i| names(scan(i).to_bytes()).unwrap()).collect();
         let answers = paths.iter().map(|text| {
             let asked = path(text);
             let there = merged.get(&asked).is_some() && !merged.is_dir(&asked);
@@ -119,6 +174,28 @@ mod tests {
         );
         agree(&[low.clone(), up.clone()], &asked);
         agree(&[low, up, over], &asked);
-        assert!(Names::of(b"something else\n".to_vec()).is_none());
+        assert!(names(b"something else\n".to_vec()).is_none());
+    }
+
+    #[test]
+    fn long_and_odd_names_are_found() {
+        let long = "x/".repeat(700) + "end";
+        let mut layer = tar();
+        for number in 0..300 {
+            layer = layer.file(&format!("many/{number} of them"), b"x");
+        }
+        let pax = |layer: Tar, name: &str| layer.pax(&[("path", name.as_bytes())]).file("short", b"x");
+        layer = pax(pax(layer, &long), "zz/\u{e4}\\ end");
+        let asked = [
+            "many/0 of them",
+            "many/299 of them",
+            "many/300 of them",
+            &long,
+            "zz/\u{e4}\\ end",
+            "zz",
+            "a",
+            "zzz",
+        ];
+        assert_eq!(agree(&[layer], &asked), [true, true, false, true, true, false, false, false]);
     }
 }

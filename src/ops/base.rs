@@ -23,9 +23,13 @@ use crate::oci::{
 use crate::plan::{matches_in_base, pattern_in_base};
 use crate::progress::Event;
 use crate::recipe::{Base, Selector, layout_place};
+use crate::store::SEAL;
 use crate::substitute::{self, Substituter};
 use crate::tree::{Content, FileTree, TreePath};
 use crate::workspace::MAX_BULK;
+
+/// Documents, facts and listings, by digest: shared by all recipes of a session.
+pub(super) type Blobs = BTreeMap<Digest, Rc<[u8]>>;
 
 /// What stands below the entries of one variant on one platform.
 #[derive(Debug, Clone)]
@@ -59,7 +63,7 @@ pub(super) struct External {
     /// By the platform's short name.
     pub(super) platforms: BTreeMap<String, Below>,
     /// Documents and facts, for `lockfiles/blobs`.
-    pub(super) blobs: BTreeMap<Digest, Vec<u8>>,
+    pub(super) blobs: Blobs,
     /// Its documents alone, for the store.
     pub(super) documents: Vec<Digest>,
 }
@@ -256,18 +260,39 @@ impl Session<'_> {
 
     /// Whether the image of these layers has something at `path` that is no directory. What isn't known of every
     /// layer without reading it is not known: no.
-    pub(super) fn is_base_file(&self, layers: &[Digest], path: &TreePath) -> bool {
+    pub(super) fn is_base_file(&self, layers: &Rc<[Digest]>, path: &TreePath) -> bool {
+        let asked = (Rc::clone(layers), path.clone());
+        if let Some(known) = self.base_files.borrow().get(&asked) {
+            return *known;
+        }
         let names: Option<Vec<_>> = layers.iter().map(|layer| self.names(*layer)).collect();
-        names.is_some_and(|names| names::is_file(names.iter().map(Rc::as_ref), path))
+        let answer = names.is_some_and(|names| names::is_file(names.iter().map(Rc::as_ref), path));
+        self.base_files.borrow_mut().insert(asked, answer);
+        answer
     }
 
     fn names(&self, layer: Digest) -> Option<Rc<Names>> {
         if let Some(known) = self.names.borrow().get(&layer) {
             return known.clone();
         }
+        // A guard is policy, and `lock` reads all of it: a damaged byte here isn't worth a hash of the whole.
+        let kept = || {
+            let window = self.store().ok()?.header_window(layer).ok()??;
+            let size = usize::try_from(window.size()).ok()?.checked_sub(SEAL)?;
+            Names::of(size, Box::new(move |at, length| window.read((SEAL + at) as u64, length)))
+        };
         let scanned = self.scans.borrow().get(&layer).map(|scan| scan.to_bytes());
-        let kept = || self.store().ok()?.header(layer).ok()?;
-        let names = scanned.or_else(kept).and_then(Names::of).map(Rc::new);
+        let names = match scanned {
+            Some(bytes) => {
+                let size = bytes.len();
+                let read = move |at: usize, length: usize| {
+                    bytes.get(at..bytes.len().min(at + length)).map(<[u8]>::to_vec)
+                };
+                Names::of(size, Box::new(read))
+            }
+            None => kept(),
+        }
+        .map(Rc::new);
         self.names.borrow_mut().insert(layer, names.clone());
         names
     }
@@ -293,7 +318,7 @@ struct Reading<'s, 'e> {
     session: &'s Session<'e>,
     origin: &'s BaseOrigin,
     name: String,
-    blobs: BTreeMap<Digest, Vec<u8>>,
+    blobs: Blobs,
     documents: Vec<Digest>,
 }
 
@@ -320,32 +345,34 @@ impl Reading<'_, '_> {
     }
 
     /// A document, read and verified once: from `lockfiles/blobs`, the store, the descriptor itself, or where the base comes from.
-    fn document(&mut self, descriptor: &Descriptor, what: &str) -> Result<Vec<u8>, Error> {
+    fn document(&mut self, descriptor: &Descriptor, what: &str) -> Result<Rc<[u8]>, Error> {
         let content = Content { digest: descriptor.digest, size: descriptor.size };
         if let Some(bytes) =
             self.blobs.get(&content.digest).filter(|bytes| bytes.len() as u64 == content.size)
         {
-            return Ok(bytes.clone());
+            return Ok(Rc::clone(bytes));
         }
         let absent = || Error::Absent {
             what: format!("{what} {}", descriptor.digest),
             base: self.name.clone(),
             digest: descriptor.digest,
         };
-        let mut bytes = self.session.committed(&content, MAX_DOCUMENT)?.map(|bytes| bytes.to_vec());
-        if bytes.is_none() {
-            bytes = descriptor.data().map_err(|source| self.wrong(source))?;
-        }
-        if bytes.is_none()
-            && descriptor.size <= MAX_DOCUMENT
-            && let Some(mut blob) = self.session.blob(self.origin, descriptor)?
-        {
-            let mut read = Vec::new();
-            blob.read_to_end(&mut read).map_err(|_| absent())?;
-            bytes = Some(read);
-        }
-        let bytes = bytes.filter(|bytes| Content::of(bytes) == content).ok_or_else(absent)?;
-        self.blobs.insert(descriptor.digest, bytes.clone());
+        let bytes = match self.session.committed(&content, MAX_DOCUMENT)? {
+            Some(bytes) => bytes,
+            None => {
+                let mut bytes = descriptor.data().map_err(|source| self.wrong(source))?;
+                if bytes.is_none()
+                    && descriptor.size <= MAX_DOCUMENT
+                    && let Some(mut blob) = self.session.blob(self.origin, descriptor)?
+                {
+                    let mut read = Vec::new();
+                    blob.read_to_end(&mut read).map_err(|_| absent())?;
+                    bytes = Some(read);
+                }
+                bytes.filter(|bytes| Content::of(bytes) == content).ok_or_else(absent)?.into()
+            }
+        };
+        self.blobs.insert(descriptor.digest, Rc::clone(&bytes));
         self.documents.push(descriptor.digest);
         Ok(bytes)
     }
@@ -390,13 +417,13 @@ impl Reading<'_, '_> {
         };
         manifest.check_image().map_err(|source| self.wrong(source))?;
         let mut view = LazyMerged { reading: self, manifest: &manifest, config: &config, merged: None };
-        let (facts, facts_bytes) = view.facts(old, platform)?;
+        let (facts, facts_content, facts_bytes) = view.facts(old, platform)?;
         let removed = view.removed(old, patterns)?;
         view.for_guards()?;
-        self.blobs.insert(Digest::of(&facts_bytes), facts_bytes.clone());
+        self.blobs.insert(facts_content.digest, facts_bytes);
         let pin = PlatformPin {
             manifest: Content { digest: child.digest, size: child.size },
-            facts: Some(Content::of(&facts_bytes)),
+            facts: Some(facts_content),
             removed: removed.clone(),
         };
         let below = Below {
@@ -446,7 +473,7 @@ impl LazyMerged<'_, '_, '_> {
         &mut self,
         old: Option<&PlatformPin>,
         platform: &Platform,
-    ) -> Result<(Rc<Facts>, Vec<u8>), Error> {
+    ) -> Result<(Rc<Facts>, Content, Rc<[u8]>), Error> {
         let session = self.reading.session;
         let pinned = old.and_then(|pin| pin.facts);
         if let Some(content) = pinned.filter(|_| !session.asks.fresh_facts)
@@ -459,7 +486,7 @@ impl LazyMerged<'_, '_, '_> {
                 None => Rc::new(Facts::parse(&bytes).map_err(wrong)?),
             };
             session.facts.borrow_mut().insert(content.digest, Rc::clone(&facts));
-            return Ok((facts, bytes.to_vec()));
+            return Ok((facts, content, bytes));
         }
         let (merged, scans) = self.need()?;
         let captured: Vec<&Captured> = scans.iter().map(|scan| &scan.captured).collect();
@@ -468,10 +495,11 @@ impl LazyMerged<'_, '_, '_> {
         let facts =
             Facts::derive(&merged, &captured).map_err(|source| Error::BaseLayer { base, layer, source })?;
         let bytes = facts.to_text().into_bytes();
-        if pinned.is_some_and(|pinned| pinned != Content::of(&bytes)) {
+        let content = Content::of(&bytes);
+        if pinned.is_some_and(|pinned| pinned != content) {
             return Err(Error::Facts { base: self.reading.name.clone(), platform: platform.short() });
         }
-        Ok((Rc::new(facts), bytes))
+        Ok((Rc::new(facts), content, bytes.into()))
     }
 
     fn removed(

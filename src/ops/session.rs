@@ -15,7 +15,7 @@ use crate::layer::scan::LayerScan;
 use crate::lock::{Lock, Reason, conflict};
 use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
-use crate::tree::{Content, SourceKey};
+use crate::tree::{Content, SourceKey, TreePath};
 use crate::workspace::{Scan, Target, TargetPattern, Workspace};
 
 /// A command at work.
@@ -34,6 +34,8 @@ pub(super) struct Session<'a> {
     committed: RefCell<BTreeMap<Digest, Rc<[u8]>>>,
     pub(super) facts: RefCell<BTreeMap<Digest, Rc<Facts>>>,
     put: RefCell<BTreeSet<Digest>>,
+    /// What guards asked of a base's layers: variants, platforms and neighbours ask the same.
+    pub(super) base_files: RefCell<BTreeMap<(Rc<[Digest]>, TreePath), bool>>,
     pub(super) names: RefCell<BTreeMap<Digest, Option<Rc<Names>>>>,
     pub(super) computed: RefCell<BTreeMap<Target, Rc<super::compute::Computed>>>,
     pub(super) layers: RefCell<BTreeMap<Digest, super::compute::Made>>,
@@ -83,6 +85,7 @@ impl<'a> Session<'a> {
             committed: RefCell::default(),
             facts: RefCell::default(),
             put: RefCell::default(),
+            base_files: RefCell::default(),
             names: RefCell::default(),
             computed: RefCell::default(),
             layers: RefCell::default(),

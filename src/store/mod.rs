@@ -279,6 +279,15 @@ impl Store {
         self.side(HEADERS, layer)
     }
 
+    /// The header index of a layer as it lies there, for whoever wants a few bytes of it: not verified. What
+    /// [`Store::header`] gives begins at [`SEAL`].
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn header_window(&self, layer: Digest) -> Result<Option<disk::Window>, Error> {
+        Ok(disk::Window::open(&self.path.join(HEADERS).join(layer.hex()))?)
+    }
+
     /// The chunk table of a layer.
     ///
     /// # Errors
@@ -339,6 +348,9 @@ fn check_version(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// Where what a file beside the blobs holds begins in it.
+pub const SEAL: usize = 65;
+
 /// A file beside the blobs, as it is written.
 fn seal(bytes: &[u8]) -> Vec<u8> {
     let mut sealed = Digest::of(bytes).hex().into_bytes();
@@ -349,10 +361,9 @@ fn seal(bytes: &[u8]) -> Vec<u8> {
 
 /// What [`seal`] was given; nothing when the file is damaged.
 fn unseal(mut sealed: Vec<u8>) -> Option<Vec<u8>> {
-    const HEAD: usize = 65;
-    let hex = std::str::from_utf8(sealed.get(..HEAD)?).ok()?.strip_suffix('\n')?;
+    let hex = std::str::from_utf8(sealed.get(..SEAL)?).ok()?.strip_suffix('\n')?;
     let digest = Digest::from_hex(hex).ok()?;
-    sealed.drain(..HEAD);
+    sealed.drain(..SEAL);
     (Digest::of(&sealed) == digest).then_some(sealed)
 }
 

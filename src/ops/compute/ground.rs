@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{BaseName, Computed, Draft, Ground, Work, with_platform};
-use crate::digest::{Digest, Encoding};
+use crate::digest::Encoding;
 use crate::lock::{BaseOrigin, BasePin, Lock};
 use crate::oci::Platform;
-use crate::ops::base::{External, Wanted, origin, reason_of};
+use crate::ops::base::{Blobs, External, Wanted, origin, reason_of};
 use crate::ops::error::Error;
 use crate::ops::session::parent_target;
 use crate::plan::source_key;
@@ -109,7 +109,7 @@ impl Work<'_, '_> {
         Ok(platforms)
     }
 
-    pub(super) fn pin(&self, drafts: &[Draft], lock: &mut Lock, blobs: &mut BTreeMap<Digest, Vec<u8>>) {
+    pub(super) fn pin(&self, drafts: &[Draft], lock: &mut Lock, blobs: &mut Blobs) {
         for draft in drafts {
             if let Ground::Recipe(parent) = &draft.ground
                 && let Some(variant) = parent.variants.get(&draft.name)

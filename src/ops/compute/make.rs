@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::ground::base_name;
 use super::{Draft, Ground, Image, Made, Variant, Work, with_platform};
-use crate::derivation::{ConfigPatch, ImageDerivation, IndexDerivation, LayerDerivation, LayerUse};
+use crate::derivation::{ConfigPatch, LayerDerivation};
 use crate::digest::{Digest, Encoding};
 use crate::image;
 use crate::layer;
@@ -30,7 +30,7 @@ impl Work<'_, '_> {
         contents: &Contents,
         epoch: i64,
         warnings: &mut Vec<String>,
-    ) -> Result<Vec<(&'d str, Image, Digest, Resolved)>, Error> {
+    ) -> Result<Vec<(&'d str, Image, Resolved)>, Error> {
         let mut here: Vec<(&Draft, Below, Resolved)> = Vec::new();
         for draft in drafts.iter().filter(|draft| draft.platforms.iter().any(|own| own.matches(platform))) {
             let Some(below) = self.below(draft, platform)? else { continue };
@@ -97,8 +97,8 @@ impl Work<'_, '_> {
         drop(stages);
         let mut made = Vec::new();
         for (((draft, below, resolved), plan), epoch) in here.into_iter().zip(plans).zip(epochs) {
-            let (image, derivation) = self.image(draft, below, &resolved, plan, contents, epoch, warnings)?;
-            made.push((draft.name.as_str(), image, derivation, resolved));
+            let image = self.image(draft, below, &resolved, plan, contents, epoch, warnings)?;
+            made.push((draft.name.as_str(), image, resolved));
         }
         Ok(made)
     }
@@ -166,14 +166,14 @@ impl Work<'_, '_> {
         contents: &Contents,
         epoch: i64,
         warnings: &mut Vec<String>,
-    ) -> Result<(Image, Digest), Error> {
+    ) -> Result<Image, Error> {
         let session = self.session;
         if draft.bare
             && let Some(manifest) = below.manifest.as_ref().map(|(_, manifest)| *manifest)
         {
             let mut descriptor = Descriptor::new(MediaType::Manifest, manifest.digest, manifest.size);
             descriptor.platform = Some(below.platform.clone());
-            return Ok((Image { descriptor, layers: Vec::new(), below }, manifest.digest));
+            return Ok(Image { descriptor, layers: Vec::new(), below });
         }
         let mut layers = Vec::new();
         for planned in plan.layers {
@@ -188,24 +188,11 @@ impl Work<'_, '_> {
         let failed = |source| Error::Image { recipe: self.target.to_string(), source };
         let image = image::assemble(Encoding::V1, base, &below.platform, &own, &patch).map_err(failed)?;
         warnings.extend(image.warnings.iter().map(ToString::to_string));
-        let derivation = ImageDerivation {
-            encoding: Encoding::V1,
-            platform: below.platform.clone(),
-            base: below.manifest.as_ref().map(|(_, content)| (content.digest, content.size)),
-            layers: layers
-                .iter()
-                .map(|made| LayerUse { derivation: made.derivation, name: made.layer.name.clone() })
-                .collect(),
-            patch,
-        };
-        let named = session.transaction()?.put(&derivation.to_bytes())?;
         session.transaction()?.put(&image.config)?;
         session.transaction()?.put(&image.manifest)?;
         let descriptor = image.descriptor;
-        let output = Realisation { digest: descriptor.digest, size: descriptor.size, diff_id: None };
-        session.transaction()?.realisation(named, output)?;
         let stand = self.stand(below, &image.manifest, &image.config, &descriptor, &layers)?;
-        Ok((Image { descriptor, layers, below: stand }, named))
+        Ok(Image { descriptor, layers, below: stand })
     }
 
     /// What a child of this image stands on.
@@ -290,7 +277,7 @@ impl Work<'_, '_> {
                 (image::Layer { diff_id, digest, size, compression, name }, true)
             }
         };
-        let made = Made { layer, tree, derivation: drv, fresh };
+        let made = Made { layer, tree, fresh };
         session.layers.borrow_mut().insert(drv, Made { fresh: false, ..made.clone() });
         Ok(made)
     }
@@ -299,7 +286,7 @@ impl Work<'_, '_> {
     pub(super) fn variant(
         &self,
         draft: &Draft,
-        images: BTreeMap<String, (Image, Digest)>,
+        images: BTreeMap<String, Image>,
         resolved: Option<Resolved>,
     ) -> Result<Variant, Error> {
         let session = self.session;
@@ -314,8 +301,7 @@ impl Work<'_, '_> {
             }
         };
         let transaction = session.transaction()?;
-        let finish = |descriptor: Descriptor, images: BTreeMap<String, (Image, Digest)>| {
-            let images = images.into_iter().map(|(name, (image, _))| (name, image)).collect();
+        let finish = |descriptor: Descriptor, images: BTreeMap<String, Image>| {
             let key = RootKey {
                 workspace: session.workspace.root().display().to_string(),
                 recipe: self.target.to_string(),
@@ -327,8 +313,7 @@ impl Work<'_, '_> {
         if let Some(descriptor) = self.passed_through(draft)? {
             return Ok(finish(descriptor, images));
         }
-        let mut children: Vec<Descriptor> =
-            images.values().map(|(image, _)| image.descriptor.clone()).collect();
+        let mut children: Vec<Descriptor> = images.values().map(|image| image.descriptor.clone()).collect();
         children.sort_by(|a, b| {
             a.platform.as_ref().map(Platform::key).cmp(&b.platform.as_ref().map(Platform::key))
         });
@@ -336,13 +321,9 @@ impl Work<'_, '_> {
             Some(_) if !draft.bare => self.annotations(draft, &images)?,
             _ => BTreeMap::new(),
         };
-        let bytes = image::index(Encoding::V1, children, annotations.clone());
-        let drv = IndexDerivation { images: images.values().map(|(_, drv)| *drv).collect(), annotations };
-        let drv = session.transaction()?.put(&drv.to_bytes())?;
+        let bytes = image::index(Encoding::V1, children, annotations);
         let descriptor = Descriptor::of(MediaType::Index, &bytes);
         session.transaction()?.put(&bytes)?;
-        let output = Realisation { digest: descriptor.digest, size: descriptor.size, diff_id: None };
-        session.transaction()?.realisation(drv, output)?;
         Ok(finish(descriptor, images))
     }
 
@@ -382,9 +363,9 @@ impl Work<'_, '_> {
     fn annotations(
         &self,
         draft: &Draft,
-        images: &BTreeMap<String, (Image, Digest)>,
+        images: &BTreeMap<String, Image>,
     ) -> Result<BTreeMap<String, String>, Error> {
-        let manifests = images.values().filter_map(|(image, _)| image.below.manifest.as_ref());
+        let manifests = images.values().filter_map(|image| image.below.manifest.as_ref());
         let mut all = manifests.map(|(manifest, _)| manifest.annotations.clone());
         let mut common = all.next().unwrap_or_default();
         for other in all {

@@ -17,7 +17,7 @@ use crate::digest::{Digest, Encoding};
 use crate::image;
 use crate::lock::{self, BaseOrigin, ImageOutput, Lock, Output, Reason, SourceLock, State};
 use crate::oci::{Descriptor, Platform};
-use crate::ops::base::{Below, External};
+use crate::ops::base::{Below, Blobs, External};
 use crate::ops::error::{Error, LockedRecipe};
 use crate::ops::session::{OldLock, Session, circle};
 use crate::recipe::{Evaluated, Resolved, Scope};
@@ -40,7 +40,7 @@ pub(in crate::ops) struct Computed {
     /// What the old one doesn't say, or says otherwise.
     pub(in crate::ops) reasons: Vec<Reason>,
     /// For `lockfiles/blobs`.
-    pub(in crate::ops) blobs: BTreeMap<Digest, Vec<u8>>,
+    pub(in crate::ops) blobs: Blobs,
     pub(in crate::ops) warnings: Vec<String>,
 }
 
@@ -79,7 +79,6 @@ pub(in crate::ops) struct Image {
 pub(in crate::ops) struct Made {
     pub(in crate::ops) layer: image::Layer,
     pub(in crate::ops) tree: Rc<FileTree>,
-    pub(in crate::ops) derivation: Digest,
     /// It was compressed by this command.
     pub(in crate::ops) fresh: bool,
 }
@@ -124,7 +123,7 @@ impl Session<'_> {
             (reason, Some(old)) => {
                 // The new listing isn't in the workspace yet.
                 let made = &computed.blobs;
-                let new = |content: &Content| String::from_utf8(made.get(&content.digest)?.clone()).ok();
+                let new = |content: &Content| String::from_utf8(made.get(&content.digest)?.to_vec()).ok();
                 let listing = |content: &Content| new(content).or_else(|| self.listing(content));
                 let mut reasons: Vec<Reason> = reason.iter().cloned().collect();
                 reasons.extend(lock::reasons_with(old, &computed.lock, &listing));
@@ -202,21 +201,21 @@ impl Work<'_, '_> {
         let drafts = self.drafts(&recipe, seen)?;
         let mut lock = Lock { encoding: Encoding::V1, epoch: self.epoch()?, ..Lock::default() };
         lock.sections = recipe.sections().clone();
-        let mut blobs = BTreeMap::new();
+        let mut blobs = Blobs::new();
         self.pin(&drafts, &mut lock, &mut blobs);
         let mut warnings = Vec::new();
         let (sources, contents) = self.sources(&drafts, &mut warnings)?;
         for (key, tree) in &sources {
             let (source, listing) = SourceLock::of(key.clone(), tree);
             lock.sources.push(source);
-            blobs.extend(listing.map(|bytes| (Digest::of(&bytes), bytes)));
+            blobs.extend(listing.map(|bytes| (Digest::of(&bytes), bytes.into())));
         }
-        let mut images: BTreeMap<&str, BTreeMap<String, (Image, Digest)>> = BTreeMap::new();
+        let mut images: BTreeMap<&str, BTreeMap<String, Image>> = BTreeMap::new();
         let mut resolved: BTreeMap<&str, Resolved> = BTreeMap::new();
         for platform in all_platforms(&drafts) {
             let made = self.platform(&platform, &drafts, &sources, &contents, lock.epoch, &mut warnings)?;
-            for (name, image, derivation, variant) in made {
-                images.entry(name).or_default().insert(platform.short(), (image, derivation));
+            for (name, image, variant) in made {
+                images.entry(name).or_default().insert(platform.short(), image);
                 resolved.entry(name).or_insert(variant);
             }
         }
