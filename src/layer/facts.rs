@@ -140,22 +140,33 @@ impl Facts {
     /// Another version, or not exactly what [`to_text`](Self::to_text) writes.
     pub fn parse(text: &[u8]) -> Result<Self, ReadError> {
         let mut facts = Self::default();
+        // Collected first: of sorted pairs a map is made faster at once than one by one.
+        let (mut directories, mut links) = (Vec::new(), Vec::new());
         let mut lines = Lines::of(WHAT, VERSION, text)?;
         while let Some(line) = lines.next() {
-            facts.take(&mut Fields::of(line), &mut lines).ok_or_else(|| lines.malformed())?;
+            let fields = &mut Fields::of(line);
+            facts.take(fields, &mut lines, &mut directories, &mut links).ok_or_else(|| lines.malformed())?;
         }
+        facts.directories = directories.into_iter().collect();
+        facts.links = links.into_iter().collect();
         check_canonical(WHAT, text, &facts.to_text())?;
         Ok(facts)
     }
 
-    fn take(&mut self, fields: &mut Fields<'_>, lines: &mut Lines<'_>) -> Option<()> {
+    fn take(
+        &mut self,
+        fields: &mut Fields<'_>,
+        lines: &mut Lines<'_>,
+        directories: &mut Vec<(TreePath, Attributes)>,
+        links: &mut Vec<(TreePath, Vec<u8>)>,
+    ) -> Option<()> {
         match fields.word()? {
             "d" => {
                 let path = fields.path().filter(|path| !path.is_root())?;
                 let attributes = fields.attributes_or(0o755)?;
-                self.directories.insert(path, attributes);
+                directories.push((path, attributes));
             }
-            "l" => _ = self.links.insert(fields.path()?, fields.bytes().filter(|target| !target.is_empty())?),
+            "l" => links.push((fields.path()?, fields.bytes().filter(|target| !target.is_empty())?)),
             "passwd" => self.passwd = Some(take_database(fields, lines)?),
             "group" => self.group = Some(take_database(fields, lines)?),
             _ => return None,

@@ -16,19 +16,27 @@ pub(super) fn escape(out: &mut String, bytes: &[u8]) {
 
 /// As [`escape`], and `also` too.
 fn escape_but(out: &mut String, bytes: &[u8], also: u8) {
-    for &byte in bytes {
-        if byte.is_ascii_graphic() && byte != b'\\' && byte != also {
-            out.push(char::from(byte));
-        } else {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\' && byte != also;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let end = rest.iter().position(|&byte| !plain(byte)).unwrap_or(rest.len());
+        // ASCII, so that this takes no replacement characters.
+        out.push_str(&String::from_utf8_lossy(&rest[..end]));
+        rest = &rest[end..];
+        if let Some((byte, after)) = rest.split_first() {
             let digits = b"0123456789abcdef";
             out.push_str("\\x");
             out.push(char::from(digits[usize::from(byte >> 4)]));
             out.push(char::from(digits[usize::from(byte & 15)]));
+            rest = after;
         }
     }
 }
 
 pub(super) fn unescape(text: &str) -> Option<Vec<u8>> {
+    if !text.contains('\\') {
+        return Some(text.as_bytes().to_vec());
+    }
     let mut parts = text.split("\\x");
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {

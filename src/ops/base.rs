@@ -417,13 +417,13 @@ impl Reading<'_, '_> {
         };
         manifest.check_image().map_err(|source| self.wrong(source))?;
         let mut view = LazyMerged { reading: self, manifest: &manifest, config: &config, merged: None };
-        let (facts, facts_content, facts_bytes) = view.facts(old, platform)?;
+        let Known { facts, content, bytes } = view.facts(old, platform)?;
         let removed = view.removed(old, patterns)?;
         view.for_guards()?;
-        self.blobs.insert(facts_content.digest, facts_bytes);
+        self.blobs.insert(content.digest, bytes);
         let pin = PlatformPin {
             manifest: Content { digest: child.digest, size: child.size },
-            facts: Some(facts_content),
+            facts: Some(content),
             removed: removed.clone(),
         };
         let below = Below {
@@ -459,6 +459,13 @@ impl Reading<'_, '_> {
     }
 }
 
+/// Facts, as a value and as the text that the lock pins.
+struct Known {
+    facts: Rc<Facts>,
+    content: Content,
+    bytes: Rc<[u8]>,
+}
+
 /// The merged header indexes of a base's layers, made when something needs them.
 struct LazyMerged<'m, 's, 'e> {
     reading: &'m Reading<'s, 'e>,
@@ -469,11 +476,7 @@ struct LazyMerged<'m, 's, 'e> {
 
 impl LazyMerged<'_, '_, '_> {
     /// The facts that the lock pins, or those that the layers tell now.
-    fn facts(
-        &mut self,
-        old: Option<&PlatformPin>,
-        platform: &Platform,
-    ) -> Result<(Rc<Facts>, Content, Rc<[u8]>), Error> {
+    fn facts(&mut self, old: Option<&PlatformPin>, platform: &Platform) -> Result<Known, Error> {
         let session = self.reading.session;
         let pinned = old.and_then(|pin| pin.facts);
         if let Some(content) = pinned.filter(|_| !session.asks.fresh_facts)
@@ -486,7 +489,7 @@ impl LazyMerged<'_, '_, '_> {
                 None => Rc::new(Facts::parse(&bytes).map_err(wrong)?),
             };
             session.facts.borrow_mut().insert(content.digest, Rc::clone(&facts));
-            return Ok((facts, content, bytes));
+            return Ok(Known { facts, content, bytes });
         }
         let (merged, scans) = self.need()?;
         let captured: Vec<&Captured> = scans.iter().map(|scan| &scan.captured).collect();
@@ -499,7 +502,7 @@ impl LazyMerged<'_, '_, '_> {
         if pinned.is_some_and(|pinned| pinned != content) {
             return Err(Error::Facts { base: self.reading.name.clone(), platform: platform.short() });
         }
-        Ok((Rc::new(facts), content, bytes.into()))
+        Ok(Known { facts: Rc::new(facts), content, bytes: bytes.into() })
     }
 
     fn removed(

@@ -18,6 +18,9 @@ use crate::store::{Store, Transaction};
 use crate::tree::{Content, SourceKey, TreePath};
 use crate::workspace::{Scan, Target, TargetPattern, Workspace};
 
+/// The layers of a base, and a path in it.
+type BasePath = (Rc<[Digest]>, TreePath);
+
 /// A command at work.
 pub(super) struct Session<'a> {
     pub(super) env: &'a Env<'a>,
@@ -35,7 +38,7 @@ pub(super) struct Session<'a> {
     pub(super) facts: RefCell<BTreeMap<Digest, Rc<Facts>>>,
     put: RefCell<BTreeSet<Digest>>,
     /// What guards asked of a base's layers: variants, platforms and neighbours ask the same.
-    pub(super) base_files: RefCell<BTreeMap<(Rc<[Digest]>, TreePath), bool>>,
+    pub(super) base_files: RefCell<BTreeMap<BasePath, bool>>,
     pub(super) names: RefCell<BTreeMap<Digest, Option<Rc<Names>>>>,
     pub(super) computed: RefCell<BTreeMap<Target, Rc<super::compute::Computed>>>,
     pub(super) layers: RefCell<BTreeMap<Digest, super::compute::Made>>,

@@ -34,7 +34,7 @@ impl TreePath {
         if bytes.contains(&0) {
             return Err(TreePathError::Nul);
         }
-        let mut path = Self::root();
+        let mut path = Self(Vec::with_capacity(bytes.len()));
         for component in bytes.split(|&byte| byte == b'/') {
             match component {
                 b"" | b"." => {}
