@@ -1,15 +1,18 @@
 //! Roots: the entries of `index.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::closure::children;
 use super::{Error, Store};
 use crate::disk;
-use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
+use crate::oci::{Descriptor, Document, DocumentError, Index, MAX_DOCUMENT, MediaType};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const WORKSPACE: &str = "io.cooperage.workspace";
 const RECIPE: &str = "io.cooperage.recipe";
 const VARIANT: &str = "io.cooperage.variant";
+/// Marks a root that a repair found.
+const SALVAGED: &str = "io.cooperage.salvaged";
 
 /// More roots than that were not made by people.
 const MAX_INDEX: u64 = 64 << 20;
@@ -79,6 +82,9 @@ fn insert(manifests: &mut Vec<Descriptor>, root: &Root) -> bool {
         return false;
     }
     manifests.retain_mut(|entry| {
+        if entry.digest == root.descriptor.digest && entry.annotations.contains_key(SALVAGED) {
+            return false;
+        }
         let other = Root::new(entry.clone());
         match (&other.key, &root.key) {
             (Some(old), Some(new)) if old == new => return false,
@@ -137,6 +143,28 @@ impl Store {
         Ok(roots.iter().all(|root| manifests.contains(&root.descriptor)))
     }
 
+    /// Makes `index.json` anew: every image or index that nothing else names is a root, without the recipe's name
+    /// until it is built again. What was reported as done isn't collected meanwhile.
+    pub(super) fn salvage_index(&self) -> Result<(), Error> {
+        let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
+        let (mut found, mut named) = (BTreeMap::new(), BTreeSet::new());
+        for (digest, path) in self.files("blobs/sha256")? {
+            let Ok(bytes) = disk::read(&path, MAX_DOCUMENT) else { continue };
+            for kind in [MediaType::Index, MediaType::Manifest] {
+                let Ok(document) = Document::parse(&bytes, &kind.to_string()) else { continue };
+                let mut root = Descriptor::new(kind, digest, bytes.len() as u64);
+                root.annotations.insert(SALVAGED.into(), "true".into());
+                found.insert(digest, root);
+                named.extend(children(&document).into_iter().map(|child| child.digest));
+                break;
+            }
+        }
+        found.retain(|digest, _| !named.contains(digest));
+        let index = Index { manifests: found.into_values().collect(), annotations: BTreeMap::new() };
+        disk::remove(&self.index())?;
+        Ok(disk::write_atomic(&self.index(), &index.to_bytes())?)
+    }
+
     fn change_index(&self, change: impl FnOnce(&mut Vec<Descriptor>) -> bool) -> Result<(), Error> {
         let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
         let mut index = self.read_index()?;
@@ -147,7 +175,7 @@ impl Store {
     }
 
     fn read_index(&self) -> Result<Index, Error> {
-        let bytes = disk::read(&self.index(), MAX_INDEX)?;
+        let bytes = disk::read(&self.index(), MAX_INDEX).map_err(|source| Error::Unlisted { source })?;
         let wrong = |source| Error::Index { path: self.index(), source };
         match Document::parse(&bytes, &MediaType::Index.to_string()) {
             Ok(Document::Index(index)) => Ok(index),
