@@ -10,6 +10,7 @@ mod cli;
 mod contract;
 mod determinism;
 mod engines;
+mod faults;
 mod independent;
 mod listing;
 mod lock;
