@@ -5,7 +5,8 @@
 //!
 //! Reading opens with `O_NOFOLLOW | O_NONBLOCK` and insists on a regular file: whoever hands over a
 //! directory can't make Cooper follow a link out of it or wait on a FIFO. Writing follows one order: temporary
-//! file, data, fsync, rename, fsync of the directory. What a killed process leaves is one `.tmp-*` entry.
+//! file, data, fsync, rename, fsync of the directory. What a killed process leaves is at most one `.tmp-*` entry;
+//! beside a file of the user's it is nothing, wherever Linux can write a file that has no name yet.
 #![allow(clippy::disallowed_methods, reason = "this module is where std::fs is allowed")]
 
 use std::ffi::OsString;
@@ -73,6 +74,17 @@ impl Error {
 /// Makes `action` on `path` the words around an I/O error.
 pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { path: path.to_owned(), action, source }
+}
+
+/// Calls again while signals get in the way. `std` does so for reading, writing and syncing; file systems that ask
+/// somebody else (FUSE, network) may answer so to any call.
+fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 /// `None` for what isn't there.
@@ -197,7 +209,7 @@ pub fn read_optional(path: &Path, cap: u64) -> Result<Option<Vec<u8>>, Error> {
 /// # Errors
 /// When it can't be told.
 pub fn regular_size(path: &Path) -> Result<Option<u64>, Error> {
-    let found = optional(fs::symlink_metadata(path).map_err(failed("look at", path)))?;
+    let found = optional(again(|| fs::symlink_metadata(path)).map_err(failed("look at", path)))?;
     Ok(found.filter(fs::Metadata::is_file).map(|found| found.len()))
 }
 
@@ -211,7 +223,7 @@ pub fn is_directory(path: &Path) -> bool {
 /// # Errors
 /// When it can't be read, or isn't a directory.
 pub fn list(path: &Path) -> Result<Vec<(OsString, FileType)>, Error> {
-    let Some(entries) = optional(fs::read_dir(path).map_err(failed("list", path)))? else {
+    let Some(entries) = optional(again(|| fs::read_dir(path)).map_err(failed("list", path)))? else {
         return Ok(Vec::new());
     };
     let mut found = entries
@@ -224,9 +236,10 @@ pub fn list(path: &Path) -> Result<Vec<(OsString, FileType)>, Error> {
 
 // --- Writing ---------------------------------------------------------------------------------------------
 
-/// A file that nobody sees yet. Dropped before [`publish`], it is removed.
+/// A file that nobody sees yet. Dropped before [`publish`] or [`replace`], it is removed.
 #[derive(Debug)]
 pub struct Temporary {
+    /// Empty while it has no name, and when it is no longer ours to remove.
     path: PathBuf,
     file: Option<File>,
 }
@@ -248,7 +261,10 @@ impl Temporary {
     pub fn beside(path: &Path) -> Result<Self, Error> {
         match fs::metadata(path) {
             Ok(found) if !found.is_file() => Err(Error::NotRegular { path: path.to_owned() }),
-            _ => Self::new(parent(path)),
+            _ => match unnamed(parent(path)) {
+                Some(file) => Ok(Self { path: PathBuf::new(), file: Some(file) }),
+                None => Self::new(parent(path)),
+            },
         }
     }
 
@@ -279,9 +295,35 @@ impl Write for Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
-            let _ = fs::remove_file(&self.path);
+            let _ = again(|| fs::remove_file(&self.path));
         }
     }
+}
+
+/// A file without a name in `dir`, which vanishes with the process; none where there is no such thing.
+#[cfg(target_os = "linux")]
+fn unnamed(dir: &Path) -> Option<File> {
+    let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
+    let file = OpenOptions::new().write(true).custom_flags(flags).open(dir).ok()?;
+    // Its name is given by way of /proc, which isn't everywhere.
+    fs::symlink_metadata(descriptor(&file)).is_ok().then_some(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_: &Path) -> Option<File> {
+    None
+}
+
+fn descriptor(file: &File) -> String {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Gives an unnamed file a temporary name in `dir`.
+fn name(file: &File, dir: &Path) -> Result<PathBuf, Error> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    let link = |path: &Path| Ok(linkat(CWD, descriptor(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?);
+    Ok(unused(dir, link)?.0)
 }
 
 /// A directory of one's own, removed with all that is in it.
@@ -348,7 +390,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if let Ok(Some(dir)) = self.dir.get_mut() {
-            let _ = fs::remove_dir(&*dir).or_else(|_| fs::remove_dir_all(dir));
+            let _ = again(|| fs::remove_dir(&*dir)).or_else(|_| again(|| fs::remove_dir_all(&*dir)));
         }
     }
 }
@@ -359,7 +401,7 @@ fn unused<T>(dir: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(PathB
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!("{TEMPORARY}{}-{number}", std::process::id()));
-        match make(&path) {
+        match again(|| make(&path)) {
             Ok(made) => return Ok((path, made)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed("create", &path)(error)),
@@ -368,7 +410,8 @@ fn unused<T>(dir: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(PathB
 }
 
 /// Syncs the files in parallel, then gives them their names, then syncs the directories `also` and those of
-/// the names. When it returns, all of them survive a power cut; when it fails, each is whole or not there.
+/// the names. When it returns, all of them survive a power cut; when it fails, each is whole or not there. A
+/// directory that stands where a file belongs gives way: for names that are digests, it is damage.
 ///
 /// # Errors
 /// When a sync or rename fails.
@@ -378,13 +421,37 @@ pub fn publish(files: Vec<(Temporary, PathBuf)>, also: &[&Path]) -> Result<(), E
     let mut directories: Vec<PathBuf> = also.iter().map(|&path| path.to_owned()).collect();
     for (mut temporary, target) in files {
         temporary.close();
-        fs::rename(&temporary.path, &target).map_err(failed("rename a new file to", &target))?;
+        let rename = || again(|| fs::rename(&temporary.path, &target));
+        match rename() {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                remove(&target)?;
+                rename()
+            }
+            renamed => renamed,
+        }
+        .map_err(failed("rename a new file to", &target))?;
         temporary.path = PathBuf::new();
         directories.push(parent(&target).to_owned());
     }
     directories.sort();
     directories.dedup();
     sync(&directories.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+}
+
+/// Replaces or makes a file: the one that was made [beside](Temporary::beside) `path`, not closed since.
+///
+/// # Errors
+/// When a sync or rename fails; the old one is still there then.
+pub fn replace(mut temporary: Temporary, path: &Path) -> Result<(), Error> {
+    if let Some(file) = temporary.file.take() {
+        file.sync_all().map_err(failed("bring to the disk", path))?;
+        if temporary.path.as_os_str().is_empty() {
+            temporary.path = name(&file, parent(path))?;
+        }
+    }
+    again(|| fs::rename(&temporary.path, path)).map_err(failed("rename a new file to", path))?;
+    temporary.path = PathBuf::new();
+    sync_directory(parent(path))
 }
 
 /// Replaces or makes a file.
@@ -394,7 +461,29 @@ pub fn publish(files: Vec<(Temporary, PathBuf)>, also: &[&Path]) -> Result<(), E
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut temporary = Temporary::beside(path)?;
     temporary.write_all(bytes).map_err(failed("write", path))?;
-    publish(vec![(temporary, path.to_owned())], &[])
+    replace(temporary, path)
+}
+
+/// As [`write_atomic`], in a directory where nobody else makes temporary files: those that a killed process left are
+/// removed first.
+///
+/// # Errors
+/// As for [`write_atomic`].
+pub fn write_swept(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    // Some network file systems lock no directories. There they stay.
+    let lock = Lock::directory(parent(path)).ok();
+    if lock.is_some() {
+        _ = sweep(parent(path));
+    }
+    write_atomic(path, bytes)
+}
+
+/// Brings a directory's names to the disk.
+///
+/// # Errors
+/// When they can't be.
+pub fn sync_directory(path: &Path) -> Result<(), Error> {
+    sync(&[path])
 }
 
 /// Syncs files or directories: one after the other while that is fast, as in memory, then several at a time.
@@ -436,8 +525,8 @@ fn sync(paths: &[&Path]) -> Result<(), Error> {
 /// # Errors
 /// When one can't be made.
 pub fn create_directories(path: &Path) -> Result<(), Error> {
-    match fs::create_dir(path) {
-        Ok(()) => sync(&[parent(path)]),
+    match again(|| fs::create_dir(path)) {
+        Ok(()) => sync_directory(parent(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && parent(path) != path => {
             create_directories(parent(path))?;
             create_directories(path)
@@ -452,7 +541,7 @@ pub fn create_directories(path: &Path) -> Result<(), Error> {
 /// # Errors
 /// When neither works, or `to` is there already.
 pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
-    if fs::hard_link(from, to).is_ok() {
+    if again(|| fs::hard_link(from, to)).is_ok() {
         return Ok(());
     }
     let (mut source, _) = open(from)?;
@@ -466,9 +555,9 @@ pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
 /// # Errors
 /// When it stays.
 pub fn remove(path: &Path) -> Result<(), Error> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        _ => fs::remove_file(path),
+    let removed = match again(|| fs::symlink_metadata(path)) {
+        Ok(found) if found.is_dir() => again(|| fs::remove_dir_all(path)),
+        _ => again(|| fs::remove_file(path)),
     };
     optional(removed.map_err(failed("remove", path))).map(drop)
 }
@@ -514,7 +603,7 @@ impl Lock {
     pub fn shared(path: &Path) -> Result<Self, Error> {
         let file = match lock_file(path) {
             // A store that can't be written to is locked as well, so that it can be read.
-            Err(error) if error.is_refused() => File::open(path).map_err(|_| error)?,
+            Err(error) if error.is_refused() => open(path).map_err(|_| error)?.0,
             file => file?,
         };
         Self::take(path, file, File::lock_shared)
@@ -537,18 +626,25 @@ impl Lock {
     }
 
     fn take(path: &Path, file: File, lock: fn(&File) -> io::Result<()>) -> Result<Self, Error> {
-        loop {
-            match lock(&file) {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed("lock", path)(error)),
-            }
-        }
+        again(|| lock(&file)).map_err(failed("lock", path))?;
+        Ok(Self { _file: file })
     }
 }
 
+/// Opens or makes a lock file. It holds nothing, so whatever stands there and isn't a file gives way.
 fn lock_file(path: &Path) -> Result<File, Error> {
-    OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed("open", path))
+    use rustix::fs::OFlags;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).custom_flags(flags);
+    match options.open(path) {
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) => {
+            remove(path)?;
+            options.open(path)
+        }
+        opened => opened,
+    }
+    .map_err(failed("open", path))
 }
 
 #[cfg(test)]
@@ -617,6 +713,53 @@ pub(crate) mod tests {
         for path in [Path::new("/dev/null"), &dir.0] {
             assert!(matches!(write_atomic(path, b""), Err(Error::NotRegular { .. })));
         }
+    }
+
+    #[test]
+    fn where_a_blob_or_a_lock_belongs_a_directory_gives_way() {
+        let dir = Scratch::new();
+        for name in ["blob/x", "lock/x", "shared/x"] {
+            create_directories(&dir.join(name)).unwrap();
+        }
+        let staging = Staging::new(dir.join("tmp"));
+        publish(vec![(staging.file().unwrap(), dir.join("blob"))], &[]).unwrap();
+        assert_eq!(regular_size(&dir.join("blob")).unwrap(), Some(0));
+        drop(Lock::exclusive(&dir.join("lock")).unwrap());
+        drop(Lock::shared(&dir.join("shared")).unwrap());
+        let fifo = std::process::Command::new("mkfifo").arg(dir.join("fifo")).status();
+        assert!(fifo.unwrap().success());
+        drop(Lock::exclusive(&dir.join("fifo")).unwrap());
+        assert_eq!(regular_size(&dir.join("fifo")).unwrap(), Some(0));
+    }
+
+    #[test]
+    fn what_is_written_beside_a_file_leaves_nothing() {
+        let dir = Scratch::new();
+        let mut temporary = Temporary::beside(&dir.join("file")).unwrap();
+        temporary.write_all(b"half").unwrap();
+        if cfg!(target_os = "linux") {
+            assert_eq!(names(&dir.0), [""; 0]);
+        }
+        drop(temporary);
+        assert_eq!(names(&dir.0), [""; 0]);
+        fs::write(dir.join(".tmp-1-1"), "left behind").unwrap();
+        write_atomic(&dir.join("file"), b"one").unwrap();
+        assert_eq!(names(&dir.0), [".tmp-1-1", "file"]);
+        write_swept(&dir.join("file"), b"two").unwrap();
+        assert_eq!(
+            (names(&dir.0), read(&dir.join("file"), 9).unwrap()),
+            (vec!["file".into()], b"two".to_vec())
+        );
+    }
+
+    #[test]
+    fn signals_are_no_errors() {
+        let mut left = 3;
+        let call = || {
+            left -= 1;
+            if left > 0 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(left) }
+        };
+        assert_eq!(again(call).unwrap(), 0);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::oci::{
 use crate::plan::{matches_in_base, pattern_in_base};
 use crate::progress::Event;
 use crate::recipe::{Base, Selector, layout_place};
-use crate::store::SEAL;
+use crate::store::{self, SEAL};
 use crate::substitute::{self, Substituter};
 use crate::tree::{Content, FileTree, TreePath};
 use crate::workspace::MAX_BULK;
@@ -297,6 +297,23 @@ impl Session<'_> {
         names
     }
 
+    /// A document of a base: from the store, or from where the base comes from if it isn't there or no good.
+    fn stored_document(&self, origin: &BaseOrigin, blob: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+        let failed = match self.store()?.read(blob.digest, blob.size, MAX_DOCUMENT) {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(store::Error::Missing { .. }) => None,
+            Err(error) => Some(error),
+        };
+        let found = match self.substituter(origin)? {
+            Some(place) => place.read(blob)?,
+            None => None,
+        };
+        match (found, failed) {
+            (None, Some(error)) => Err(error.into()),
+            (found, _) => Ok(found),
+        }
+    }
+
     /// A blob of a base: from the store, or from where the base comes from.
     pub(super) fn blob(
         &self,
@@ -361,13 +378,8 @@ impl Reading<'_, '_> {
             Some(bytes) => bytes,
             None => {
                 let mut bytes = descriptor.data().map_err(|source| self.wrong(source))?;
-                if bytes.is_none()
-                    && descriptor.size <= MAX_DOCUMENT
-                    && let Some(mut blob) = self.session.blob(self.origin, descriptor)?
-                {
-                    let mut read = Vec::new();
-                    blob.read_to_end(&mut read).map_err(|_| absent())?;
-                    bytes = Some(read);
+                if bytes.is_none() && descriptor.size <= MAX_DOCUMENT {
+                    bytes = self.session.stored_document(self.origin, descriptor)?;
                 }
                 bytes.filter(|bytes| Content::of(bytes) == content).ok_or_else(absent)?.into()
             }

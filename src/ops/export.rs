@@ -18,7 +18,7 @@ use crate::oci::{
 };
 use crate::recipe::layout_place;
 use crate::sink::{self, BoxError, DockerArchive, Export, Layout, OciArchive, Sink};
-use crate::store::{ClosureError, Store, closure};
+use crate::store::{self, ClosureError, Store, closure};
 use crate::substitute::{self, Substituter};
 use crate::workspace::Target;
 
@@ -194,24 +194,21 @@ impl<'s> Source<'s> {
 
     fn document(&self, blob: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
         if blob.size > MAX_DOCUMENT {
-            return Err(crate::store::Error::from(ClosureError::TooLarge {
-                digest: blob.digest,
-                size: blob.size,
-            })
-            .into());
+            return Err(
+                store::Error::from(ClosureError::TooLarge { digest: blob.digest, size: blob.size }).into()
+            );
         }
-        let Some(mut reader) = self.open(blob)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let read = reader.read_to_end(&mut bytes);
-        let absent = || Error::Absent {
-            what: format!("the document {}", blob.digest),
-            base: "the image".into(),
-            digest: blob.digest,
+        let failed = match self.store.read(blob.digest, blob.size, MAX_DOCUMENT) {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(store::Error::Missing { .. }) => None,
+            Err(error) => Some(error),
         };
-        match read {
-            Ok(_) if Digest::of(&bytes) == blob.digest => Ok(Some(bytes)),
-            _ => Err(absent()),
+        for place in self.places.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(bytes) = place.read(blob)? {
+                return Ok(Some(bytes));
+            }
         }
+        failed.map_or(Ok(None), |error| Err(error.into()))
     }
 }
 

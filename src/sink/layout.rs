@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Error, Export, Open, REF_NAME, Sink};
 use crate::disk::{self, Lock, Staging};
 use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
-use crate::store::{OCI_LAYOUT, is_sound};
+use crate::store::{OCI_LAYOUT, is_sound, layout_version};
 
 /// More than that nobody lists in one layout.
 const MAX_INDEX: u64 = 64 << 20;
@@ -21,7 +21,14 @@ pub struct Layout {
 
 impl Sink for Layout {
     fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error> {
-        let is_layout = disk::regular_size(&self.dir.join("oci-layout"))?.is_some();
+        let version = disk::read_optional(&self.dir.join("oci-layout"), 4096)?;
+        let is_layout = match version.as_deref().and_then(layout_version) {
+            Some(version) if !version.starts_with("1.") => {
+                return Err(Error::NotALayout { path: self.dir.clone() });
+            }
+            // One that says nothing was damaged, and is written anew.
+            found => found.is_some(),
+        };
         if !is_layout && disk::list(&self.dir)?.iter().any(|(name, _)| !is_own(name)) {
             return Err(Error::NotALayout { path: self.dir.clone() });
         }
@@ -46,6 +53,8 @@ impl Sink for Layout {
             files.push((file, target));
         }
         disk::publish(files, &[&blobs])?;
+        // Whoever is killed from here on leaves one temporary entry, not two.
+        drop(staging);
         if insert(&mut index.manifests, export.entry([(REF_NAME, export.name.clone())])) {
             disk::write_atomic(&index_path, &index.to_bytes())?;
         }
@@ -58,7 +67,8 @@ impl Sink for Layout {
 
 /// What an export that was killed may have left.
 fn is_own(name: &std::ffi::OsStr) -> bool {
-    name == "blobs" || name == "index.json" || name.as_encoded_bytes().starts_with(disk::TEMPORARY.as_bytes())
+    let names = ["blobs", "index.json", "oci-layout"];
+    names.iter().any(|own| name == *own) || name.as_encoded_bytes().starts_with(disk::TEMPORARY.as_bytes())
 }
 
 fn insert(manifests: &mut Vec<Descriptor>, entry: Descriptor) -> bool {

@@ -35,7 +35,7 @@ pub(super) fn publish(
     let mut out = BufWriter::with_capacity(128 << 10, Temporary::beside(file)?);
     write(&mut out, &file.display().to_string())?;
     let temporary = out.into_inner().map_err(|error| disk::failed("write", file)(error.into_error()))?;
-    Ok(disk::publish(vec![(temporary, file.to_owned())], &[])?)
+    Ok(disk::replace(temporary, file)?)
 }
 
 /// Writes the archive to any stream.

@@ -155,7 +155,7 @@ fn is_document(descriptor: &Descriptor) -> bool {
     descriptor.kind().is_ok_and(MediaType::is_document)
 }
 
-fn children(document: &Document) -> Vec<&Descriptor> {
+pub(super) fn children(document: &Document) -> Vec<&Descriptor> {
     match document {
         Document::Index(index) => index.manifests.iter().collect(),
         Document::Manifest(manifest) => manifest.layers.iter().chain([&manifest.config]).collect(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::{CHUNKS, Error, HEADERS, REALISATIONS, Realisation, Root, Store, unseal};
+use super::{CHUNKS, Error, HEADERS, REALISATIONS, Realisation, Root, Store};
 use crate::digest::Digest;
 use crate::disk::{self, Lock};
 
@@ -60,7 +60,7 @@ impl Store {
     fn doomed(&self, reached: &mut BTreeSet<Digest>, report: &mut GcReport) -> Result<Vec<PathBuf>, Error> {
         let mut doomed = Vec::new();
         for (derivation, path) in self.files(REALISATIONS)? {
-            let output = disk::read_optional(&path, 4096)?.and_then(unseal);
+            let output = self.side(REALISATIONS, derivation)?;
             let output = output.and_then(|bytes| Realisation::parse(&bytes));
             if output.is_some_and(|output| reached.contains(&output.digest)) {
                 reached.insert(derivation);

@@ -15,7 +15,9 @@
 //! ```
 //!
 //! The store is *sparse*: manifests may name layers (and indexes manifests) that are not here. Files beside the
-//! blobs begin with a line that holds the sha256 of what follows; one that is damaged counts as absent.
+//! blobs begin with a line that holds the sha256 of what follows; one that is damaged counts as absent, and so does
+//! a damaged `oci-layout`. Without a sound `index.json` nobody can tell what is needed: nothing is written or removed
+//! until [`Store::verify`] has made it anew from the documents that are here.
 //!
 //! # Roots
 //!
@@ -103,6 +105,12 @@ pub enum Error {
         /// What is wrong with it.
         source: DocumentError,
     },
+    /// The same, because of the file itself.
+    #[error("which images the store holds can't be told: {source}")]
+    Unlisted {
+        /// What the file system says.
+        source: disk::Error,
+    },
     /// A blob that isn't here, or not with the right size.
     #[error("{digest} ({size} bytes) is not in the store {}", path.display())]
     Missing {
@@ -164,29 +172,45 @@ impl Store {
     /// When the directory holds something else, or can't be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let store = Self { path: path.to_owned() };
-        match disk::read_optional(&path.join("oci-layout"), 4096)? {
-            Some(bytes) => check_version(path, &bytes)?,
+        let version = match disk::read_optional(&path.join("oci-layout"), 4096) {
+            Ok(bytes) => bytes.as_deref().and_then(layout_version),
+            Err(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        match version {
+            Some(version) if version.starts_with("1.") => {}
+            Some(found) => return Err(Error::Version { path: path.to_owned(), found }),
             None => store.create()?,
         }
         Ok(store)
     }
 
-    /// `oci-layout` comes last: a directory without it is one that was never finished, or none of ours.
+    /// `oci-layout` comes last: a directory without it is one that was never finished, one whose `oci-layout` was
+    /// damaged, or none of ours.
     fn create(&self) -> Result<(), Error> {
         const OWN: [&str; 4] = ["index.lock", "index.json", "blobs", "oci-layout"];
+        const LATER: [&str; 6] = [REALISATIONS, HEADERS, CHUNKS, "tmp", "lock", "gate"];
+        let found = disk::list(&self.path)?;
+        let any = |names: &[&str]| found.iter().any(|(name, _)| names.iter().any(|own| name == *own));
         let foreign = |name: &std::ffi::OsStr| {
-            !OWN.iter().any(|own| name == *own)
+            ![&OWN[..], &LATER[..]].concat().iter().any(|own| name == *own)
                 && !name.as_encoded_bytes().starts_with(disk::TEMPORARY.as_bytes())
         };
-        if disk::list(&self.path)?.iter().any(|(name, _)| foreign(name)) {
+        let used = any(&LATER);
+        if found.iter().any(|(name, _)| foreign(name)) || (used && !any(&["blobs"])) {
             return Err(Error::NotAStore { path: self.path.clone() });
         }
         disk::create_directories(&self.blobs())?;
         let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
-        if disk::regular_size(&self.index())?.is_none() {
+        // A store that was in use and has lost it is for `verify` to repair.
+        if !used && disk::regular_size(&self.index())?.is_none() {
             disk::write_atomic(&self.index(), &roots::empty_index())?;
         }
-        Ok(disk::write_atomic(&self.path.join("oci-layout"), OCI_LAYOUT)?)
+        let layout = self.path.join("oci-layout");
+        if disk::regular_size(&layout)?.is_none() {
+            disk::remove(&layout)?;
+        }
+        Ok(disk::write_atomic(&layout, OCI_LAYOUT)?)
     }
 
     /// Where it lies.
@@ -297,8 +321,11 @@ impl Store {
     }
 
     fn side(&self, kind: &str, name: Digest) -> Result<Option<Vec<u8>>, Error> {
-        let bytes = disk::read_optional(&self.path.join(kind).join(name.hex()), MAX_SIDE_FILE)?;
-        Ok(bytes.and_then(unseal))
+        match disk::read_optional(&self.path.join(kind).join(name.hex()), MAX_SIDE_FILE) {
+            Ok(bytes) => Ok(bytes.and_then(unseal)),
+            Err(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What hangs together with some descriptors, as far as it is here. See [`closure()`].
@@ -337,15 +364,9 @@ impl Store {
     }
 }
 
-fn check_version(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let version = json::parse(bytes).ok().and_then(|value| {
-        let version = value.as_object()?.get("imageLayoutVersion")?.as_str()?;
-        Some(version.to_owned())
-    });
-    match version {
-        Some(version) if version.starts_with("1.") => Ok(()),
-        found => Err(Error::Version { path: path.to_owned(), found: found.unwrap_or_default() }),
-    }
+/// What `oci-layout` says; nothing when it is damaged.
+pub fn layout_version(bytes: &[u8]) -> Option<String> {
+    Some(json::parse(bytes).ok()?.as_object()?.get("imageLayoutVersion")?.as_str()?.to_owned())
 }
 
 /// Where what a file beside the blobs holds begins in it.

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::closure::children;
 use super::{Error, Store};
 use crate::digest::Digest;
 use crate::disk;
-use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
+use crate::oci::{Descriptor, Document, DocumentError, Index, MAX_DOCUMENT, MediaType};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const WORKSPACE: &str = "io.cooperage.workspace";
 const RECIPE: &str = "io.cooperage.recipe";
 const VARIANT: &str = "io.cooperage.variant";
+/// Marks a root that a repair found.
+const SALVAGED: &str = "io.cooperage.salvaged";
 
 /// More roots than that were not made by people.
 const MAX_INDEX: u64 = 64 << 20;
@@ -82,8 +85,12 @@ fn insert(manifests: &mut Vec<Descriptor>, roots: &[Root]) -> bool {
         return false;
     }
     let names: BTreeSet<&Option<String>> = fresh.iter().map(|root| &root.name).collect();
+    let digests: BTreeSet<Digest> = fresh.iter().map(|root| root.descriptor.digest).collect();
     let keys: BTreeSet<&RootKey> = fresh.iter().filter_map(|root| root.key.as_ref()).collect();
     manifests.retain_mut(|entry| {
+        if entry.annotations.contains_key(SALVAGED) && digests.contains(&entry.digest) {
+            return false;
+        }
         let other = Root::new(entry.clone());
         match &other.key {
             Some(old) if keys.contains(old) => return false,
@@ -157,6 +164,28 @@ impl Store {
         Ok(roots.iter().all(|root| holds(&there, root)))
     }
 
+    /// Makes `index.json` anew: every image or index that nothing else names is a root, without the recipe's name
+    /// until it is built again. What was reported as done isn't collected meanwhile.
+    pub(super) fn salvage_index(&self) -> Result<(), Error> {
+        let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
+        let (mut found, mut named) = (BTreeMap::new(), BTreeSet::new());
+        for (digest, path) in self.files("blobs/sha256")? {
+            let Ok(bytes) = disk::read(&path, MAX_DOCUMENT) else { continue };
+            for kind in [MediaType::Index, MediaType::Manifest] {
+                let Ok(document) = Document::parse(&bytes, &kind.to_string()) else { continue };
+                let mut root = Descriptor::new(kind, digest, bytes.len() as u64);
+                root.annotations.insert(SALVAGED.into(), "true".into());
+                found.insert(digest, root);
+                named.extend(children(&document).into_iter().map(|child| child.digest));
+                break;
+            }
+        }
+        found.retain(|digest, _| !named.contains(digest));
+        let index = Index { manifests: found.into_values().collect(), annotations: BTreeMap::new() };
+        disk::remove(&self.index())?;
+        Ok(disk::write_atomic(&self.index(), &index.to_bytes())?)
+    }
+
     fn change_index(&self, change: impl FnOnce(&mut Vec<Descriptor>) -> bool) -> Result<(), Error> {
         let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
         let mut index = self.read_index()?;
@@ -167,7 +196,7 @@ impl Store {
     }
 
     fn read_index(&self) -> Result<Index, Error> {
-        let bytes = disk::read(&self.index(), MAX_INDEX)?;
+        let bytes = disk::read(&self.index(), MAX_INDEX).map_err(|source| Error::Unlisted { source })?;
         let wrong = |source| Error::Index { path: self.index(), source };
         match Document::parse(&bytes, &MediaType::Index.to_string()) {
             Ok(Document::Index(index)) => Ok(index),

@@ -249,3 +249,31 @@ fn verify_finds_every_damage_and_repair_lets_it_heal() {
     assert!(report.damaged.is_empty() && report.absent.is_empty());
     assert_eq!(report.sound, 5);
 }
+
+#[test]
+fn a_store_that_lost_its_own_documents_is_not_emptied() {
+    let (_dir, store) = store();
+    let (root, _) = build(&store, "a/b", b"layer");
+    for damage in [&b""[..], b"\0\0\0", b"{}"] {
+        disk::write_atomic(&store.path().join("oci-layout"), damage).unwrap();
+        assert_eq!(Store::open(store.path()).unwrap().roots().unwrap().len(), 1);
+    }
+    disk::remove(&store.path().join("oci-layout")).unwrap();
+    disk::remove(&store.index()).unwrap();
+    let store = Store::open(store.path()).unwrap();
+    assert!(matches!(store.roots(), Err(Error::Unlisted { .. })));
+    assert!(matches!(store.verify(false, &Silent).unwrap().damaged[..], [(_, Damage::Index { .. })]));
+    store.verify(true, &Silent).unwrap();
+    assert_eq!(store.roots().unwrap()[0].descriptor.digest, root.digest);
+    let plan = store.gc(false, &BTreeSet::new(), &|_| true).unwrap();
+    assert_eq!((plan.removed, plan.kept), (0, 5));
+    // Built again, it has its name; what was found gives way.
+    build(&store, "a/b", b"layer");
+    assert_eq!(store.roots().unwrap()[0].name.as_deref(), Some("a/b:prod"));
+    assert_eq!(store.roots().unwrap().len(), 1);
+    // A root whose blob has gone is told of, and taken out.
+    disk::remove(&store.blob(root.digest)).unwrap();
+    assert!(store.verify(false, &Silent).unwrap().damaged.iter().any(|(path, _)| *path == store.index()));
+    store.verify(true, &Silent).unwrap();
+    assert!(store.roots().unwrap().is_empty());
+}

@@ -143,24 +143,28 @@ impl Transaction {
     /// # Errors
     /// When something can't be written.
     pub fn commit(self) -> Result<(), Error> {
-        let pending = std::mem::take(&mut *self.pending());
-        // A root that stands already was synced by whoever wrote it, and so was all that it reaches.
-        if pending.files.is_empty() && self.store.has_roots(&pending.roots)? {
-            return Ok(());
+        let Self { _lock, store, staging, pending } = self;
+        let pending = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // A root that stands already: all that it reaches was synced before whoever wrote it named it, but perhaps
+        // not the name.
+        if pending.files.is_empty() && store.has_roots(&pending.roots)? {
+            return if pending.roots.is_empty() { Ok(()) } else { Ok(disk::sync_directory(&store.path)?) };
         }
         let files: Vec<_> = pending.files.into_iter().map(|(target, (file, _))| (file, target)).collect();
         for kind in [REALISATIONS, HEADERS, CHUNKS] {
-            let directory = self.store.path.join(kind);
+            let directory = store.path.join(kind);
             if files.iter().any(|(_, target)| target.starts_with(&directory)) {
                 disk::create_directories(&directory)?;
             }
         }
-        let blobs = self.store.blobs();
+        let blobs = store.blobs();
         disk::create_directories(&blobs)?;
         let relies = pending.relies || !pending.roots.is_empty();
         let also = [blobs.as_path()];
         disk::publish(files, if relies { &also } else { &[] })?;
-        if pending.roots.is_empty() { Ok(()) } else { self.store.insert_roots(&pending.roots) }
+        // Whoever is killed from here on leaves one temporary entry, not two.
+        drop(staging);
+        if pending.roots.is_empty() { Ok(()) } else { store.insert_roots(&pending.roots) }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {

@@ -1,7 +1,7 @@
 //! Looking for damage.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
@@ -49,7 +49,13 @@ pub enum Damage {
     /// A file beside the blobs that isn't what was written.
     #[error("its checksum is wrong")]
     Checksum,
-    /// A realisation of something that isn't here.
+    /// `index.json`, or an entry of it.
+    #[error("it doesn't tell which images are here: {why}")]
+    Index {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A realisation, or an entry of `index.json`, of something that isn't here.
     #[error("it speaks of {output}, which is not here")]
     Dangling {
         /// The missing blob.
@@ -59,23 +65,26 @@ pub enum Damage {
 
 impl Store {
     /// Reads everything, in parallel. With `repair`, what is damaged is removed, so that it heals when it is
-    /// built, pulled or imported again.
+    /// built, pulled or imported again; `index.json` is made anew.
     ///
     /// # Errors
-    /// When the store can't be listed, locked or repaired, or `index.json` can't be read.
+    /// When the store can't be listed, locked or repaired, or a file can't even be opened: that says nothing of its
+    /// bytes.
     pub fn verify(&self, repair: bool, progress: &dyn Progress) -> Result<VerifyReport, Error> {
-        let _locks = if repair { Some(self.lock_out()?) } else { None };
+        let _alone = if repair { Some(self.lock_out()?) } else { None };
+        // Otherwise like a transaction: no gc meanwhile. Where nothing can be locked, nothing is collected either.
+        let _beside = if repair { None } else { self.begin().ok() };
         let mut report = VerifyReport::default();
         let blobs = disk::list(&self.blobs())?;
         let checked: Vec<_> = blobs
             .into_par_iter()
             .map(|(name, _)| {
                 let path = self.blobs().join(&name);
-                let size = check_blob(&path, name.to_str().and_then(|name| Digest::from_hex(name).ok()));
+                let size = check_blob(&path, name.to_str().and_then(|name| Digest::from_hex(name).ok()))?;
                 progress.event(Event::Bytes(*size.as_ref().unwrap_or(&0)));
-                (path, size)
+                Ok((path, size))
             })
-            .collect();
+            .collect::<Result<_, Error>>()?;
         for (path, result) in checked {
             match result {
                 Ok(size) => (report.sound, report.bytes) = (report.sound + 1, report.bytes + size),
@@ -86,17 +95,21 @@ impl Store {
         let blobs = report.damaged.len();
         self.verify_side_files(&mut report)?;
         remove(repair, &report.damaged[blobs..])?;
-        self.verify_roots(&mut report)?;
+        self.verify_roots(repair, &mut report)?;
         Ok(report)
     }
 
     fn verify_side_files(&self, report: &mut VerifyReport) -> Result<(), Error> {
         for kind in [REALISATIONS, HEADERS, CHUNKS] {
             for (_, path) in self.files(kind)? {
-                let bytes = match disk::read(&path, MAX_SIDE_FILE) {
-                    Ok(bytes) => unseal(bytes),
-                    Err(_) => None,
-                };
+                let bytes =
+                    match disk::read(&path, MAX_SIDE_FILE).or_else(|_| disk::read(&path, MAX_SIDE_FILE)) {
+                        Ok(bytes) => unseal(bytes),
+                        Err(error @ disk::Error::Io { action: "open", .. }) if !error.is_missing() => {
+                            return Err(error.into());
+                        }
+                        Err(_) => None,
+                    };
                 let damage = match bytes {
                     None => Some(Damage::Checksum),
                     Some(bytes) if kind == REALISATIONS => self.verify_realisation(&bytes, report)?,
@@ -109,18 +122,50 @@ impl Store {
     }
 
     fn verify_realisation(&self, bytes: &[u8], report: &VerifyReport) -> Result<Option<Damage>, Error> {
-        let Some(found) = Realisation::parse(bytes) else { return Ok(Some(Damage::Checksum)) };
+        // Its checksum is right: a later version wrote it.
+        let Some(found) = Realisation::parse(bytes) else { return Ok(None) };
         let blob = self.blob(found.digest);
         let sound =
             self.has(found.digest, found.size)? && report.damaged.iter().all(|(path, _)| *path != blob);
         Ok((!sound).then_some(Damage::Dangling { output: found.digest }))
     }
 
-    fn verify_roots(&self, report: &mut VerifyReport) -> Result<(), Error> {
-        for root in self.roots()? {
-            match self.reach(&[root.descriptor], |absent| report.absent.push(absent.clone())) {
+    fn verify_roots(&self, repair: bool, report: &mut VerifyReport) -> Result<(), Error> {
+        let roots = match self.roots() {
+            Ok(roots) => roots,
+            // What the disk refuses says nothing of what is on it.
+            Err(Error::Unlisted { source: error @ disk::Error::Io { .. } }) if !error.is_missing() => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                let why = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+                report.damaged.push((self.index(), Damage::Index { why }));
+                return if repair { self.salvage_index() } else { Ok(()) };
+            }
+        };
+        for root in roots {
+            let Descriptor { digest, size, .. } = root.descriptor;
+            if !self.has(digest, size)? {
+                let blob = self.blob(digest);
+                if report.damaged.iter().all(|(path, _)| *path != blob) {
+                    report.damaged.push((self.index(), Damage::Dangling { output: digest }));
+                }
+                if repair {
+                    self.remove_roots(|other| *other == root)?;
+                }
+            }
+            match self
+                .reach(std::slice::from_ref(&root.descriptor), |absent| report.absent.push(absent.clone()))
+            {
                 // Listed as a damaged blob already.
                 Ok(_) | Err(Error::Damaged { .. }) => {}
+                // The documents are what their names say: the entry calls them something else.
+                Err(Error::Closure(error)) => {
+                    report.damaged.push((self.index(), Damage::Index { why: error.to_string() }));
+                    if repair {
+                        self.remove_roots(|other| *other == root)?;
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -130,17 +175,25 @@ impl Store {
     }
 }
 
-fn check_blob(path: &std::path::Path, name: Option<Digest>) -> Result<u64, Damage> {
-    let name = name.ok_or(Damage::Name)?;
-    let (file, size) = disk::open(path).map_err(|error| match error {
-        disk::Error::NotRegular { .. } => Damage::NotRegular,
-        error => Damage::Unreadable { why: error.to_string() },
-    })?;
-    let mut reader = HashingReader::new(file);
-    io::copy(&mut reader, &mut io::sink()).map_err(|error| Damage::Unreadable { why: error.to_string() })?;
-    match reader.finish() {
-        (found, _) if found == name => Ok(size),
-        (found, _) => Err(Damage::Bytes { found }),
+fn check_blob(path: &Path, name: Option<Digest>) -> Result<Result<u64, Damage>, Error> {
+    let Some(name) = name else { return Ok(Err(Damage::Name)) };
+    let read = || -> Result<Result<_, Damage>, Error> {
+        let (file, size) = match disk::open(path) {
+            Ok(opened) => opened,
+            Err(disk::Error::NotRegular { .. }) => return Ok(Err(Damage::NotRegular)),
+            Err(error) => return Err(error.into()),
+        };
+        let mut reader = HashingReader::new(file);
+        if let Err(error) = io::copy(&mut reader, &mut io::sink()) {
+            return Ok(Err(Damage::Unreadable { why: error.to_string() }));
+        }
+        let (found, _) = reader.finish();
+        Ok(if found == name { Ok(size) } else { Err(Damage::Bytes { found }) })
+    };
+    // A repair takes away: what the disk refuses once it may give the next time.
+    match read()? {
+        Err(Damage::Unreadable { .. }) => read(),
+        checked => Ok(checked),
     }
 }
 

@@ -36,7 +36,7 @@ impl Workspace {
         let path = blob_path(&self.lockfiles, &content.digest);
         if !disk::holds(&path, bytes) {
             disk::create_directories(path.parent().unwrap_or(&self.lockfiles))?;
-            disk::write_atomic(&path, bytes)?;
+            disk::write_swept(&path, bytes)?;
         }
         Ok(content)
     }

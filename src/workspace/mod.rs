@@ -166,7 +166,7 @@ impl Workspace {
             return Ok(false);
         }
         disk::create_directories(path.parent().unwrap_or(&self.lockfiles))?;
-        disk::write_atomic(&path, new.as_bytes())?;
+        disk::write_swept(&path, new.as_bytes())?;
         Ok(true)
     }
 

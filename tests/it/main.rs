@@ -11,6 +11,7 @@ mod contract;
 mod decoders;
 mod determinism;
 mod engines;
+mod faults;
 mod independent;
 mod listing;
 mod lock;

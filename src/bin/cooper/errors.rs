@@ -15,7 +15,7 @@ use cooperage::digest::Mismatch;
 use cooperage::layer::BuildError;
 use cooperage::plan::{self, Fault, ResolveError};
 use cooperage::recipe::{self, At, ErrorKind, TemplateFault};
-use cooperage::{lock, ops, sink, store, substitute, workspace};
+use cooperage::{disk, lock, ops, sink, store, substitute, workspace};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -52,6 +52,8 @@ const MAX_NOTES: usize = 12;
 
 const DAMAGED_HINT: &str =
     "`cooper store verify --repair` takes it out; the next build makes or fetches it again";
+
+const INDEX_HINT: &str = "`cooper store verify --repair` makes it anew from what is in the store; the next builds name their images again";
 
 impl Problem {
     /// A problem that stands nowhere.
@@ -96,6 +98,10 @@ impl Problem {
             }
             if let Some(ops::Error::Absent { .. }) = error.downcast_ref() {
                 problem.exit = Exit::Missing;
+            }
+            if let Some(disk::Error::NotRegular { .. }) = disk_error(error) {
+                problem = problem
+                    .hint("a plain file belongs there: take away what there is, or name another place");
             }
             next = error.source();
         }
@@ -226,6 +232,23 @@ impl From<ops::Error> for Failure {
     fn from(error: ops::Error) -> Self {
         Self(problems(error))
     }
+}
+
+/// What rooms pass on as it is.
+fn disk_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e disk::Error> {
+    let mut found = error.downcast_ref::<disk::Error>();
+    if let Some(ops::Error::Disk(error)) = error.downcast_ref() {
+        found = Some(error);
+    } else if let Some(store::Error::Disk(error)) = error.downcast_ref() {
+        found = Some(error);
+    } else if let Some(sink::Error::Disk(error)) = error.downcast_ref() {
+        found = Some(error);
+    } else if let Some(workspace::Error::Disk(error)) = error.downcast_ref() {
+        found = Some(error);
+    } else if let Some(substitute::Error::Disk(error)) = error.downcast_ref() {
+        found = Some(error);
+    }
+    found
 }
 
 /// Every error of the library: the one place that knows all rooms.
@@ -486,6 +509,17 @@ fn store_problem(error: &store::Error) -> Problem {
             problem.hint("another one can be given with --store DIR or COOPER_STORE")
         }
         store::Error::Damaged { .. } => problem.hint(DAMAGED_HINT),
+        store::Error::Version { path, .. } => problem
+            .hint("a newer cooper may know it; another store can be given with --store DIR or COOPER_STORE")
+            .hint(format!(
+                "if it is damage, `rm {}`: the next command writes it anew",
+                path.join("oci-layout").display()
+            )),
+        // What the disk refuses says nothing of what is on it.
+        store::Error::Unlisted { source: source @ disk::Error::Io { .. } } if !source.is_missing() => problem,
+        store::Error::Index { .. } | store::Error::Unlisted { .. } => {
+            Problem { exit: Exit::Input, ..problem }.hint(INDEX_HINT)
+        }
         store::Error::Missing { .. } => Problem { exit: Exit::Missing, ..problem },
         _ => problem,
     }
@@ -507,9 +541,14 @@ fn sink_problem(error: &sink::Error) -> Problem {
         sink::Error::Connection { .. } => {
             Problem { exit: Exit::System, ..problem }.hint("is it running? DOCKER_HOST says where it is")
         }
-        sink::Error::NotALayout { .. } | sink::Error::Index { .. } | sink::Error::Document { .. } => {
-            Problem { exit: Exit::Input, ..problem }
+        sink::Error::Index { path, .. } => Problem { exit: Exit::Input, ..problem }.hint(format!(
+            "without {} it is a layout without images: what it held must be put there again",
+            path.display()
+        )),
+        sink::Error::NotALayout { .. } => {
+            Problem { exit: Exit::Input, ..problem }.hint("name another directory")
         }
+        sink::Error::Document { .. } => Problem { exit: Exit::Input, ..problem },
         sink::Error::Absent { .. } => Problem { exit: Exit::Missing, ..problem },
         _ => problem,
     }

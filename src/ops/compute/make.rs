@@ -240,6 +240,8 @@ impl Work<'_, '_> {
             let layer = image::Layer { name, ..known.layer.clone() };
             return Ok(Made { layer, ..known.clone() });
         }
+        // Even if its layer is there: it may have been damaged, and taken out by a repair.
+        session.transaction()?.put(&bytes)?;
         let tree = Rc::new(derivation.tree);
         let kept = session.store()?.realisation(drv)?;
         let (layer, fresh) = match kept.and_then(|kept| Some((kept, kept.diff_id?))) {
@@ -269,7 +271,6 @@ impl Work<'_, '_> {
                     session.transaction()?.chunks(digest, table.as_bytes())?;
                 }
                 let diff_id = built.diff_id;
-                session.transaction()?.put(&bytes)?;
                 session
                     .transaction()?
                     .realisation(drv, Realisation { digest, size, diff_id: Some(diff_id) })?;
