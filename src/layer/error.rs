@@ -120,6 +120,8 @@ pub enum TarFault {
     TooLarge { limit: u64 },
     #[error("there is data after the end of the archive")]
     AfterEnd,
+    #[error("more than {limit} bytes of padding follow the end of the archive")]
+    Padding { limit: u64 },
     #[error("an extended header stands before the end of the archive")]
     Dangling,
     #[error("reading went on after an error")]
