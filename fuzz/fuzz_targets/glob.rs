@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     let matches = glob.matches(path);
     if matches {
         assert!(path.starts_with(glob.literal_prefix().as_bytes()), "{pattern} {}", path.escape_ascii());
-        for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        for (at, _) in path.iter().enumerate().take(300).filter(|(_, byte)| **byte == b'/') {
             assert!(glob.may_match_below(&path[..at]), "{pattern} {}", path.escape_ascii());
         }
     }
@@ -36,7 +36,12 @@ fuzz_target!(|data: &[u8]| {
         assert!(glob.matches(pattern.as_bytes()) && (!matches || path == pattern.as_bytes()), "{pattern}");
     }
     let simple = |byte: &u8| byte.is_ascii_alphanumeric() || b"*?._-".contains(byte);
-    if pattern.len() < 12 && path.len() < 24 && pattern.bytes().all(|byte| simple(&byte)) && path.iter().all(simple) && !pattern.contains("**") {
+    if pattern.len() < 12
+        && path.len() < 24
+        && pattern.bytes().all(|byte| simple(&byte))
+        && path.iter().all(simple)
+        && !pattern.contains("**")
+    {
         assert_eq!(matches, slow(pattern.as_bytes(), path), "{pattern} {}", path.escape_ascii());
     }
 });

@@ -39,7 +39,8 @@ fuzz_target!(|data: &[u8]| {
     flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut out).expect("flate2 inflates it");
     assert!(out == plain);
     let mut out = vec![0; plain.len()];
-    let count = libdeflater::Decompressor::new().gzip_decompress(&gzip, &mut out).expect("so does libdeflate");
+    let count =
+        libdeflater::Decompressor::new().gzip_decompress(&gzip, &mut out).expect("so does libdeflate");
     assert!(count == plain.len() && out == plain);
     let (mut at, mut offset) = (0, 10);
     for chunk in &table {

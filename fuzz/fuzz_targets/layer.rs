@@ -57,7 +57,8 @@ fuzz_target!(|data: &[u8]| {
         diff_id: Some(built.diff_id),
     };
     let limits = Limits::default();
-    let scan = scan_layer(&bytes[..], &expected(&built, Compression::Gzip), limits).expect("we read what we write");
+    let scan =
+        scan_layer(&bytes[..], &expected(&built, Compression::Gzip), limits).expect("we read what we write");
     let other = scan_layer(&plain[..], &expected(&same, Compression::None), limits).expect("packed or not");
     assert_eq!(scan.index, other.index);
     let (mut whiteouts, mut opaques) = (Vec::new(), Vec::new());
@@ -77,7 +78,9 @@ fuzz_target!(|data: &[u8]| {
             }
             (Kind::File(content), HeaderKind::File { size }) => content.size == *size,
             (Kind::Symlink(target), HeaderKind::Symlink(found)) => target == found,
-            (Kind::HardLink(_) | Kind::File(_), HeaderKind::HardLink(_) | HeaderKind::File { .. }) => continue,
+            (Kind::HardLink(_) | Kind::File(_), HeaderKind::HardLink(_) | HeaderKind::File { .. }) => {
+                continue;
+            }
             _ => false,
         };
         assert!(same, "{path}: {node:?} is read as {header:?}");

@@ -62,7 +62,9 @@ fn told(place: &dyn Substituter, entries: &[Descriptor], path: &Path) -> String 
                     assert_eq!(*digest, Digest::of(bytes));
                     let _ = ImageConfig::parse(bytes);
                 }
-                assert!(all.blobs.iter().all(|blob| blob.kind() != Ok(MediaType::Config) || blob.size <= 4 << 20));
+                assert!(
+                    all.blobs.iter().all(|blob| blob.kind() != Ok(MediaType::Config) || blob.size <= 4 << 20)
+                );
                 told += &format!("{:?} {:?}\n", all.blobs, all.absent);
                 for blob in &all.blobs {
                     let mut bytes = Vec::new();
@@ -113,7 +115,8 @@ fuzz_target!(|data: &[u8]| {
             });
         }
         (Err(one), Err(other)) => {
-            let show = |error: Error, path: &Path| error.to_string().replace(&path.display().to_string(), "PLACE");
+            let show =
+                |error: Error, path: &Path| error.to_string().replace(&path.display().to_string(), "PLACE");
             assert_eq!(show(other, &tar), show(one, &dir));
         }
         (layout, archive) => panic!("directory {:?}, archive {:?}", layout.err(), archive.err()),

@@ -20,7 +20,9 @@ fn round<T: FromStr + Display + Debug + PartialEq>(text: &str) -> Option<T> {
 
 fuzz_target!(|text: &str| {
     if let Some(reference) = round::<Reference>(text) {
-        let sound = |part: &str| !part.is_empty() && !part.contains("..") && part.is_ascii() && !part.contains(char::is_control);
+        let sound = |part: &str| {
+            !part.is_empty() && !part.contains("..") && part.is_ascii() && !part.contains(char::is_control)
+        };
         assert!(sound(&reference.registry) && sound(&reference.repository), "{reference:?}");
         assert!(!reference.repository.starts_with('/') && !reference.registry.contains('/'), "{reference:?}");
     }

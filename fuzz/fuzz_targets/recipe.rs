@@ -10,7 +10,12 @@ fn check(errors: &[Error], text: &str) {
     for error in errors {
         assert!(!error.to_string().is_empty());
         if let Some(at) = &error.at {
-            assert!(text.get(at.range.clone()).is_some(), "{error} at {:?} of {} bytes", at.range, text.len());
+            assert!(
+                text.get(at.range.clone()).is_some(),
+                "{error} at {:?} of {} bytes",
+                at.range,
+                text.len()
+            );
         }
     }
 }
@@ -25,8 +30,13 @@ fuzz_target!(|text: &str| {
         let windows = windows.expect("the same with CRLF is read too");
         assert_eq!(recipe.sections(), windows.sections(), "CRLF means something");
     }
-    let mut scope =
-        Scope { os: "linux".into(), arch: "amd64".into(), stack: "a".into(), name: "b".into(), ..Scope::default() };
+    let mut scope = Scope {
+        os: "linux".into(),
+        arch: "amd64".into(),
+        stack: "a".into(),
+        name: "b".into(),
+        ..Scope::default()
+    };
     scope.base_env.insert("PATH".into(), "/bin".into());
     let twice = Recipe::extend(&recipe, recipe.clone());
     for recipe in [&recipe, &twice] {

@@ -16,7 +16,12 @@ fuzz_target!(|data: &[u8]| {
     let run = |text: &[u8]| match interpolate(text, delimiters, &names) {
         Ok(out) => Some(out),
         Err(error) => {
-            assert!(text.get(error.range.clone()).is_some(), "{error} at {:?} of {}", error.range, text.len());
+            assert!(
+                text.get(error.range.clone()).is_some(),
+                "{error} at {:?} of {}",
+                error.range,
+                text.len()
+            );
             assert!(!error.to_string().is_empty());
             None
         }

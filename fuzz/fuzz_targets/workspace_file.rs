@@ -11,7 +11,10 @@ fuzz_target!(|text: &str| {
             assert!(file.variants.iter().any(|name| name == default) || file.variants.is_empty());
             if !text.contains('\r') {
                 let windows = parse_workspace("cooper.toml", &text.replace('\n', "\r\n")).expect("CRLF");
-                assert_eq!((&windows.variants, windows.platforms.len()), (&file.variants, file.platforms.len()));
+                assert_eq!(
+                    (&windows.variants, windows.platforms.len()),
+                    (&file.variants, file.platforms.len())
+                );
             }
         }
         Err(errors) => {

@@ -40,7 +40,9 @@ impl FromStr for Reference {
             parsed.digest().map(str::parse).transpose().map_err(|_| fail("only sha256 digests".into()))?;
         // `A/b` is taken for a host until that turns out to be none.
         if !parsed.repository().split('/').all(is_component) {
-            return Err(fail("a repository has lower-case letters and digits, one of . _ __ - between them".into()));
+            return Err(fail(
+                "a repository has lower-case letters and digits, one of . _ __ - between them".into(),
+            ));
         }
         Ok(Self {
             registry: parsed.registry().to_owned(),

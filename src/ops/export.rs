@@ -202,16 +202,13 @@ impl<'s> Source<'s> {
         }
         let Some(mut reader) = self.open(blob)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        let read = reader.read_to_end(&mut bytes);
-        let absent = || Error::Absent {
+        // Both the store and places verify what they give.
+        reader.read_to_end(&mut bytes).map_err(|source| Error::Damaged {
             what: format!("the document {}", blob.digest),
             base: "the image".into(),
-            digest: blob.digest,
-        };
-        match read {
-            Ok(_) if Digest::of(&bytes) == blob.digest => Ok(Some(bytes)),
-            _ => Err(absent()),
-        }
+            source,
+        })?;
+        Ok(Some(bytes))
     }
 }
 

@@ -7,8 +7,8 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::base::View;
 use super::{Env, Error, Selection};
-use crate::layer::scan::LayerScan;
 use crate::lock::{Lock, Reason, conflict};
 use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
@@ -26,7 +26,7 @@ pub(super) struct Session<'a> {
     pub(super) asks: Asks,
     recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
     sources: RefCell<BTreeMap<SourceKey, Rc<Scan>>>,
-    pub(super) scans: RefCell<BTreeMap<crate::digest::Digest, Rc<LayerScan>>>,
+    pub(super) views: RefCell<BTreeMap<crate::digest::Digest, View>>,
     pub(super) computed: RefCell<BTreeMap<Target, Rc<super::compute::Computed>>>,
     pub(super) layers: RefCell<BTreeMap<crate::digest::Digest, super::compute::Made>>,
 }
@@ -71,7 +71,7 @@ impl<'a> Session<'a> {
             asks,
             recipes: RefCell::default(),
             sources: RefCell::default(),
-            scans: RefCell::default(),
+            views: RefCell::default(),
             computed: RefCell::default(),
             layers: RefCell::default(),
         })

@@ -331,15 +331,12 @@ fn check_version(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// A file beside the blobs, as it is written.
-fn seal(bytes: &[u8]) -> Vec<u8> {
-    let mut sealed = Digest::of(bytes).hex().into_bytes();
-    sealed.push(b'\n');
-    sealed.extend_from_slice(bytes);
-    sealed
+/// What stands in front of the bytes in a file beside the blobs.
+fn seal(bytes: &[u8]) -> String {
+    format!("{}\n", Digest::of(bytes).hex())
 }
 
-/// What [`seal`] was given; nothing when the file is damaged.
+/// The bytes behind the [`seal`]; nothing when the file is damaged.
 fn unseal(mut sealed: Vec<u8>) -> Option<Vec<u8>> {
     const HEAD: usize = 65;
     let hex = std::str::from_utf8(sealed.get(..HEAD)?).ok()?.strip_suffix('\n')?;

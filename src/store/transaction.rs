@@ -5,7 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{CHUNKS, Error, HEADERS, REALISATIONS, Realisation, Root, RootKey, Store, seal};
+use super::{
+    CHUNKS, Error, HEADERS, MAX_SIDE_FILE, REALISATIONS, Realisation, Root, RootKey, Store, seal, unseal,
+};
 use crate::digest::{Digest, HashingReader, HashingWriter, VerifyingReader};
 use crate::disk::{self, Lock, Staging, Temporary};
 use crate::oci::Descriptor;
@@ -62,7 +64,7 @@ impl Transaction {
     /// When it can't be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        self.add(self.store.blob(digest), bytes)?;
+        self.add(self.store.blob(digest), "", bytes)?;
         Ok(digest)
     }
 
@@ -117,6 +119,19 @@ impl Transaction {
         self.side(HEADERS, layer, bytes)
     }
 
+    /// The header index of a layer, from the store or from what this transaction keeps.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn kept_header(&self, layer: Digest) -> Result<Option<Vec<u8>>, Error> {
+        let target = self.store.path.join(HEADERS).join(layer.hex());
+        let pending = self.pending().files.get(&target).map(|(file, _)| file.path().to_owned());
+        match pending {
+            Some(path) => Ok(disk::read_optional(&path, MAX_SIDE_FILE)?.and_then(unseal)),
+            None => self.store.header(layer),
+        }
+    }
+
     /// Keeps the chunk table of a layer.
     ///
     /// # Errors
@@ -168,20 +183,21 @@ impl Transaction {
     }
 
     fn side(&self, kind: &str, name: Digest, bytes: &[u8]) -> Result<(), Error> {
-        self.add(self.store.path.join(kind).join(name.hex()), &seal(bytes))
+        self.add(self.store.path.join(kind).join(name.hex()), &seal(bytes), bytes)
     }
 
-    fn add(&self, target: PathBuf, bytes: &[u8]) -> Result<(), Error> {
-        let size = bytes.len() as u64;
+    fn add(&self, target: PathBuf, head: &str, bytes: &[u8]) -> Result<(), Error> {
+        let size = (head.len() + bytes.len()) as u64;
         // What can't be read is replaced.
-        if disk::regular_size(&target)? == Some(size)
-            && disk::read(&target, size).is_ok_and(|old| old == bytes)
-        {
+        let same = |old: Vec<u8>| old.strip_prefix(head.as_bytes()) == Some(bytes);
+        if disk::regular_size(&target)? == Some(size) && disk::read(&target, size).is_ok_and(same) {
             self.pending().relies = true;
             return Ok(());
         }
         let mut file = self.staging.file()?;
-        file.write_all(bytes).map_err(disk::failed("write", file.path()))?;
+        file.write_all(head.as_bytes())
+            .and_then(|()| file.write_all(bytes))
+            .map_err(disk::failed("write", file.path()))?;
         file.close();
         self.pending().files.insert(target, (file, size));
         Ok(())

@@ -8,8 +8,10 @@
 mod architecture;
 mod cli;
 mod contract;
+mod craft;
 mod determinism;
 mod engines;
+mod hostile;
 mod independent;
 mod listing;
 mod lock;

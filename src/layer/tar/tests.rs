@@ -391,7 +391,7 @@ fn unread_content_is_skipped_and_errors_stay() {
     reader.read_exact(&mut some).unwrap();
     assert_eq!(reader.next_entry().unwrap().unwrap().path, b"b");
     let error = reader.next_entry().unwrap_err();
-    assert_eq!(error.to_string(), "entry  at byte 4096: the name is empty");
+    assert_eq!(error.to_string(), "at byte 4096: the name is empty");
     for _ in 0..2 {
         let error = reader.next_entry().unwrap_err();
         assert!(matches!(error, ReadError::Tar { fault: TarFault::AfterError, .. }));
