@@ -1400,6 +1400,7 @@ fn go(case: &Case) -> (String, Vec<String>, Vec<(u64, f64)>) {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "COOPER_COST=1 asks for a table")]
 fn hostile() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/hostile.txt");
     let groups = [accepted(), archives(), compressions(), documents(), graphs(), places()];
