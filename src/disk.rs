@@ -174,11 +174,16 @@ impl Window {
     }
 }
 
-/// Whether a regular file lies at a path that holds just these bytes. One that can't be read does not.
-pub fn holds(path: &Path, bytes: &[u8]) -> bool {
+/// Whether a regular file lies at a path that holds just these bytes, one part after the other. One that can't be
+/// read does not.
+pub fn holds(path: &Path, parts: &[&[u8]]) -> bool {
     let Ok((mut file, size)) = open(path) else { return false };
-    let mut found = vec![0; bytes.len()];
-    size == bytes.len() as u64 && file.read_exact(&mut found).is_ok() && found == bytes
+    let mut found = vec![0; parts.iter().map(|part| part.len()).sum()];
+    if size != found.len() as u64 || file.read_exact(&mut found).is_err() {
+        return false;
+    }
+    let mut rest = &found[..];
+    parts.iter().all(|part| rest.split_off(..part.len()) == Some(*part))
 }
 
 /// `len` bytes of a regular file, from `offset` on.

@@ -53,7 +53,11 @@ impl Captured {
                 let fault = EntryFault::DatabaseTooLarge { size: entry.size, limit: LARGEST_DATABASE };
                 return Err(ReadError::Entry { path: entry.path.clone(), fault });
             }
-            let packages = Packages::read(ecosystem, content).map_err(ReadError::from_io)?;
+            let packages =
+                Packages::read(ecosystem, content).map_err(|error| match ReadError::from_io(error) {
+                    ReadError::Entry { fault, .. } => ReadError::Entry { path: entry.path.clone(), fault },
+                    other => other,
+                })?;
             self.packages.insert(path.clone(), packages);
         } else if is_user_database(path, entry.mode)
             && entry.size <= LARGEST_FILE

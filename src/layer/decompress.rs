@@ -8,6 +8,7 @@ use std::io::{self, BufRead, Read};
 use flate2::bufread::MultiGzDecoder;
 
 use super::error::ReadError;
+use crate::digest::Mismatch;
 use crate::oci::Compression;
 
 /// 2^25 bytes: what encoders use up to level 22 without `--ultra` or `--long`.
@@ -68,10 +69,25 @@ impl<R: BufRead> Read for Decompressed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
             Decoder::None(input) => input.read(buffer),
-            Decoder::Gzip(decoder) => decoder.read(buffer),
-            Decoder::Zstd(decoder) => decoder.read(buffer),
+            Decoder::Gzip(decoder) => decoder.read(buffer).map_err(|error| blame("gzip", error)),
+            Decoder::Zstd(decoder) => decoder.read(buffer).map_err(|error| blame("zstd", error)),
         }
     }
+}
+
+/// Tells what the decoder met from what the source below it said: the file system, or that its bytes are wrong.
+fn blame(compression: &'static str, error: io::Error) -> io::Error {
+    let below = error.get_ref().is_some_and(|inner| inner.is::<Mismatch>() || inner.is::<ReadError>());
+    if below || error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
+        return error;
+    }
+    ReadError::Compression { compression, why: error.to_string() }.into_io()
+}
+
+/// As much as a compressed layer of `size` bytes may become: what people pack shrinks to a third, text to a tenth, zeros
+/// to a thousandth.
+pub const fn most(size: u64) -> u64 {
+    size.saturating_mul(100).saturating_add(4 << 30)
 }
 
 #[cfg(test)]

@@ -11,11 +11,19 @@ use crate::tree::TreePath;
 /// Why a blob, a layer or one of the texts made from layers is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The source failed, or its compression is damaged.
+    /// The source failed.
     #[error("the layer cannot be read")]
     Io(#[source] io::Error),
+    /// The compression is damaged, cut, prolonged, or needs more memory than is given to it.
+    #[error("the {compression} is damaged: {why}")]
+    Compression {
+        /// `gzip`
+        compression: &'static str,
+        /// What the decoder says: no error of this machine's.
+        why: String,
+    },
     /// The archive is not one that every reader understands alike.
-    #[error("entry {} at byte {offset}: {fault}", shown(path))]
+    #[error("{}at byte {offset}: {fault}", entry(path))]
     Tar {
         /// The last name that was read, as it stands in the archive.
         path: Vec<u8>,
@@ -120,6 +128,8 @@ pub enum TarFault {
     TooLarge { limit: u64 },
     #[error("there is data after the end of the archive")]
     AfterEnd,
+    #[error("more than {limit} bytes of padding follow the end of the archive")]
+    Padding { limit: u64 },
     #[error("an extended header stands before the end of the archive")]
     Dangling,
     #[error("reading went on after an error")]
@@ -146,8 +156,12 @@ pub enum EntryFault {
     NotDirectory { ancestor: TreePath },
     #[error("hard link to {}, which is no file of the layer or below", shown(target))]
     HardLink { target: Vec<u8> },
-    #[error("the headers of the layer hold more than {limit} bytes")]
+    #[error("names, link targets and extended attributes of the layer so far take more than {limit} bytes")]
     IndexTooLarge { limit: usize },
+    #[error("the directories that the paths of the image imply take more than {limit} bytes")]
+    TooManyDirectories { limit: usize },
+    #[error("the package database names more than {limit} bytes of packages")]
+    TooManyPackages { limit: usize },
     #[error("the package database has {size} bytes, more than {limit}")]
     DatabaseTooLarge { size: u64, limit: u64 },
 }
@@ -185,6 +199,10 @@ impl ReadError {
             other => io::Error::other(other),
         }
     }
+}
+
+fn entry(path: &[u8]) -> String {
+    if path.is_empty() { String::new() } else { format!("entry {} ", shown(path)) }
 }
 
 fn shown(bytes: &[u8]) -> String {

@@ -52,11 +52,14 @@ impl Facts {
             group: user_database(merged, captured, b"etc/group")?,
             ..Self::default()
         };
-        for (path, placed) in merged.iter().filter(|(path, _)| !path.is_root()) {
+        // Collected, a map's nodes are full; filled one by one in order, they are half empty.
+        let own = || merged.iter().filter(|(path, _)| !path.is_root());
+        facts.directories = own()
+            .filter(|(_, placed)| placed.header.kind == HeaderKind::Directory)
+            .map(|(path, placed)| (path.clone(), emitted(&placed.header.attributes)))
+            .collect();
+        for (path, placed) in own() {
             match &placed.header.kind {
-                HeaderKind::Directory => {
-                    facts.directories.insert(path.clone(), emitted(&placed.header.attributes));
-                }
                 HeaderKind::Symlink(target) if matters(merged, path) => {
                     facts.links.insert(path.clone(), target.clone());
                 }
@@ -103,7 +106,10 @@ impl Facts {
 
     /// The canonical text: directories, links, passwd, group.
     pub fn to_text(&self) -> String {
-        let mut out = format!("{VERSION}\n");
+        let mut out =
+            String::with_capacity(self.directories.keys().map(|path| path.as_bytes().len() + 16).sum());
+        out.push_str(VERSION);
+        out.push('\n');
         let plain = Attributes::new(0o755);
         for (path, attributes) in &self.directories {
             out.push_str("d ");
@@ -150,6 +156,8 @@ impl Facts {
         facts.directories = directories.into_iter().collect();
         facts.links = links.into_iter().collect();
         check_canonical(WHAT, text, &facts.to_text())?;
+        // They are kept long: put together anew, the nodes are full.
+        facts.directories = facts.directories.into_iter().collect();
         Ok(facts)
     }
 
@@ -207,7 +215,7 @@ fn user_database(
     let Some(placed) = merged.get(&path) else { return Ok(None) };
     let HeaderKind::File { size } = placed.header.kind else { return Ok(None) };
     let layer = placed.layer.and_then(|layer| captured.get(layer));
-    let bytes = layer.and_then(|layer| layer.files.get(placed.content.as_ref().unwrap_or(&path)));
+    let bytes = layer.and_then(|layer| layer.files.get(placed.content.as_deref().unwrap_or(&path)));
     let Some(bytes) = bytes.cloned() else { return Err(ReadError::NotCaptured { path, size }) };
     let attributes = emitted(&placed.header.attributes);
     Ok(Some(UserDatabase { path, attributes, bytes }))

@@ -14,8 +14,10 @@ use crate::tree::{Attributes, TreePath, TreePathError};
 
 /// Paths and link targets that Linux can't take are no part of a layer.
 const LONGEST: usize = 4096;
-/// What one index may hold in names, targets and extended attributes.
-const MOST_BYTES: usize = 128 << 20;
+/// What one index may hold in names, targets and extended attributes: this, and so much for each entry. Whole systems have
+/// some 80 bytes to an entry.
+const MOST_BYTES: usize = 16 << 20;
+const BYTES_PER_ENTRY: usize = 128;
 const WHAT: &str = "header index";
 const VERSION: &str = "header-index 1";
 
@@ -69,10 +71,11 @@ pub struct LayerIndex {
     pub opaques: BTreeSet<TreePath>,
     /// Paths that lower layers' entries are removed from.
     pub whiteouts: BTreeSet<TreePath>,
-    /// What the layer brings.
-    pub entries: BTreeMap<TreePath, Header>,
-    /// So far, while an archive is read.
+    /// What the layer brings. In boxes, which a merged view takes over as they are.
+    pub entries: BTreeMap<TreePath, Box<Header>>,
+    /// So far, while an archive is read; marks count too.
     bytes: usize,
+    seen: usize,
 }
 
 impl PartialEq for LayerIndex {
@@ -101,7 +104,12 @@ impl LayerIndex {
 
     fn place(&mut self, entry: &Entry) -> Result<Option<TreePath>, EntryFault> {
         let path = tree_path(&entry.path)?;
+        self.seen += 1;
         self.bytes += path.as_bytes().len();
+        let most = MOST_BYTES + BYTES_PER_ENTRY * self.seen;
+        if self.bytes > most {
+            return Err(EntryFault::IndexTooLarge { limit: most });
+        }
         // What AUFS kept at the root; engines skip it.
         if path.as_bytes().starts_with(b".wh..wh.") && path.as_bytes() != b".wh..wh..opq" {
             return Ok(None);
@@ -120,20 +128,20 @@ impl LayerIndex {
         }
         let header = header(entry)?;
         self.bytes += weight(&header);
-        if self.bytes > MOST_BYTES {
-            return Err(EntryFault::IndexTooLarge { limit: MOST_BYTES });
+        if self.bytes > most {
+            return Err(EntryFault::IndexTooLarge { limit: most });
         }
         if path.is_root() && header.kind != HeaderKind::Directory {
             return Err(EntryFault::Root);
         }
         match self.entries.entry(path.clone()) {
-            Place::Vacant(place) => _ = place.insert(header),
+            Place::Vacant(place) => _ = place.insert(Box::new(header)),
             // Tools repeat directories in good faith; a file written twice is the later one to every engine.
             Place::Occupied(mut place) => {
                 if std::mem::discriminant(&place.get().kind) != std::mem::discriminant(&header.kind) {
                     return Err(EntryFault::TypeChanges);
                 }
-                place.insert(header);
+                place.insert(Box::new(header));
             }
         }
         Ok(Some(path))
@@ -144,34 +152,33 @@ impl LayerIndex {
     /// # Errors
     /// An ancestor of an entry or mark is another entry than a directory in this layer.
     pub fn check(&self) -> Result<(), ReadError> {
-        for path in self.entries.keys().chain(&self.whiteouts) {
-            self.check_above(path, path.ancestors())?;
-        }
-        for path in &self.opaques {
-            self.check_above(path, std::iter::once(path.clone()).chain(path.ancestors()))?;
+        // From what is no directory down: the other way round a deep path costs as much as it has ancestors.
+        let others = self.entries.iter().filter(|(_, header)| header.kind != HeaderKind::Directory);
+        for (ancestor, _) in others {
+            let below = self
+                .opaques
+                .get(ancestor)
+                .or_else(|| {
+                    first_below(ancestor, |from| self.entries.range(from..).next().map(|(path, _)| path))
+                })
+                .or_else(|| first_below(ancestor, |from| self.whiteouts.range(from..).next()))
+                .or_else(|| first_below(ancestor, |from| self.opaques.range(from..).next()));
+            if let Some(path) = below {
+                return Err(ReadError::Entry {
+                    path: path.as_bytes().to_vec(),
+                    fault: EntryFault::NotDirectory { ancestor: ancestor.clone() },
+                });
+            }
         }
         Ok(())
     }
 
-    fn check_above(
-        &self,
-        path: &TreePath,
-        mut ancestors: impl Iterator<Item = TreePath>,
-    ) -> Result<(), ReadError> {
-        // The nearest one that is an entry answers for those above it.
-        let nearest = ancestors.find_map(|at| self.entries.get(&at).map(|header| (at, &header.kind)));
-        match nearest {
-            None | Some((_, HeaderKind::Directory)) => Ok(()),
-            Some((ancestor, _)) => Err(ReadError::Entry {
-                path: path.as_bytes().to_vec(),
-                fault: EntryFault::NotDirectory { ancestor },
-            }),
-        }
-    }
-
     /// The canonical text: opaque marks, whiteouts, then entries, each part sorted by path.
     pub fn to_text(&self) -> String {
-        let mut out = format!("{VERSION}\n");
+        let paths = self.entries.keys().chain(&self.whiteouts).chain(&self.opaques);
+        // Of a large layer it has megabytes; growing by doubling would need three times as many.
+        let mut out = String::with_capacity(paths.map(|path| path.as_bytes().len() + 48).sum());
+        let _ = writeln!(out, "{VERSION}");
         for (mark, paths) in [("o ", &self.opaques), ("w ", &self.whiteouts)] {
             for path in paths {
                 out.push_str(mark);
@@ -206,10 +213,18 @@ impl LayerIndex {
         match mark {
             "o" => _ = self.opaques.insert(path),
             "w" => _ = self.whiteouts.insert(path),
-            _ => _ = self.entries.insert(path, take_header(mark, fields)?),
+            _ => _ = self.entries.insert(path, Box::new(take_header(mark, fields)?)),
         }
         fields.end()
     }
+}
+
+/// The first path below `ancestor`, if `next` finds one from the smallest that there could be.
+fn first_below<'a>(
+    ancestor: &TreePath,
+    next: impl FnOnce(&TreePath) -> Option<&'a TreePath>,
+) -> Option<&'a TreePath> {
+    next(&ancestor.join(b"\x01")).filter(|path| path.starts_with(ancestor))
 }
 
 fn tree_path(name: &[u8]) -> Result<TreePath, EntryFault> {

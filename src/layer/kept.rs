@@ -13,9 +13,13 @@ const VERSION: &str = "layer-scan 1";
 impl LayerScan {
     /// A line of numbers, then the texts of the header index and of the captured files.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (index, captured) = (self.index.to_text(), self.captured.to_text());
         let Self { digest, size, diff_id, .. } = self;
-        format!("{VERSION} {digest} {size} {diff_id} {}\n{index}{captured}", index.len()).into_bytes()
+        // Of a large layer it has megabytes: it is there once.
+        let mut text = self.index.to_text();
+        let head = format!("{VERSION} {digest} {size} {diff_id} {}\n", text.len());
+        text.push_str(&self.captured.to_text());
+        text.insert_str(0, &head);
+        text.into_bytes()
     }
 
     /// Reads it back; `None` when it is of another version or damaged: then the layer is scanned again.

@@ -9,10 +9,12 @@ use crate::tree::TreePath;
 
 /// As many as Linux follows.
 const MOST: usize = 40;
+/// Components on the way, those of links included: more names than a path can have.
+const MOST_STEPS: usize = 4096;
 
 /// A loop, or a chain that no kernel follows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path} leads through more than 40 symbolic links")]
+#[error("{path} leads through more than 40 symbolic links, or too far")]
 pub struct TooManyLinks {
     /// Where the walk began.
     pub path: TreePath,
@@ -28,7 +30,7 @@ pub fn resolve<'a>(
 ) -> Result<TreePath, TooManyLinks> {
     let mut left: VecDeque<Vec<u8>> = path.components().map(<[u8]>::to_vec).collect();
     let mut at = TreePath::root();
-    let mut followed = 0;
+    let (mut followed, mut steps) = (0, 0);
     while let Some(name) = left.pop_front() {
         match name.as_slice() {
             b"" | b"." => continue,
@@ -37,6 +39,10 @@ pub fn resolve<'a>(
                 continue;
             }
             _ => {}
+        }
+        steps += 1;
+        if steps > MOST_STEPS {
+            return Err(TooManyLinks { path: path.clone() });
         }
         let next = at.join(&name);
         let Some(target) = link(&next) else {
@@ -102,6 +108,15 @@ mod tests {
         }
         assert_eq!(resolve(&path("/loop/x"), link), Err(TooManyLinks { path: path("/loop/x") }));
         assert_eq!(resolve_parent(&path("/loop"), link), Ok(path("/loop")));
+    }
+
+    #[test]
+    fn the_way_is_not_endless() {
+        let long = "x/".repeat(2000).into_bytes();
+        let link = |path: &TreePath| (path.name() == b"l").then_some(&long[..]);
+        let path = |count: usize| TreePath::parse("l/".repeat(count).as_bytes()).unwrap();
+        assert!(resolve(&path(2), link).is_ok());
+        assert_eq!(resolve(&path(3), link), Err(TooManyLinks { path: path(3) }));
     }
 
     #[test]

@@ -12,16 +12,20 @@ use crate::tree::{Attributes, TreePath};
 
 /// A chain of hard links longer than this is a loop.
 const MOST_HARD_LINKS: usize = 40;
+/// What directories that no layer names may take: a path implies as many as it has components.
+const MOST_IMPLIED: usize = 16 << 20;
+/// Of one of them, beside its path.
+const IMPLIED: usize = 200;
 
 /// What stands at a path of an image. Its kind is never a hard link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// What the entry's header says; a hard link has what its target's says.
-    pub header: Header,
+    pub header: Box<Header>,
     /// The layer that brought it, counted from 0; none for a directory that no layer names.
     pub layer: Option<usize>,
     /// The name under which the layer has the content, when that is another: the path is a hard link.
-    pub content: Option<TreePath>,
+    pub content: Option<Box<TreePath>>,
 }
 
 /// All paths of an image.
@@ -29,6 +33,7 @@ pub struct Placed {
 pub struct Merged {
     entries: BTreeMap<TreePath, Placed>,
     layers: usize,
+    implied: usize,
 }
 
 impl Merged {
@@ -39,7 +44,7 @@ impl Merged {
     pub fn of<'a>(layers: impl IntoIterator<Item = &'a LayerIndex>) -> Result<Self, ReadError> {
         let mut merged = Self::default();
         for layer in layers {
-            merged.apply(layer)?;
+            merged.apply(layer.clone())?;
         }
         Ok(merged)
     }
@@ -51,8 +56,8 @@ impl Merged {
     /// a directory 0755 0:0 appears: that is what engines do, to symbolic links too.
     ///
     /// # Errors
-    /// A hard link whose target is neither in the layer nor below it.
-    pub fn apply(&mut self, layer: &LayerIndex) -> Result<(), ReadError> {
+    /// A hard link whose target is neither in the layer nor below it; paths that imply too many directories.
+    pub fn apply(&mut self, layer: LayerIndex) -> Result<(), ReadError> {
         for path in &layer.opaques {
             self.remove_below(path);
         }
@@ -61,43 +66,51 @@ impl Merged {
         }
         for path in &layer.opaques {
             self.imply(path);
+            self.check_implied(path)?;
         }
         for path in &layer.whiteouts {
             self.imply_above(path);
+            self.check_implied(path)?;
         }
-        let (linked, own): (Vec<_>, Vec<_>) =
-            layer.entries.iter().partition(|(_, header)| matches!(header.kind, HeaderKind::HardLink(_)));
-        for (path, header) in own {
-            self.put(path, Placed { header: header.clone(), layer: Some(self.layers), content: None });
+        let mut links = BTreeMap::new();
+        for (path, header) in layer.entries {
+            if matches!(header.kind, HeaderKind::HardLink(_)) {
+                links.insert(path, header);
+            } else {
+                self.put(path, Placed { header, layer: Some(self.layers), content: None })?;
+            }
         }
-        let mut placed = Vec::with_capacity(linked.len());
-        for (path, header) in linked {
-            placed.push((path, self.linked(layer, path, header)?));
+        let mut placed = Vec::with_capacity(links.len());
+        for (path, header) in &links {
+            placed.push((path.clone(), self.linked(&links, path, header)?));
         }
         for (path, target) in placed {
-            self.put(path, target);
+            self.put(path, target)?;
         }
         self.layers += 1;
         Ok(())
     }
 
     /// What a hard link stands for.
-    fn linked(&self, layer: &LayerIndex, path: &TreePath, header: &Header) -> Result<Placed, ReadError> {
+    fn linked(
+        &self,
+        links: &BTreeMap<TreePath, Box<Header>>,
+        path: &TreePath,
+        header: &Header,
+    ) -> Result<Placed, ReadError> {
         let mut header = header;
         let mut last = path.clone();
         for _ in 0..MOST_HARD_LINKS {
             let HeaderKind::HardLink(target) = &header.kind else { break };
             last.clone_from(target);
             let Ok(real) = links::resolve_parent(target, |at| self.link(at)) else { break };
-            if let Some(next) = layer.entries.get(&real)
-                && matches!(next.kind, HeaderKind::HardLink(_))
-            {
+            if let Some(next) = links.get(&real) {
                 header = next;
                 continue;
             }
             match self.entries.get(&real) {
                 Some(found) if found.header.kind != HeaderKind::Directory => {
-                    let content = found.content.clone().or(Some(real));
+                    let content = found.content.clone().or_else(|| Some(Box::new(real)));
                     return Ok(Placed { content, ..found.clone() });
                 }
                 _ => break,
@@ -107,12 +120,22 @@ impl Merged {
         Err(ReadError::Entry { path: path.as_bytes().to_vec(), fault })
     }
 
-    fn put(&mut self, path: &TreePath, placed: Placed) {
-        self.imply_above(path);
-        if placed.header.kind != HeaderKind::Directory && self.is_dir(path) {
-            self.remove_below(path);
+    fn put(&mut self, path: TreePath, placed: Placed) -> Result<(), ReadError> {
+        self.imply_above(&path);
+        self.check_implied(&path)?;
+        if placed.header.kind != HeaderKind::Directory && self.is_dir(&path) {
+            self.remove_below(&path);
         }
-        self.entries.insert(path.clone(), placed);
+        self.entries.insert(path, placed);
+        Ok(())
+    }
+
+    fn check_implied(&self, path: &TreePath) -> Result<(), ReadError> {
+        if self.implied <= MOST_IMPLIED {
+            return Ok(());
+        }
+        let fault = EntryFault::TooManyDirectories { limit: MOST_IMPLIED };
+        Err(ReadError::Entry { path: path.as_bytes().to_vec(), fault })
     }
 
     fn imply_above(&mut self, path: &TreePath) {
@@ -125,8 +148,10 @@ impl Merged {
     fn imply(&mut self, path: &TreePath) {
         if !self.is_dir(path) {
             self.imply_above(path);
+            self.implied += path.as_bytes().len() + IMPLIED;
             let header = Header { kind: HeaderKind::Directory, attributes: Attributes::new(0o755), mtime: 0 };
-            self.entries.insert(path.clone(), Placed { header, layer: None, content: None });
+            self.entries
+                .insert(path.clone(), Placed { header: Box::new(header), layer: None, content: None });
         }
     }
 
@@ -264,13 +289,30 @@ mod tests {
         for name in ["b", "a-first"] {
             let found = merged.get(&path(name)).unwrap();
             assert_eq!(found.header, merged.get(&path("usr/bin/a")).unwrap().header);
-            assert_eq!(found.content, Some(path("usr/bin/a")));
+            assert_eq!(found.content.as_deref(), Some(&path("usr/bin/a")));
         }
         assert_eq!(merged.get(&path("t")).unwrap().header.kind, HeaderKind::Symlink(b"x".to_vec()));
         for bad in [tar().hardlink("a", "b"), tar().hardlink("a", "a"), tar().dir("b").hardlink("a", "b")] {
             let error = Merged::of([&index(bad).unwrap()]).unwrap_err();
             assert!(matches!(error, ReadError::Entry { fault: EntryFault::HardLink { .. }, .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn implied_directories_are_bounded() {
+        let deep = |number: usize| format!("{number}/{}x", "a/".repeat(2000));
+        let layer =
+            (0..10).fold(tar(), |tar, number| tar.pax(&[("path", deep(number).as_bytes())]).file("f", b""));
+        let error = Merged::of([&index(layer).unwrap()]).unwrap_err();
+        assert!(
+            matches!(error, ReadError::Entry { fault: EntryFault::TooManyDirectories { .. }, .. }),
+            "{error}"
+        );
+        // What is there already, or named, costs nothing.
+        let shared = (0..50).fold(tar(), |tar, number| {
+            tar.pax(&[("path", format!("{}{number}", "a/".repeat(1500)).as_bytes())]).file("f", b"")
+        });
+        assert_eq!(merged(&[shared]).iter().count(), 1550);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
 
 use super::captured::Captured;
-use super::error::ReadError;
+use super::error::{EntryFault, ReadError};
 use super::index::HeaderKind;
 use super::merged::Merged;
 use super::text::{Fields, Lines, check_canonical, escape};
@@ -15,6 +15,11 @@ use crate::tree::TreePath;
 
 const WHAT: &str = "package list";
 const VERSION: &str = "packages 1";
+/// A line beyond this is cut.
+const LONGEST_LINE: u64 = 64 << 10;
+const SHOWN_LINE: usize = 4 << 10;
+/// What the packages of one database may take in memory; a desktop's three thousand take one megabyte.
+const MOST_BYTES: usize = 16 << 20;
 
 /// Whose package it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +45,20 @@ pub struct Package {
     pub source: String,
     /// Of that.
     pub source_version: String,
+}
+
+impl Package {
+    /// What it takes in memory, about.
+    fn weight(&self) -> usize {
+        let Self { ecosystem: _, name, version, architecture, source, source_version } = self;
+        let texts = [name, version, architecture, source, source_version];
+        texts.iter().map(|text| text.len() + 16).sum::<usize>() + 200
+    }
+}
+
+fn too_many() -> io::Error {
+    let fault = EntryFault::TooManyPackages { limit: MOST_BYTES };
+    ReadError::Entry { path: Vec::new(), fault }.into_io()
 }
 
 /// Installed packages, sorted, each once.
@@ -71,7 +90,8 @@ pub fn derive(merged: &Merged, captured: &[&Captured]) -> Packages {
                 continue;
             }
             let layer = placed.layer.and_then(|layer| captured.get(layer));
-            if let Some(found) = layer.and_then(|l| l.packages.get(placed.content.as_ref().unwrap_or(path))) {
+            if let Some(found) = layer.and_then(|l| l.packages.get(placed.content.as_deref().unwrap_or(path)))
+            {
                 all.extend(found.0.iter().cloned());
             }
         }
@@ -86,12 +106,24 @@ impl Packages {
         let mut input = BufReader::with_capacity(1 << 16, database);
         let mut line = Vec::new();
         let mut stanza = Stanza::default();
+        let mut bytes = 0;
         loop {
             line.clear();
-            let read = input.read_until(b'\n', &mut line)?;
+            let read = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+            if read as u64 == LONGEST_LINE && !line.ends_with(b"\n") {
+                // No field that matters is so long: a description, a list of files.
+                input.skip_until(b'\n')?;
+                line.truncate(SHOWN_LINE);
+            }
             let text = line.trim_ascii_end();
             if text.is_empty() {
-                packages.extend(std::mem::take(&mut stanza).package(ecosystem));
+                if let Some(package) = std::mem::take(&mut stanza).package(ecosystem) {
+                    bytes += package.weight();
+                    packages.insert(package);
+                }
+                if bytes > MOST_BYTES {
+                    return Err(too_many());
+                }
             } else {
                 match ecosystem {
                     Ecosystem::Deb => stanza.deb(text),
@@ -209,6 +241,21 @@ impl Stanza {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bombs() {
+        let read = |text: &str| Packages::read(Ecosystem::Deb, text.as_bytes());
+        let one = "Package: a\nVersion: 1\nStatus: install ok installed\n";
+        let long = format!("{one}Description: {}\n\n{}", "x".repeat(200_000), one.replace(": a", ": b"));
+        assert_eq!(read(&long).unwrap().0.len(), 2);
+        let many: String =
+            (0..100_000).map(|number| one.replace(": a", &format!(": {number}")) + "\n").collect();
+        let error = ReadError::from_io(read(&many).unwrap_err());
+        assert!(
+            matches!(error, ReadError::Entry { fault: EntryFault::TooManyPackages { .. }, .. }),
+            "{error}"
+        );
+    }
 
     #[test]
     fn dpkg() {

@@ -1,7 +1,7 @@
 //! Image configs (OCI image specification, config.md), kept as raw values so that nothing is lost.
 
 use super::json::{Object, Value};
-use super::{DocumentError, Platform, parse_object, wrong};
+use super::{DocumentError, Platform, check_spelling, parse_object, wrong};
 use crate::digest::DiffId;
 
 /// An image config: every member as it was read, with views of those that Cooper needs.
@@ -20,6 +20,11 @@ impl ImageConfig {
     /// Not an object, or `rootfs` isn't a list of diff_ids.
     pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
         let config = Self { members: parse_object(WHAT, bytes)? };
+        check_spelling(
+            &config.members,
+            WHAT,
+            &["architecture", "os", "variant", "config", "rootfs", "history", "created"],
+        )?;
         config.diff_ids()?;
         match config.members.get("config") {
             None | Some(Value::Null | Value::Object(_)) => Ok(config),
@@ -39,6 +44,7 @@ impl ImageConfig {
     pub fn diff_ids(&self) -> Result<Vec<DiffId>, DocumentError> {
         let rootfs = self.members.get("rootfs").and_then(Value::as_object);
         let rootfs = rootfs.ok_or_else(|| wrong(WHAT, "rootfs", "an object"))?;
+        check_spelling(rootfs, WHAT, &["type", "diff_ids"])?;
         if rootfs.get("type").and_then(Value::as_str) != Some("layers") {
             return Err(wrong(WHAT, "rootfs.type", "\"layers\""));
         }
@@ -47,7 +53,10 @@ impl ImageConfig {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Array(items)) => items
                 .iter()
-                .map(|item| item.as_str().and_then(|text| text.parse().ok()).map(DiffId).ok_or_else(bad))
+                .map(|item| match item.as_str().ok_or_else(bad)?.parse() {
+                    Ok(digest) => Ok(DiffId(digest)),
+                    Err(source) => Err(DocumentError::Digest { document: WHAT, source }),
+                })
                 .collect(),
             Some(_) => Err(bad()),
         }
@@ -71,6 +80,18 @@ impl ImageConfig {
     pub fn setting(&self, name: &str) -> Option<&Value> {
         let settings = self.members.get("config").and_then(Value::as_object)?;
         settings.get(name).filter(|value| **value != Value::Null)
+    }
+
+    /// That the environment is a list of texts, if there is one.
+    ///
+    /// # Errors
+    /// When it isn't.
+    pub fn check_env(&self) -> Result<(), DocumentError> {
+        let list = self.setting("Env").map(|env| env.as_array().unwrap_or(&[Value::Null]));
+        match list.is_none_or(|list| list.iter().all(|item| item.as_str().is_some())) {
+            true => Ok(()),
+            false => Err(wrong(WHAT, "config.Env", "an array of strings")),
+        }
     }
 
     /// The environment, `NAME=value` in order.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::json::{Object, Value};
-use super::{DocumentError, MediaType, Platform, take_string, take_strings, wrong};
+use super::{DocumentError, MediaType, Platform, check_spelling, cut, take_string, take_strings, wrong};
 use crate::digest::Digest;
 
 /// A blob's media type, digest and size, and what else its descriptor says.
@@ -56,9 +56,19 @@ impl Descriptor {
     pub fn from_value(value: Value) -> Result<Self, DocumentError> {
         const WHAT: &str = "descriptor";
         let Value::Object(mut rest) = value else { return Err(wrong(WHAT, "the whole", "an object")) };
+        check_spelling(
+            &rest,
+            WHAT,
+            &["mediaType", "digest", "size", "platform", "urls", "annotations", "data"],
+        )?;
         let media_type = take_string(&mut rest, WHAT, "mediaType")?;
-        let digest = take_string(&mut rest, WHAT, "digest")?.and_then(|text| text.parse().ok());
-        let size = rest.remove("size").and_then(|size| size.as_u64());
+        let digest = take_string(&mut rest, WHAT, "digest")?.map(|text| text.parse::<Digest>()).transpose();
+        let digest = digest.map_err(|source| DocumentError::Digest { document: WHAT, source })?;
+        let size = rest.remove("size").ok_or_else(|| wrong(WHAT, "size", "a whole number of bytes"))?;
+        let size = size.as_u64().filter(|&size| i64::try_from(size).is_ok()).ok_or_else(|| {
+            let text = String::from_utf8_lossy(&size.to_bytes()).into_owned();
+            DocumentError::Size { found: cut(&text) }
+        })?;
         let annotations = take_strings(&mut rest, WHAT, "annotations")?;
         let platform = match rest.remove("platform") {
             None | Some(Value::Null) => None,
@@ -67,9 +77,7 @@ impl Descriptor {
         Ok(Self {
             media_type: media_type.ok_or_else(|| wrong(WHAT, "mediaType", "a string"))?,
             digest: digest.ok_or_else(|| wrong(WHAT, "digest", "sha256: and 64 hexadecimal digits"))?,
-            size: size
-                .filter(|&size| i64::try_from(size).is_ok())
-                .ok_or_else(|| wrong(WHAT, "size", "a whole number of bytes"))?,
+            size,
             platform,
             annotations,
             rest,

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use super::json::{Object, Value, object};
 use super::{
-    Compression, Descriptor, DocumentError, MediaType, parse_object, take_array, take_string, take_strings,
-    wrong,
+    Compression, Descriptor, DocumentError, MediaType, check_spelling, cut, parse_object, take_array,
+    take_string, take_strings, wrong,
 };
+
+/// Docker takes 127 and Podman 500.
+const MAX_LAYERS: usize = 500;
 
 /// One image of one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,11 @@ impl Document {
     /// A document that is both kinds or neither, that contradicts the descriptor, or isn't sound.
     pub fn parse(bytes: &[u8], media_type: &str) -> Result<Self, DocumentError> {
         let mut members = parse_object("manifest", bytes)?;
+        check_spelling(
+            &members,
+            "manifest",
+            &["schemaVersion", "mediaType", "manifests", "config", "layers", "annotations", "subject"],
+        )?;
         let is_index = members.contains_key("manifests");
         let is_manifest = members.contains_key("layers") || members.contains_key("config");
         match (is_index, is_manifest) {
@@ -69,7 +77,8 @@ impl Document {
 }
 
 fn check_kind(members: &mut Object, descriptor: &str, kind: MediaType) -> Result<(), DocumentError> {
-    let differs = |document: String| DocumentError::MediaType { descriptor: descriptor.to_owned(), document };
+    let differs =
+        |document: String| DocumentError::MediaType { descriptor: cut(descriptor), document: cut(&document) };
     if members.get("schemaVersion").and_then(Value::as_u64) != Some(2) {
         return Err(wrong("manifest", "schemaVersion", "2"));
     }
@@ -104,12 +113,16 @@ impl Manifest {
     /// Refuses layers that can't be built upon, and a config of another kind (Helm charts, other artifacts).
     ///
     /// # Errors
-    /// Foreign layers, unknown media types.
+    /// Foreign layers, unknown media types, more layers than any engine takes.
     pub fn check_image(&self) -> Result<(), DocumentError> {
         if self.config.kind()? != MediaType::Config {
             return Err(DocumentError::Unsupported {
-                what: format!("a config of type {:?}", self.config.media_type),
+                what: format!("a config of type {:?}", cut(&self.config.media_type)),
             });
+        }
+        let count = self.layers.len();
+        if count > MAX_LAYERS {
+            return Err(DocumentError::Unsupported { what: format!("an image of {count} layers") });
         }
         for layer in &self.layers {
             layer.compression()?;
@@ -134,7 +147,9 @@ impl Descriptor {
     pub fn compression(&self) -> Result<Compression, DocumentError> {
         match self.kind()? {
             MediaType::Layer(compression) => Ok(compression),
-            _ => Err(DocumentError::Unsupported { what: format!("a layer of type {:?}", self.media_type) }),
+            _ => Err(DocumentError::Unsupported {
+                what: format!("a layer of type {:?}", cut(&self.media_type)),
+            }),
         }
     }
 
@@ -187,6 +202,7 @@ mod tests {
             (r#"{"schemaVersion":2,"manifests":{}}"#, INDEX, "manifests must be an array"),
             (r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#, INDEX, "a second \"manifests\""),
             (r#"[]"#, INDEX, "the whole must be an object"),
+            (r#"{"schemaVersion":2,"manifests":[],"Layers":[]}"#, INDEX, "\"Layers\" is not \"layers\""),
         ] {
             assert!(error(text, media_type).contains(message), "{text}: {}", error(text, media_type));
         }

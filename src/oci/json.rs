@@ -9,6 +9,12 @@ use std::collections::BTreeMap;
 
 /// Deeper documents are refused; none of OCI's is deeper than six.
 pub const MAX_DEPTH: usize = 64;
+/// What a document may take in memory, about: an index of ten thousand images does not reach it.
+const MAX_MEMORY: usize = 24 << 20;
+/// Of a value in a list or beside a key, with the room that a growing list leaves.
+const VALUE: usize = 64;
+/// Of an object that has a member: a map makes room for eleven.
+const OBJECT: usize = 600;
 
 /// An object, its members sorted by the bytes of their names.
 pub type Object = BTreeMap<String, Value>;
@@ -187,7 +193,7 @@ fn write_string(text: &str, out: &mut String) {
 pub fn parse(bytes: &[u8]) -> Result<Value, ParseError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ParseError { what: "invalid UTF-8".into(), offset: error.valid_up_to() })?;
-    let mut parser = Parser { text, at: 0 };
+    let mut parser = Parser { text, at: 0, memory: 0 };
     let value = parser.value(0)?;
     parser.skip_space();
     if parser.at < text.len() {
@@ -199,6 +205,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, ParseError> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
+    memory: usize,
 }
 
 impl Parser<'_> {
@@ -216,6 +223,12 @@ impl Parser<'_> {
         }
     }
 
+    /// Counts what a value will take.
+    fn take(&mut self, bytes: usize) -> Result<(), ParseError> {
+        self.memory += bytes;
+        if self.memory > MAX_MEMORY { self.fail("more values than a document may hold") } else { Ok(()) }
+    }
+
     fn expect(&mut self, byte: u8) -> Result<(), ParseError> {
         self.skip_space();
         if self.peek() == Some(byte) {
@@ -229,6 +242,7 @@ impl Parser<'_> {
         if depth > MAX_DEPTH {
             return self.fail("nesting too deep");
         }
+        self.take(VALUE)?;
         self.skip_space();
         match self.peek() {
             Some(b'{') => self.object(depth),
@@ -257,16 +271,18 @@ impl Parser<'_> {
             self.at += 1;
             return Ok(Value::Object(members));
         }
+        self.take(OBJECT)?;
         loop {
             self.skip_space();
             if self.peek() != Some(b'"') {
                 return self.fail("expected a key");
             }
+            self.take(VALUE)?;
             let key = self.string()?;
             self.expect(b':')?;
             let value = self.value(depth + 1)?;
             if members.contains_key(&key) {
-                return self.fail(format!("a second {key:?}"));
+                return self.fail(format!("a second {:?}", super::cut(&key)));
             }
             members.insert(key, value);
             self.skip_space();
@@ -402,6 +418,25 @@ impl Parser<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bombs_are_refused() {
+        for text in [
+            format!("[0{}]", ",0".repeat(2_000_000)),
+            format!("[0{}]", ",{\"\":0}".repeat(500_000)),
+            format!("[0{}]", ",[]".repeat(1_000_000)),
+            format!("{{\"\":0{}}}", (0..400_000).map(|key| format!(",\"{key}\":0")).collect::<String>()),
+        ] {
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error.what, "more values than a document may hold");
+        }
+        let image =
+            format!(",{{\"digest\":\"sha256:{}\",\"size\":1,\"platform\":{{\"os\":\"\"}}}}", "0".repeat(64));
+        parse(format!("[0{}]", image.repeat(10_000)).as_bytes()).unwrap();
+        let key = "k".repeat(1000);
+        let error = parse(format!("{{\"{key}\":1,\"{key}\":2}}").as_bytes()).unwrap_err();
+        assert!(error.what.len() < 300, "{error}");
+    }
 
     #[test]
     fn canonical_text() {

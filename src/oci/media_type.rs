@@ -4,7 +4,7 @@ use std::fmt;
 
 use oci_spec::image::MediaType as Oci;
 
-use super::DocumentError;
+use super::{DocumentError, cut};
 
 /// What a blob is, in OCI's terms. Docker's types are read as the OCI type that they equal byte for byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +52,12 @@ impl MediaType {
             "application/vnd.oci.image.layer.v1.tar+zstd"
             | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Self::Layer(Compression::Zstd),
             other if other.contains("foreign") || other.contains("nondistributable") => {
-                return Err(DocumentError::Unsupported { what: format!("a foreign layer ({other})") });
+                let what = format!("a foreign layer ({:?})", cut(other));
+                return Err(DocumentError::Unsupported { what });
             }
-            other => return Err(DocumentError::Unsupported { what: format!("the media type {other:?}") }),
+            other => {
+                return Err(DocumentError::Unsupported { what: format!("the media type {:?}", cut(other)) });
+            }
         })
     }
 

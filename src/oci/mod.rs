@@ -50,6 +50,30 @@ pub enum DocumentError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A digest that is none, or of an algorithm that isn't sha256.
+    #[error("{document}: {source}")]
+    Digest {
+        /// The kind of document.
+        document: &'static str,
+        /// What is wrong with it.
+        source: crate::digest::ParseDigestError,
+    },
+    /// A size that no blob has.
+    #[error("descriptor: the size {found} is not a whole number of bytes below 2^63")]
+    Size {
+        /// As it stands there, cut.
+        found: String,
+    },
+    /// Two spellings of one member, which some readers take for the same.
+    #[error("{document}: the member {found:?} is not {known:?}, but some readers take it for that")]
+    Spelling {
+        /// The kind of document.
+        document: &'static str,
+        /// As it stands there.
+        found: String,
+        /// What it looks like.
+        known: &'static str,
+    },
     /// `manifests` beside `layers` or `config` (CVE-2021-41190).
     #[error("the document claims to be a manifest and an index at once")]
     BothKinds,
@@ -70,12 +94,29 @@ pub enum DocumentError {
         /// The descriptor's.
         digest: crate::digest::Digest,
     },
+    /// A manifest and a config that speak of different images.
+    #[error("the manifest names {manifest} layers, the config has diff_ids of {config}")]
+    Layers {
+        /// As many descriptors.
+        manifest: usize,
+        /// As many diff_ids.
+        config: usize,
+    },
     /// A schema that isn't an OCI image's: Docker schema 1, Windows, foreign layers.
     #[error("{what} can't be built upon")]
     Unsupported {
         /// What was met.
         what: String,
     },
+}
+
+/// Text of a document, as much of it as an error shows.
+fn cut(text: &str) -> String {
+    let mut shown: String = text.chars().take(200).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 fn parse_object(document: &'static str, bytes: &[u8]) -> Result<json::Object, DocumentError> {
@@ -87,6 +128,20 @@ fn parse_object(document: &'static str, bytes: &[u8]) -> Result<json::Object, Do
 
 fn wrong(document: &'static str, member: &str, expected: &'static str) -> DocumentError {
     DocumentError::Member { document, member: member.to_owned(), expected }
+}
+
+/// Refuses members that differ from those that mean something by case alone: Go's reader takes them.
+fn check_spelling(
+    object: &json::Object,
+    document: &'static str,
+    known: &[&'static str],
+) -> Result<(), DocumentError> {
+    for found in object.keys() {
+        if let Some(known) = known.iter().find(|known| known.eq_ignore_ascii_case(found) && *known != found) {
+            return Err(DocumentError::Spelling { document, found: cut(found), known });
+        }
+    }
+    Ok(())
 }
 
 /// Takes a string member out of `object`; absent and null are nothing.

@@ -38,12 +38,40 @@ impl FromStr for Reference {
             oci_spec::distribution::Reference::from_str(text).map_err(|error| fail(error.to_string()))?;
         let digest =
             parsed.digest().map(str::parse).transpose().map_err(|_| fail("only sha256 digests".into()))?;
+        // `A/b` is taken for a host until that turns out to be none.
+        if !parsed.repository().split('/').all(is_component) {
+            return Err(fail(
+                "a repository has lower-case letters and digits, one of . _ __ - between them".into(),
+            ));
+        }
         Ok(Self {
             registry: parsed.registry().to_owned(),
             repository: parsed.repository().to_owned(),
             tag: parsed.tag().map(str::to_owned),
             digest,
         })
+    }
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` (OCI distribution specification).
+fn is_component(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let word = rest.trim_start_matches(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if word.len() == rest.len() {
+            return false;
+        }
+        if word.is_empty() {
+            return true;
+        }
+        let dashes = word.trim_start_matches('-');
+        let separator = if dashes.len() < word.len() { Some(dashes) } else { None };
+        let Some(after) =
+            separator.or_else(|| word.strip_prefix("__")).or_else(|| word.strip_prefix(['.', '_']))
+        else {
+            return false;
+        };
+        rest = after;
     }
 }
 
@@ -76,12 +104,13 @@ mod tests {
             ("postgres", "docker.io/library/postgres:latest".to_owned()),
             ("quay.io/keycloak/keycloak:26.4", "quay.io/keycloak/keycloak:26.4".to_owned()),
             ("localhost:5000/a/b:c", "localhost:5000/a/b:c".to_owned()),
+            ("Host.example/a--b/c__d.e_f:1", "Host.example/a--b/c__d.e_f:1".to_owned()),
             (&format!("nginx@{digest}"), format!("docker.io/library/nginx@{digest}")),
             (&format!("nginx:1.27@{digest}"), format!("docker.io/library/nginx:1.27@{digest}")),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), expected);
         }
-        for bad in ["", "UPPER", "a b", "x:", "x@sha256:12", "../x"] {
+        for bad in ["", "UPPER", "a b", "x:", "x@sha256:12", "../x", "Up/x", "a/b..c", "a/_b", "a/b-"] {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");
         }
     }

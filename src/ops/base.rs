@@ -18,7 +18,8 @@ use crate::layer::scan::{Expected, LayerScan, scan_layer};
 use crate::layer::tar::Limits;
 use crate::lock::{BaseOrigin, BasePin, Lock, PlatformPin, Reason};
 use crate::oci::{
-    Descriptor, Document, ImageConfig, Index, MAX_DOCUMENT, Manifest, MediaType, Platform, Reference, json,
+    Descriptor, Document, DocumentError, ImageConfig, Index, MAX_DOCUMENT, Manifest, MediaType, Platform,
+    Reference, json,
 };
 use crate::plan::{matches_in_base, pattern_in_base};
 use crate::progress::Event;
@@ -157,8 +158,8 @@ impl Session<'_> {
             })?,
         };
         let bytes = reading.document(&descriptor, "the index")?;
-        let document =
-            Document::parse(&bytes, &descriptor.media_type).map_err(|source| reading.wrong(source))?;
+        let document = Document::parse(&bytes, &descriptor.media_type)
+            .map_err(|source| reading.wrong_in(descriptor.digest, source))?;
         let mut external = External {
             pin: BasePin {
                 origin: want.origin.clone(),
@@ -220,20 +221,18 @@ impl Session<'_> {
         }
     }
 
-    /// A layer's scan: kept by the store, or made now from the layer itself. None: the layer isn't at hand.
+    /// A layer's scan: kept by the store, or made now from the layer itself. None: the layer isn't at hand. Of a large
+    /// layer it takes megabytes: whoever asks takes it apart.
     fn scan(
         &self,
         origin: &BaseOrigin,
         expected: &Expected,
         layer: &Descriptor,
-    ) -> Result<Option<Rc<LayerScan>>, Error> {
-        if let Some(scan) = self.scans.borrow().get(&layer.digest) {
-            return Ok(Some(Rc::clone(scan)));
-        }
+    ) -> Result<Option<LayerScan>, Error> {
         let wrong = |source| Error::BaseLayer { base: origin.to_string(), layer: layer.digest, source };
         let kept = self
-            .store()?
-            .header(layer.digest)?
+            .transaction()?
+            .kept_header(layer.digest)?
             .map(|bytes| LayerScan::parse(&bytes))
             .transpose()
             .ok()
@@ -241,20 +240,15 @@ impl Session<'_> {
         // An index says nothing of a diff_id that another config claims for the same layer.
         let kept =
             kept.flatten().filter(|scan| expected.diff_id.is_none_or(|diff_id| diff_id == scan.diff_id));
-        let scan = match kept {
-            Some(scan) => scan,
-            None => {
-                let Some(blob) = self.blob(origin, layer)? else { return Ok(None) };
-                let name = layer.digest.short();
-                self.env.progress.event(Event::Begin { what: "reading layer", name: &name });
-                let scan = scan_layer(blob, expected, Limits::default()).map_err(wrong)?;
-                self.env.progress.event(Event::End);
-                self.transaction()?.header(layer.digest, &scan.to_bytes())?;
-                scan
-            }
-        };
-        let scan = Rc::new(scan);
-        self.scans.borrow_mut().insert(layer.digest, Rc::clone(&scan));
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let Some(blob) = self.blob(origin, layer)? else { return Ok(None) };
+        let name = layer.digest.short();
+        self.env.progress.event(Event::Begin { what: "reading layer", name: &name });
+        let scan = scan_layer(blob, expected, Limits::default()).map_err(wrong)?;
+        self.env.progress.event(Event::End);
+        self.transaction()?.header(layer.digest, &scan.to_bytes())?;
         Ok(Some(scan))
     }
 
@@ -277,35 +271,32 @@ impl Session<'_> {
         }
         // A guard is policy, and `lock` reads all of it: a damaged byte here isn't worth a hash of the whole.
         let kept = || {
-            let window = self.store().ok()?.header_window(layer).ok()??;
+            let window = self.transaction().ok()?.header_window(layer).ok()??;
             let size = usize::try_from(window.size()).ok()?.checked_sub(SEAL)?;
             Names::of(size, Box::new(move |at, length| window.read((SEAL + at) as u64, length)))
         };
-        let scanned = self.scans.borrow().get(&layer).map(|scan| scan.to_bytes());
-        let names = match scanned {
-            Some(bytes) => {
-                let size = bytes.len();
-                let read = move |at: usize, length: usize| {
-                    bytes.get(at..bytes.len().min(at + length)).map(<[u8]>::to_vec)
-                };
-                Names::of(size, Box::new(read))
-            }
-            None => kept(),
-        }
-        .map(Rc::new);
+        let names = kept().map(Rc::new);
         self.names.borrow_mut().insert(layer, names.clone());
         names
     }
 
     /// A document of a base: from the store, or from where the base comes from if it isn't there or no good.
-    fn stored_document(&self, origin: &BaseOrigin, blob: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+    fn stored_document(
+        &self,
+        origin: &BaseOrigin,
+        blob: &Descriptor,
+        what: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let failed = match self.store()?.read(blob.digest, blob.size, MAX_DOCUMENT) {
             Ok(bytes) => return Ok(Some(bytes)),
             Err(store::Error::Missing { .. }) => None,
             Err(error) => Some(error),
         };
         let found = match self.substituter(origin)? {
-            Some(place) => place.read(blob)?,
+            Some(place) => {
+                let what = format!("{what} {}", blob.digest);
+                place.read(blob).map_err(|error| Error::of_document(error, what, &origin.to_string()))?
+            }
             None => None,
         };
         match (found, failed) {
@@ -340,8 +331,13 @@ struct Reading<'s, 'e> {
 }
 
 impl Reading<'_, '_> {
-    fn wrong(&self, source: crate::oci::DocumentError) -> Error {
+    fn wrong(&self, source: DocumentError) -> Error {
         Error::Document { base: self.name.clone(), source }
+    }
+
+    /// The same, of one document.
+    fn wrong_in(&self, digest: Digest, source: DocumentError) -> Error {
+        Error::Document { base: format!("{}: {digest}", self.name), source }
     }
 
     /// The descriptor of a pin: its media type is what the document itself says.
@@ -378,8 +374,12 @@ impl Reading<'_, '_> {
             Some(bytes) => bytes,
             None => {
                 let mut bytes = descriptor.data().map_err(|source| self.wrong(source))?;
-                if bytes.is_none() && descriptor.size <= MAX_DOCUMENT {
-                    bytes = self.session.stored_document(self.origin, descriptor)?;
+                if bytes.is_none() {
+                    if descriptor.size > MAX_DOCUMENT {
+                        let (digest, size) = (descriptor.digest, descriptor.size);
+                        return Err(substitute::Error::TooLarge { digest, size }.into());
+                    }
+                    bytes = self.session.stored_document(self.origin, descriptor, what)?;
                 }
                 bytes.filter(|bytes| Content::of(bytes) == content).ok_or_else(absent)?.into()
             }
@@ -419,15 +419,16 @@ impl Reading<'_, '_> {
                     Ok(Document::Manifest(manifest)) => manifest,
                     Ok(Document::Index(_)) => {
                         let what = "an index inside an index".to_owned();
-                        return Err(self.wrong(crate::oci::DocumentError::Unsupported { what }));
+                        return Err(self.wrong_in(child.digest, DocumentError::Unsupported { what }));
                     }
-                    Err(source) => return Err(self.wrong(source)),
+                    Err(source) => return Err(self.wrong_in(child.digest, source)),
                 };
                 let config = self.config(&manifest)?;
                 (child.clone(), manifest, config)
             }
         };
         manifest.check_image().map_err(|source| self.wrong(source))?;
+        check_config(&manifest, &config).map_err(|source| self.wrong(source))?;
         let mut view = LazyMerged { reading: self, manifest: &manifest, config: &config, merged: None };
         let Known { facts, content, bytes } = view.facts(old, platform)?;
         let removed = view.removed(old, patterns)?;
@@ -467,7 +468,7 @@ impl Reading<'_, '_> {
 
     fn config(&mut self, manifest: &Manifest) -> Result<ImageConfig, Error> {
         let bytes = self.document(&manifest.config, "the config")?;
-        ImageConfig::parse(&bytes).map_err(|source| self.wrong(source))
+        ImageConfig::parse(&bytes).map_err(|source| self.wrong_in(manifest.config.digest, source))
     }
 }
 
@@ -483,8 +484,11 @@ struct LazyMerged<'m, 's, 'e> {
     reading: &'m Reading<'s, 'e>,
     manifest: &'m Manifest,
     config: &'m ImageConfig,
-    merged: Option<(Rc<Merged>, Vec<Rc<LayerScan>>)>,
+    merged: Option<View>,
 }
+
+/// The merged headers of an image, and what was captured of each of its layers.
+pub(super) type View = (Rc<Merged>, Rc<Vec<Captured>>);
 
 impl LazyMerged<'_, '_, '_> {
     /// The facts that the lock pins, or those that the layers tell now.
@@ -503,8 +507,8 @@ impl LazyMerged<'_, '_, '_> {
             session.facts.borrow_mut().insert(content.digest, Rc::clone(&facts));
             return Ok(Known { facts, content, bytes });
         }
-        let (merged, scans) = self.need()?;
-        let captured: Vec<&Captured> = scans.iter().map(|scan| &scan.captured).collect();
+        let (merged, captured) = self.need()?;
+        let captured: Vec<&Captured> = captured.iter().collect();
         let layer = self.manifest.layers.first().map_or(Digest::of(b""), |layer| layer.digest);
         let base = self.reading.name.clone();
         let facts =
@@ -550,32 +554,49 @@ impl LazyMerged<'_, '_, '_> {
         }
     }
 
-    fn need(&mut self) -> Result<(Rc<Merged>, Vec<Rc<LayerScan>>), Error> {
-        if let Some((merged, scans)) = &self.merged {
-            return Ok((Rc::clone(merged), scans.clone()));
+    fn need(&mut self) -> Result<View, Error> {
+        if let Some(view) = &self.merged {
+            return Ok(view.clone());
         }
         let reading = self.reading;
+        let views = &reading.session.views;
+        let key = Digest::of(&self.manifest.to_bytes());
+        if let Some(view) = views.borrow().get(&key) {
+            return Ok(self.merged.insert(view.clone()).clone());
+        }
         let diff_ids = self.config.diff_ids().map_err(|source| reading.wrong(source))?;
-        let mut scans = Vec::new();
+        let (mut merged, mut captured) = (Merged::default(), Vec::new());
         for (number, layer) in self.manifest.layers.iter().enumerate() {
             let compression = layer.compression().map_err(|source| reading.wrong(source))?;
             let diff_id = diff_ids.get(number).copied();
             let expected = Expected { digest: layer.digest, size: layer.size, compression, diff_id };
             let scan = reading.session.scan(reading.origin, &expected, layer)?;
-            scans.push(scan.ok_or_else(|| Error::Absent {
+            let scan = scan.ok_or_else(|| Error::Absent {
                 what: format!("the layer {}", layer.digest),
                 base: reading.name.clone(),
                 digest: layer.digest,
-            })?);
+            })?;
+            let base = reading.name.clone();
+            let wrong = |source| Error::BaseLayer { base, layer: layer.digest, source };
+            merged.apply(scan.index).map_err(wrong)?;
+            captured.push(scan.captured);
         }
-        let merged = Merged::of(scans.iter().map(|scan| &scan.index)).map_err(|source| Error::BaseLayer {
-            base: reading.name.clone(),
-            layer: self.manifest.layers.last().map_or(Digest::of(b""), |layer| layer.digest),
-            source,
-        })?;
-        let merged = Rc::new(merged);
-        self.merged = Some((Rc::clone(&merged), scans.clone()));
-        Ok((merged, scans))
+        let view = (Rc::new(merged), Rc::new(captured));
+        views.borrow_mut().insert(key, view.clone());
+        Ok(self.merged.insert(view).clone())
+    }
+}
+
+/// That a config isn't one of Windows, and speaks of as many layers as the manifest.
+fn check_config(manifest: &Manifest, config: &ImageConfig) -> Result<(), DocumentError> {
+    config.check_env()?;
+    let (here, there) = (manifest.layers.len(), config.diff_ids()?.len());
+    if here != there {
+        return Err(DocumentError::Layers { manifest: here, config: there });
+    }
+    match config.platform()?.os.as_str() {
+        "windows" => Err(DocumentError::Unsupported { what: "an image of Windows".into() }),
+        _ => Ok(()),
     }
 }
 

@@ -98,7 +98,7 @@ pub enum Error {
         source: substitute::Error,
     },
     /// The base doesn't have a platform that the recipe wants.
-    #[error("{base} has no {platform}, only {}", .have.join(", "))]
+    #[error("{base} has no {platform}{}", only(have))]
     NoPlatform {
         /// The recipe, `stack/name`.
         recipe: String,
@@ -127,6 +127,16 @@ pub enum Error {
         base: String,
         /// What was looked for.
         digest: Digest,
+    },
+    /// A base document with other bytes than those that were asked for.
+    #[error("cannot read {what} of {base}: {source}")]
+    Damaged {
+        /// `the manifest sha256:…`.
+        what: String,
+        /// The base.
+        base: String,
+        /// What is wrong with it.
+        source: std::io::Error,
     },
     /// A base document that can't be built upon.
     #[error("{base}: {source}")]
@@ -227,6 +237,13 @@ pub struct LockedRecipe {
 }
 
 impl Error {
+    /// A document that a place has, but can't give: with what it is, and of what.
+    pub(super) fn of_document(error: substitute::Error, what: String, base: &str) -> Self {
+        match error {
+            substitute::Error::Read { source, .. } => Self::Damaged { what, base: base.to_owned(), source },
+            other => other.into(),
+        }
+    }
     /// The same, with the place in a recipe that it comes from, unless it names one itself.
     pub(super) fn at(self, at: &recipe::At) -> Self {
         match self {
@@ -250,6 +267,19 @@ impl Error {
 
 fn first<E: std::fmt::Display>(errors: &[E]) -> String {
     errors.first().map_or_else(String::new, E::to_string)
+}
+
+fn only(platforms: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let shown: Vec<String> =
+        platforms.iter().take(SHOWN).map(|platform| platform.chars().take(100).collect()).collect();
+    let more = platforms.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    if shown.is_empty() {
+        "; its index names no platform".into()
+    } else {
+        format!(", only {}{more}", shown.join(", "))
+    }
 }
 
 fn locked(recipes: &[LockedRecipe]) -> String {

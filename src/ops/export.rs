@@ -204,7 +204,9 @@ impl<'s> Source<'s> {
             Err(error) => Some(error),
         };
         for place in self.places.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            if let Some(bytes) = place.read(blob)? {
+            let named =
+                |error| Error::of_document(error, format!("the document {}", blob.digest), "the image");
+            if let Some(bytes) = place.read(blob).map_err(named)? {
                 return Ok(Some(bytes));
             }
         }

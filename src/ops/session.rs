@@ -7,11 +7,11 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::base::View;
 use super::{Env, Error, Selection};
 use crate::digest::Digest;
 use crate::layer::facts::Facts;
 use crate::layer::names::Names;
-use crate::layer::scan::LayerScan;
 use crate::lock::{Lock, Reason, conflict};
 use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
@@ -32,7 +32,7 @@ pub(super) struct Session<'a> {
     pub(super) asks: Asks,
     recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
     sources: RefCell<BTreeMap<SourceKey, Rc<Scan>>>,
-    pub(super) scans: RefCell<BTreeMap<Digest, Rc<LayerScan>>>,
+    pub(super) views: RefCell<BTreeMap<Digest, View>>,
     /// Of `lockfiles/blobs`: recipes on one base share them.
     committed: RefCell<BTreeMap<Digest, Rc<[u8]>>>,
     pub(super) facts: RefCell<BTreeMap<Digest, Rc<Facts>>>,
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
             asks,
             recipes: RefCell::default(),
             sources: RefCell::default(),
-            scans: RefCell::default(),
+            views: RefCell::default(),
             committed: RefCell::default(),
             facts: RefCell::default(),
             put: RefCell::default(),

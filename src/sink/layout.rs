@@ -9,7 +9,7 @@ use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
 use crate::store::{OCI_LAYOUT, is_sound, layout_version};
 
 /// More than that nobody lists in one layout.
-const MAX_INDEX: u64 = 64 << 20;
+const MAX_INDEX: u64 = 8 << 20;
 
 /// A directory. Its other images stay; the entry of the same name is replaced, and without a name the one
 /// entry that has none. Damaged blobs are written anew.

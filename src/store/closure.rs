@@ -11,9 +11,11 @@ use crate::oci::{Descriptor, Document, DocumentError, MAX_DOCUMENT, MediaType};
 /// Indexes within indexes. The field knows two levels.
 pub const MAX_DEPTH: usize = 8;
 /// Blobs that one walk names.
-pub const MAX_BLOBS: usize = 100_000;
+pub const MAX_BLOBS: usize = 50_000;
 /// Bytes of all the documents that [`closure`] keeps.
-pub const MAX_DOCUMENTS: u64 = 32 << 20;
+pub const MAX_DOCUMENTS: u64 = 16 << 20;
+/// Bytes of the documents that stand in each other: each is held while those below it are looked at.
+const MAX_NESTED: u64 = 6 << 20;
 
 /// An image or index with all that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,12 +115,14 @@ pub fn walk<E: From<ClosureError>>(
     read: impl FnMut(&Descriptor) -> Result<Option<Vec<u8>>, E>,
     visit: impl FnMut(&Descriptor, Option<Vec<u8>>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut walk = Walk { seen: BTreeMap::new(), read, visit };
+    let mut walk = Walk { seen: BTreeMap::new(), nested: 0, read, visit };
     roots.iter().try_for_each(|root| walk.go(root, 0))
 }
 
 struct Walk<R, V> {
     seen: BTreeMap<Digest, (u64, bool)>,
+    /// Bytes of the documents that led here.
+    nested: u64,
     read: R,
     visit: V,
 }
@@ -142,9 +146,14 @@ impl<R, V> Walk<R, V> {
         if let Some(bytes) = &bytes {
             let parsed = Document::parse(bytes, &descriptor.media_type)
                 .map_err(|source| ClosureError::Document { digest, source })?;
+            self.nested += bytes.len() as u64;
+            if self.nested > MAX_NESTED {
+                return Err(ClosureError::TooMuch.into());
+            }
             for child in children(&parsed) {
                 self.go(child, depth + 1)?;
             }
+            self.nested -= bytes.len() as u64;
         }
         (self.visit)(descriptor, bytes)
     }
@@ -240,6 +249,13 @@ mod tests {
             deep = index(&mut blobs, vec![deep]);
         }
         assert!(matches!(go(&deep, &blobs), Err(ClosureError::TooDeep { .. })));
+        let mut large = index(&mut blobs, Vec::new());
+        for _ in 0..3 {
+            large.annotations.insert("x".into(), "x".repeat(2_500_000));
+            large = index(&mut blobs, vec![large]);
+            large.annotations.clear();
+        }
+        assert!(matches!(go(&large, &blobs), Err(ClosureError::TooMuch)));
         let huge = Descriptor::new(MediaType::Index, Digest::of(b"x"), MAX_DOCUMENT + 1);
         assert!(matches!(go(&huge, &blobs), Err(ClosureError::TooLarge { .. })));
         let (_, _, manifest) = image(&mut blobs);

@@ -303,15 +303,6 @@ impl Store {
         self.side(HEADERS, layer)
     }
 
-    /// The header index of a layer as it lies there, for whoever wants a few bytes of it: not verified. What
-    /// [`Store::header`] gives begins at [`SEAL`].
-    ///
-    /// # Errors
-    /// When it can't be opened.
-    pub fn header_window(&self, layer: Digest) -> Result<Option<disk::Window>, Error> {
-        Ok(disk::Window::open(&self.path.join(HEADERS).join(layer.hex()))?)
-    }
-
     /// The chunk table of a layer.
     ///
     /// # Errors
@@ -372,15 +363,12 @@ pub fn layout_version(bytes: &[u8]) -> Option<String> {
 /// Where what a file beside the blobs holds begins in it.
 pub const SEAL: usize = 65;
 
-/// A file beside the blobs, as it is written.
-fn seal(bytes: &[u8]) -> Vec<u8> {
-    let mut sealed = Digest::of(bytes).hex().into_bytes();
-    sealed.push(b'\n');
-    sealed.extend_from_slice(bytes);
-    sealed
+/// What stands in front of the bytes in a file beside the blobs.
+fn seal(bytes: &[u8]) -> String {
+    format!("{}\n", Digest::of(bytes).hex())
 }
 
-/// What [`seal`] was given; nothing when the file is damaged.
+/// The bytes behind the [`seal`]; nothing when the file is damaged.
 fn unseal(mut sealed: Vec<u8>) -> Option<Vec<u8>> {
     let hex = std::str::from_utf8(sealed.get(..SEAL)?).ok()?.strip_suffix('\n')?;
     let digest = Digest::from_hex(hex).ok()?;

@@ -16,7 +16,7 @@ const VARIANT: &str = "io.cooperage.variant";
 const SALVAGED: &str = "io.cooperage.salvaged";
 
 /// More roots than that were not made by people.
-const MAX_INDEX: u64 = 64 << 20;
+const MAX_INDEX: u64 = 8 << 20;
 
 /// Whose output a root is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

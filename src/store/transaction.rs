@@ -5,7 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{CHUNKS, Error, HEADERS, REALISATIONS, Realisation, Root, RootKey, Store, seal};
+use super::{
+    CHUNKS, Error, HEADERS, MAX_SIDE_FILE, REALISATIONS, Realisation, Root, RootKey, Store, seal, unseal,
+};
 use crate::digest::{Digest, HashingReader, HashingWriter, VerifyingReader};
 use crate::disk::{self, Lock, Staging, Temporary};
 use crate::oci::Descriptor;
@@ -62,7 +64,7 @@ impl Transaction {
     /// When it can't be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, Error> {
         let digest = Digest::of(bytes);
-        self.add(self.store.blob(digest), bytes)?;
+        self.add(self.store.blob(digest), "", bytes)?;
         Ok(digest)
     }
 
@@ -115,6 +117,30 @@ impl Transaction {
     /// When it can't be written.
     pub fn header(&self, layer: Digest, bytes: &[u8]) -> Result<(), Error> {
         self.side(HEADERS, layer, bytes)
+    }
+
+    /// The header index of a layer, from the store or from what this transaction keeps.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn kept_header(&self, layer: Digest) -> Result<Option<Vec<u8>>, Error> {
+        let target = self.store.path.join(HEADERS).join(layer.hex());
+        let pending = self.pending().files.get(&target).map(|(file, _)| file.path().to_owned());
+        match pending {
+            Some(path) => Ok(disk::read_optional(&path, MAX_SIDE_FILE)?.and_then(unseal)),
+            None => self.store.header(layer),
+        }
+    }
+
+    /// The header index of a layer, of the store or of this transaction, for whoever wants a few bytes of it: not
+    /// verified. What [`Store::header`] gives begins at [`SEAL`](super::SEAL).
+    ///
+    /// # Errors
+    /// When it can't be opened.
+    pub fn header_window(&self, layer: Digest) -> Result<Option<disk::Window>, Error> {
+        let path = self.store.path.join(HEADERS).join(layer.hex());
+        let path = self.pending().files.get(&path).map_or(path, |(file, _)| file.path().to_owned());
+        Ok(disk::Window::open(&path)?)
     }
 
     /// Keeps the chunk table of a layer.
@@ -172,18 +198,20 @@ impl Transaction {
     }
 
     fn side(&self, kind: &str, name: Digest, bytes: &[u8]) -> Result<(), Error> {
-        self.add(self.store.path.join(kind).join(name.hex()), &seal(bytes))
+        self.add(self.store.path.join(kind).join(name.hex()), &seal(bytes), bytes)
     }
 
-    fn add(&self, target: PathBuf, bytes: &[u8]) -> Result<(), Error> {
-        let size = bytes.len() as u64;
+    fn add(&self, target: PathBuf, head: &str, bytes: &[u8]) -> Result<(), Error> {
+        let size = (head.len() + bytes.len()) as u64;
         // What can't be read is replaced.
-        if disk::holds(&target, bytes) {
+        if disk::holds(&target, &[head.as_bytes(), bytes]) {
             self.pending().relies = true;
             return Ok(());
         }
         let mut file = self.staging.file()?;
-        file.write_all(bytes).map_err(disk::failed("write", file.path()))?;
+        file.write_all(head.as_bytes())
+            .and_then(|()| file.write_all(bytes))
+            .map_err(disk::failed("write", file.path()))?;
         file.close();
         self.pending().files.insert(target, (file, size));
         Ok(())

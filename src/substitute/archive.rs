@@ -1,21 +1,27 @@
 //! An OCI image layout in a tar, or what `docker save` writes. Never unpacked: blobs are read where they lie.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::tarball::{self, Member};
 use super::{
-    CONTAINERD_NAME, Error, MAX_INDEX, Substituter, check_version, embedded, parse_index, select, verified,
+    CONTAINERD_NAME, Error, MAX_INDEX, Substituter, check_version, cut, embedded, parse_index, select,
+    verified,
 };
-use crate::digest::{Digest, HashingReader};
+use crate::digest::{DiffId, Digest, HashingReader};
 use crate::disk::{self, File};
+use crate::layer::decompress;
 use crate::oci::json::{self, Value};
 use crate::oci::{
     Compression, Descriptor, DocumentError, ImageConfig, MAX_DOCUMENT, Manifest, MediaType, Reference,
 };
+
+/// `docker save` of more images, or of images with more names, is not read.
+const MAX_IMAGES: usize = 1000;
+const MAX_NAMES: usize = 10_000;
 
 /// A tar, as it was when it was opened.
 #[derive(Debug, Clone)]
@@ -74,25 +80,34 @@ impl Archive {
         Error::Archive { path: self.path.clone(), why }
     }
 
-    fn section(&self, name: &str) -> Option<Section> {
-        let target = match self.members.get(name)? {
-            Member::File(offset, size) => (*offset, *size),
+    fn section(&self, name: &str) -> Result<Option<Section>, Error> {
+        let target = match self.members.get(name) {
+            None => return Ok(None),
+            Some(Member::File(offset, size)) => (*offset, *size),
             // One step within the archive, no more.
-            Member::Link(target, hard) => match self.members.get(&resolve_link(name, target, *hard)?)? {
-                Member::File(offset, size) => (*offset, *size),
-                Member::Link(..) => return None,
-            },
+            Some(Member::Link(target, hard)) => {
+                let real = resolve_link(name, target, *hard).and_then(|real| self.members.get(&real));
+                match real {
+                    Some(Member::File(offset, size)) => (*offset, *size),
+                    _ => {
+                        let (name, target) = (cut(name), cut(target));
+                        let why = format!("{name} is a link to {target}, which is no file of the archive");
+                        return Err(self.bad(why));
+                    }
+                }
+            }
         };
-        Some(Section { file: Arc::clone(&self.file), offset: target.0, left: target.1 })
+        Ok(Some(Section { file: Arc::clone(&self.file), offset: target.0, left: target.1 }))
     }
 
     fn read_member(&self, name: &str, cap: u64) -> Result<Vec<u8>, Error> {
-        let mut section = self.section(name).ok_or_else(|| self.bad(format!("{name} is missing")))?;
+        let shown = cut(name);
+        let mut section = self.section(name)?.ok_or_else(|| self.bad(format!("{shown} is missing")))?;
         if section.left > cap {
-            return Err(self.bad(format!("{name} has {} bytes; at most {cap} are read", section.left)));
+            return Err(self.bad(format!("{shown} has {} bytes; at most {cap} are read", section.left)));
         }
         let mut bytes = Vec::new();
-        section.read_to_end(&mut bytes).map_err(|error| self.bad(format!("{name}: {error}")))?;
+        section.read_to_end(&mut bytes).map_err(|error| self.bad(format!("{shown}: {error}")))?;
         Ok(bytes)
     }
 
@@ -102,28 +117,39 @@ impl Archive {
         let bytes = self.read_member("manifest.json", MAX_DOCUMENT)?;
         let value = json::parse(&bytes)
             .map_err(|source| wrong(DocumentError::Json { document: "manifest.json", source }))?;
-        let images = value.as_array().ok_or_else(|| self.bad("manifest.json is no array".into()))?.to_vec();
+        let images = value.as_array().ok_or_else(|| self.bad("manifest.json is no array".into()))?;
+        if images.len() > MAX_IMAGES {
+            let count = images.len();
+            return Err(self.bad(format!("manifest.json has {count} images; at most {MAX_IMAGES} are read")));
+        }
         let mut known = BTreeMap::new();
-        for image in &images {
+        for image in images {
             self.read_image(image, &mut known)?;
         }
         Ok(())
     }
 
     /// Makes the manifest that a docker archive lacks: layers by their own bytes, the config verbatim.
-    fn read_image(&mut self, image: &Value, known: &mut BTreeMap<String, Descriptor>) -> Result<(), Error> {
+    fn read_image(
+        &mut self,
+        image: &Value,
+        known: &mut BTreeMap<String, (Descriptor, DiffId)>,
+    ) -> Result<(), Error> {
         let member = |name: &str| image.as_object().and_then(|image| image.get(name));
         let missing = |name: &str| self.bad(format!("manifest.json has an image without {name}"));
         let config_name = member("Config").and_then(Value::as_str).ok_or_else(|| missing("Config"))?;
         let layer_names = strings(member("Layers")).ok_or_else(|| missing("Layers"))?;
         let tags = strings(member("RepoTags")).ok_or_else(|| missing("RepoTags"))?;
+        if self.entries.len() + tags.len() > MAX_NAMES {
+            return Err(self.bad(format!("manifest.json has more than {MAX_NAMES} names of images")));
+        }
         let config = self.read_member(config_name, MAX_DOCUMENT)?;
-        let wrong =
-            |source| Error::Document { path: self.path.clone(), name: config_name.to_owned(), source };
+        let wrong = |source| Error::Document { path: self.path.clone(), name: cut(config_name), source };
         let parsed = ImageConfig::parse(&config).map_err(wrong)?;
         let (platform, diff_ids) = (parsed.platform().map_err(wrong)?, parsed.diff_ids().map_err(wrong)?);
         if diff_ids.len() != layer_names.len() {
             let (here, there) = (layer_names.len(), diff_ids.len());
+            let config_name = cut(config_name);
             return Err(self.bad(format!("manifest.json names {here} layers, {config_name} {there}")));
         }
         let mut layers = Vec::new();
@@ -132,11 +158,11 @@ impl Archive {
                 Some(layer) => layer.clone(),
                 None => self.read_layer(name)?,
             };
-            if layer.kind() == Ok(MediaType::Layer(Compression::None)) && layer.digest != diff_id.0 {
-                return Err(self.bad(format!("{name} is {}, not {diff_id}", layer.digest)));
+            if layer.1 != diff_id {
+                return Err(self.bad(format!("{} is {}, not {diff_id}", cut(name), layer.1)));
             }
             known.insert(name.clone(), layer.clone());
-            layers.push(layer);
+            layers.push(layer.0);
         }
         let config_descriptor = Descriptor::of(MediaType::Config, &config);
         let manifest = Manifest { config: config_descriptor.clone(), layers, annotations: BTreeMap::new() };
@@ -149,17 +175,32 @@ impl Archive {
         Ok(())
     }
 
-    fn read_layer(&mut self, name: &str) -> Result<Descriptor, Error> {
-        let section = self.section(name).ok_or_else(|| self.bad(format!("the layer {name} is missing")))?;
-        let failed = |error: io::Error| self.bad(format!("{name}: {error}"));
+    /// A layer and the digest of its tar: nothing else says that a compressed one is what the config names.
+    fn read_layer(&mut self, name: &str) -> Result<(Descriptor, DiffId), Error> {
+        let shown = cut(name);
+        let section = self.section(name)?.ok_or_else(|| self.bad(format!("the layer {shown} is missing")))?;
+        let failed = |error: io::Error| self.bad(format!("{shown}: {error}"));
         let mut head = [0; 4];
         let count = section.clone().take(4).read(&mut head).map_err(failed)?;
-        let kind = MediaType::Layer(compression(&head[..count]));
+        let compression = compression(&head[..count]);
         let mut reader = HashingReader::new(section.clone());
         io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
         let (digest, size) = reader.finish();
+        let mut diff_id = DiffId(digest);
+        if compression != Compression::None {
+            let packed = BufReader::with_capacity(1 << 16, section.clone());
+            let plain = compression.open(packed).map_err(|error| failed(error.into_io()))?;
+            let most = decompress::most(size);
+            let mut plain = HashingReader::new(plain.take(most));
+            io::copy(&mut plain, &mut io::sink()).map_err(failed)?;
+            let (digest, length) = plain.finish();
+            if length == most {
+                return Err(self.bad(format!("{shown}: more than {most} bytes")));
+            }
+            diff_id = DiffId(digest);
+        }
         self.blobs.insert(digest, section);
-        Ok(Descriptor::new(kind, digest, size))
+        Ok((Descriptor::new(MediaType::Layer(compression), digest, size), diff_id))
     }
 }
 
@@ -176,8 +217,10 @@ impl Substituter for Archive {
         if let Some(bytes) = self.documents.get(&digest) {
             return Ok(Some(verified(io::Cursor::new(bytes.clone()), descriptor)));
         }
-        let name = || format!("blobs/sha256/{}", digest.hex());
-        let section = self.blobs.get(&digest).cloned().or_else(|| self.section(&name()));
+        let section = match self.blobs.get(&digest) {
+            Some(section) => Some(section.clone()),
+            None => self.section(&format!("blobs/sha256/{}", digest.hex()))?,
+        };
         Ok(section.map(|section| verified(section, descriptor)))
     }
 }
@@ -230,17 +273,10 @@ fn named(entry: &Descriptor, tags: Vec<String>) -> Vec<Descriptor> {
 
 /// The name that a link in an archive means, if it stays inside.
 fn resolve_link(name: &str, target: &str, hard: bool) -> Option<String> {
-    let from = if hard { "" } else { name.rsplit_once('/').map_or("", |(directory, _)| directory) };
-    let mut parts: Vec<&str> = from.split('/').filter(|part| !part.is_empty()).collect();
     if target.starts_with('/') {
         return None;
     }
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
+    let directory = if hard { "" } else { name.rsplit_once('/').map_or("", |(directory, _)| directory) };
+    let from: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
+    tarball::resolve(&from, target)
 }

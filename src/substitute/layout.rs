@@ -24,7 +24,10 @@ impl Layout {
             return Err(Error::NotAnImage { path: dir.to_owned(), why: "it holds no oci-layout" });
         };
         check_version(dir, &version)?;
-        let entries = parse_index(dir, &disk::read(&dir.join("index.json"), MAX_INDEX)?)?;
+        let Some(index) = disk::read_optional(&dir.join("index.json"), MAX_INDEX)? else {
+            return Err(Error::NotAnImage { path: dir.to_owned(), why: "it holds no index.json" });
+        };
+        let entries = parse_index(dir, &index)?;
         Ok(Self { dir: dir.to_owned(), entries })
     }
 

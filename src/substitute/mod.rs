@@ -22,7 +22,7 @@ use crate::store::{ClosureError, walk};
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Larger `index.json`s are not read.
-const MAX_INDEX: u64 = 64 << 20;
+const MAX_INDEX: u64 = 8 << 20;
 
 /// Gives blobs by digest.
 pub trait Substituter: Sync {
@@ -133,7 +133,22 @@ impl Error {
 }
 
 fn names(choices: &[String]) -> String {
-    if choices.is_empty() { "none".into() } else { choices.join(", ") }
+    /// More are counted.
+    const SHOWN: usize = 10;
+    let mut shown = choices.iter().take(SHOWN).map(|name| cut(name)).collect::<Vec<_>>().join(", ");
+    if let Some(more) = choices.len().checked_sub(SHOWN + 1) {
+        shown += &format!(" and {} more", more + 1);
+    }
+    if choices.is_empty() { "none".into() } else { shown }
+}
+
+/// A name from outside, as much of it as a message shows.
+fn cut(name: &str) -> String {
+    let mut shown: String = name.chars().take(200).collect();
+    if shown.len() < name.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Opens a layout (a directory) or an archive (a tar with `oci-layout` or `manifest.json` in it).
@@ -190,7 +205,7 @@ fn select(
     entries: &[Descriptor],
     selector: Option<&str>,
 ) -> Result<Descriptor, Error> {
-    let choices = || entries.iter().map(choice).collect();
+    let choices = || entries.iter().map(|entry| cut(&choice(entry))).collect();
     let wanted = |entry: &&Descriptor| selector.is_none_or(|selector| is_called(entry, selector));
     let mut found: Vec<&Descriptor> = entries.iter().filter(wanted).collect();
     found.sort_by_key(|entry| entry.digest);

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::Error;
+use super::{Error, cut};
 use crate::disk::File;
 use crate::layer::tar::{EntryKind, Limits, Reader};
 
 /// More members than that no image archive has.
 const MAX_MEMBERS: u64 = 200_000;
+/// What their names and link targets may take together.
+const MAX_NAMES: usize = 16 << 20;
 
 /// A member of the archive, by its name without a leading `./`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +23,26 @@ pub(super) enum Member {
     Link(String, bool),
 }
 
+/// The name that a path means from the directory `from`, if it stays inside.
+pub(super) fn resolve(from: &[&str], path: &str) -> Option<String> {
+    let mut parts = from.to_vec();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 /// Lists an archive. Members whose names could not be asked for are left out.
 pub(super) fn members(path: &Path, file: &File) -> Result<BTreeMap<String, Member>, Error> {
     let bad = |why: String| Error::Archive { path: path.to_owned(), why };
     let limits = Limits { entries: MAX_MEMBERS, ..Limits::default() };
     let mut tar = Reader::new(BufReader::with_capacity(1 << 16, file), limits);
     let mut found = BTreeMap::new();
+    let mut bytes = 0;
     while let Some(entry) = tar.next_entry().map_err(|error| bad(error.to_string()))? {
         let Ok(name) = String::from_utf8(entry.path) else { continue };
         let member = match entry.kind {
@@ -39,9 +55,14 @@ pub(super) fn members(path: &Path, file: &File) -> Result<BTreeMap<String, Membe
             _ => None,
         };
         let Some(member) = member else { continue };
-        let name = name.trim_start_matches("./").to_owned();
+        bytes += name.len() + if let Member::Link(target, _) = &member { target.len() } else { 0 };
+        if bytes > MAX_NAMES {
+            return Err(bad(format!("the names of its members take more than {MAX_NAMES} bytes")));
+        }
+        // The name that extracting it would give; what climbs could not be asked for.
+        let Some(name) = resolve(&[], &name) else { continue };
         if found.insert(name.clone(), member).is_some() {
-            return Err(bad(format!("two members are named {name}")));
+            return Err(bad(format!("two members are named {}", cut(&name))));
         }
     }
     Ok(found)

@@ -34,6 +34,7 @@ impl TreePath {
         if bytes.contains(&0) {
             return Err(TreePathError::Nul);
         }
+        // As many paths are held as an image has files: none takes more than it needs.
         let mut path = Self(Vec::with_capacity(bytes.len()));
         for component in bytes.split(|&byte| byte == b'/') {
             match component {
@@ -58,7 +59,8 @@ impl TreePath {
     /// The path of `name` (one component, not empty, `.` or `..`) in this directory.
     #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
-        let mut path = self.clone();
+        let mut path = Self(Vec::with_capacity(self.0.len() + 1 + name.len()));
+        path.0.extend_from_slice(&self.0);
         path.push(name);
         path
     }

@@ -34,7 +34,7 @@ impl Workspace {
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Content, Error> {
         let content = Content::of(bytes);
         let path = blob_path(&self.lockfiles, &content.digest);
-        if !disk::holds(&path, bytes) {
+        if !disk::holds(&path, &[bytes]) {
             disk::create_directories(path.parent().unwrap_or(&self.lockfiles))?;
             disk::write_swept(&path, bytes)?;
         }

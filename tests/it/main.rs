@@ -8,10 +8,12 @@
 mod architecture;
 mod cli;
 mod contract;
+mod craft;
 mod decoders;
 mod determinism;
 mod engines;
 mod faults;
+mod hostile;
 mod independent;
 mod listing;
 mod lock;

@@ -13,6 +13,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 use cooperage::digest::Mismatch;
 use cooperage::layer::BuildError;
+use cooperage::oci::DocumentError;
 use cooperage::plan::{self, Fault, ResolveError};
 use cooperage::recipe::{self, At, ErrorKind, TemplateFault};
 use cooperage::{disk, lock, ops, sink, store, substitute, workspace};
@@ -50,8 +51,15 @@ enum Place {
 /// How many reasons are told; the rest is counted.
 const MAX_NOTES: usize = 12;
 
-const DAMAGED_HINT: &str =
-    "`cooper store verify --repair` takes it out; the next build makes or fetches it again";
+const DAMAGED_HINT: &str = "get it again from where it came; if the store is damaged, `cooper store verify --repair` \
+                            takes it out, and the next build makes or fetches it again";
+
+/// For what can't be taken in good faith.
+const BASE_HINT: &str =
+    "nothing of it was used; get it again, and compare its digest with what its maker published";
+
+/// For what is sound, and of another kind.
+const KIND_HINT: &str = "take an image of Linux with layers of its own; `skopeo copy --format oci` converts older kinds of manifests";
 
 const INDEX_HINT: &str = "`cooper store verify --repair` makes it anew from what is in the store; the next builds name their images again";
 
@@ -99,7 +107,9 @@ impl Problem {
             if let Some(ops::Error::Absent { .. }) = error.downcast_ref() {
                 problem.exit = Exit::Missing;
             }
-            if let Some(disk::Error::NotRegular { .. }) = disk_error(error) {
+            // Of a place that images come from, `place_hint` speaks.
+            let of_place = error.is::<substitute::Error>();
+            if let (false, Some(disk::Error::NotRegular { .. })) = (of_place, disk_error(error)) {
                 problem = problem
                     .hint("a plain file belongs there: take away what there is, or name another place");
             }
@@ -297,7 +307,11 @@ fn one_problem(error: &ops::Error) -> Problem {
             "until then: `skopeo copy --all docker://… oci:bases/NAME:TAG`, and [base] layout = \"bases/NAME:TAG\"",
         ),
         Error::Absent { .. } => Problem::chain("absent", Exit::Missing, error),
-        Error::Document { .. } | Error::BaseLayer { .. } | Error::Substitute(_) => input("base"),
+        Error::Document { source: DocumentError::Unsupported { .. }, .. } => input("base").hint(KIND_HINT),
+        Error::Document { .. } | Error::BaseLayer { .. } => input("base").hint(BASE_HINT),
+        // Their hints come with the I/O error at the bottom.
+        Error::Damaged { .. } => input("base"),
+        Error::Substitute(source) => input("base").hints(place_hint(source)),
         Error::Facts { .. } => {
             input("base").hint("restore lockfiles/blobs from version control, or run `cooper lock`")
         }
@@ -323,6 +337,19 @@ fn base_hint(base: &str, error: &substitute::Error) -> Option<String> {
         }
         error if error.is_missing() => {
             Some("a layout is relative to the workspace, where cooper.toml is".to_owned())
+        }
+        error => place_hint(error),
+    }
+}
+
+fn place_hint(error: &substitute::Error) -> Option<String> {
+    use substitute::Error;
+    match error {
+        Error::Archive { .. } | Error::Document { .. } | Error::TooLarge { .. } | Error::Closure(_) => {
+            Some(BASE_HINT.to_owned())
+        }
+        Error::Disk(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => {
+            Some(BASE_HINT.to_owned())
         }
         _ => None,
     }

@@ -100,13 +100,24 @@ impl<R: Read> Input<R> {
         Ok(())
     }
 
-    /// Reads to the end, where only padding may be.
-    pub(super) fn expect_zeros(&mut self) -> Result<(), Trouble> {
-        let zeros = |buffer: &[u8]| {
-            if buffer.iter().all(|&byte| byte == 0) { Ok(buffer.len()) } else { Err(TarFault::AfterEnd) }
-        };
-        while self.with(zeros)? > 0 {}
-        Ok(())
+    /// Reads to the end, where only padding may be, and no more than `most` of it.
+    pub(super) fn expect_zeros(&mut self, most: u64) -> Result<(), Trouble> {
+        let end = self.offset.saturating_add(most);
+        loop {
+            let mut other = false;
+            let read = self.with(|buffer| {
+                // Up to the byte that isn't padding: errors say where it is, however the stream comes.
+                let zeros = buffer.iter().position(|&byte| byte != 0);
+                other = zeros.is_some();
+                Ok(zeros.unwrap_or(buffer.len()))
+            })?;
+            match read {
+                _ if other => return Err(TarFault::AfterEnd.into()),
+                _ if self.offset > end => return Err(TarFault::Padding { limit: most }.into()),
+                0 => return Ok(()),
+                _ => {}
+            }
+        }
     }
 }
 

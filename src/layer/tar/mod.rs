@@ -18,6 +18,9 @@ use self::pax::Pax;
 use self::sparse::{Extent, MapParser, SparseMap};
 use super::error::{ReadError, TarFault};
 
+/// Zeros behind the end: GNU tar fills up to a record, 10 KiB unless it is told otherwise.
+const MOST_PADDING: u64 = 16 << 20;
+
 /// How much an archive may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -209,7 +212,7 @@ impl<R: Read> Reader<R> {
         if block.iter().any(|&byte| byte != 0) {
             return Ok(Some(Header::parse(block)?));
         }
-        self.input.expect_zeros()?;
+        self.input.expect_zeros(MOST_PADDING)?;
         Ok(None)
     }
 

@@ -353,6 +353,13 @@ fn ends() {
     }
     assert_eq!(fault(&[&whole, &b"x"[..]].concat()), TarFault::AfterEnd);
     assert_eq!(fault(&[&file().raw(&[0; 512]).0[..], &whole].concat()), TarFault::AfterEnd);
+    let padded = |count: usize| [&whole[..], &vec![0; count]].concat();
+    assert_eq!(list(&padded(MOST_PADDING as usize - 512), Limits::default()).unwrap().len(), 1);
+    assert_eq!(fault(&padded(MOST_PADDING as usize)), TarFault::Padding { limit: MOST_PADDING });
+    // Where it is told doesn't depend on how the bytes come.
+    let junk = [&whole[..], &[0; 100], b"x"].concat();
+    let told = list(&junk, Limits::default()).unwrap_err().to_string();
+    assert_eq!(told, "entry x at byte 2148: there is data after the end of the archive");
 }
 
 #[test]
@@ -384,7 +391,7 @@ fn unread_content_is_skipped_and_errors_stay() {
     reader.read_exact(&mut some).unwrap();
     assert_eq!(reader.next_entry().unwrap().unwrap().path, b"b");
     let error = reader.next_entry().unwrap_err();
-    assert_eq!(error.to_string(), "entry  at byte 4096: the name is empty");
+    assert_eq!(error.to_string(), "at byte 4096: the name is empty");
     for _ in 0..2 {
         let error = reader.next_entry().unwrap_err();
         assert!(matches!(error, ReadError::Tar { fault: TarFault::AfterError, .. }));

@@ -1,0 +1,57 @@
+//! The encoder: whatever goes in comes out of two decoders, however it was written, and chunks may be copied.
+//!
+//! The first two bytes say how the rest is stretched; a chunk ends after 256 KiB at the earliest.
+#![no_main]
+
+use std::io::{Read, Write};
+
+use cooperage::digest::Digest;
+use cooperage::layer::v1::gzip::{Chunk, Encoder, Reuse};
+use fuzz::Input;
+use libfuzzer_sys::fuzz_target;
+
+fn encoded(data: &[u8], piece: usize, reuse: Option<Reuse<'_>>) -> (Vec<u8>, Vec<Chunk>) {
+    let mut encoder = Encoder::new(Vec::new(), reuse).unwrap();
+    for piece in data.chunks(piece) {
+        encoder.write_all(piece).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Input(data);
+    let (how, by) = (input.byte(), u32::from(input.byte()));
+    let mut plain = input.0.to_vec();
+    if how & 7 == 7 && !plain.is_empty() {
+        // Repeats with something new in each: several chunks.
+        let mut seed = by | 1;
+        while plain.len() < 300_000 {
+            for at in 0..input.0.len() {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                plain.push(input.0[at] ^ if seed >> 24 < by { (seed >> 16) as u8 } else { 0 });
+            }
+        }
+    }
+    let (gzip, table) = encoded(&plain, usize::MAX, None);
+    let piece = (usize::from(how) << 4 | 1).max(plain.len() / 5000);
+    assert!(encoded(&plain, piece, None) == (gzip.clone(), table.clone()), "the pieces matter");
+    let mut out = Vec::new();
+    flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut out).expect("flate2 inflates it");
+    assert!(out == plain);
+    let mut out = vec![0; plain.len()];
+    let count =
+        libdeflater::Decompressor::new().gzip_decompress(&gzip, &mut out).expect("so does libdeflate");
+    assert!(count == plain.len() && out == plain);
+    let (mut at, mut offset) = (0, 10);
+    for chunk in &table {
+        let length = chunk.input_len as usize;
+        assert_eq!((chunk.input, chunk.offset), (Digest::of(&plain[at..at + length]), offset));
+        (at, offset) = (at + length, offset + chunk.len);
+    }
+    assert_eq!((at, offset as usize + 5 + 8), (plain.len(), gzip.len()));
+    let reuse = |input: &Digest, length: u64| {
+        let chunk = table.iter().find(|chunk| chunk.input == *input && chunk.input_len == length)?;
+        Some(gzip[chunk.offset as usize..][..chunk.len as usize].to_vec())
+    };
+    assert!(encoded(&plain, usize::MAX, Some(&reuse)).0 == gzip, "copied chunks differ");
+});
