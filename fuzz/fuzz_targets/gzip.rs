@@ -3,19 +3,23 @@
 //! The first two bytes say how the rest is stretched; a chunk ends after 256 KiB at the earliest.
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use cooperage::digest::Digest;
-use cooperage::layer::v1::gzip::{Chunk, Encoder, Reuse};
+use cooperage::layer::v1::gzip::{Chunk, Encoded, Encoder, Reuse};
 use fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-fn encoded(data: &[u8], piece: usize, reuse: Option<Reuse<'_>>) -> (Vec<u8>, Vec<Chunk>) {
+fn encoded(data: &[u8], piece: usize, reuse: Option<Reuse>) -> (Vec<u8>, Vec<Chunk>) {
     let mut encoder = Encoder::new(Vec::new(), reuse).unwrap();
     for piece in data.chunks(piece) {
         encoder.write_all(piece).unwrap();
     }
-    encoder.finish().unwrap()
+    let Encoded { inner, input, chunks } = encoder.finish().unwrap();
+    assert_eq!(input, Digest::of(data));
+    (inner, chunks)
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -43,15 +47,16 @@ fuzz_target!(|data: &[u8]| {
         libdeflater::Decompressor::new().gzip_decompress(&gzip, &mut out).expect("so does libdeflate");
     assert!(count == plain.len() && out == plain);
     let (mut at, mut offset) = (0, 10);
+    let bytes = |chunk: &Chunk| gzip[chunk.offset as usize..][..chunk.len as usize].to_vec();
     for chunk in &table {
+        assert_eq!(chunk.output, Digest::of(&bytes(chunk)));
         let length = chunk.input_len as usize;
         assert_eq!((chunk.input, chunk.offset), (Digest::of(&plain[at..at + length]), offset));
         (at, offset) = (at + length, offset + chunk.len);
     }
     assert_eq!((at, offset as usize + 5 + 8), (plain.len(), gzip.len()));
-    let reuse = |input: &Digest, length: u64| {
-        let chunk = table.iter().find(|chunk| chunk.input == *input && chunk.input_len == length)?;
-        Some(gzip[chunk.offset as usize..][..chunk.len as usize].to_vec())
-    };
-    assert!(encoded(&plain, usize::MAX, Some(&reuse)).0 == gzip, "copied chunks differ");
+    let known: BTreeMap<_, _> =
+        table.iter().map(|chunk| ((chunk.input, chunk.input_len), (bytes(chunk), chunk.output))).collect();
+    let reuse: Reuse = Arc::new(move |input: &Digest, length: u64| known.get(&(*input, length)).cloned());
+    assert!(encoded(&plain, usize::MAX, Some(reuse)).0 == gzip, "copied chunks differ");
 });
