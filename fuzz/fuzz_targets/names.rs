@@ -43,7 +43,7 @@ fuzz_target!(|text: &str| {
     round::<Time>(text);
     if let Ok(target) = text.parse::<Target>() {
         assert_eq!(target.to_string(), text);
-        assert!(!target.origin().contains(".."), "{target:?}");
+        assert!(target.origin().split('/').all(|part| !part.starts_with('.')), "{target:?}");
     }
     let _ = TargetPattern::parse(text);
     if let Ok((path, _)) = layout_place(text) {
