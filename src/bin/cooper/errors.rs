@@ -508,6 +508,8 @@ fn workspace_problem(error: &workspace::Error) -> Problem {
         Error::NoSource { .. } | Error::NoMatch { .. } | Error::NothingLeft { .. } => missing("no-source"),
         Error::Pattern { .. } => Problem::usage(error.to_string())
             .hint("a target is stack/name, stack/name#variant, a stack, or a glob of them"),
+        Error::NotText { .. } => Problem::chain("workspace", Exit::Input, error)
+            .hint("save it as UTF-8; a damaged one is restored from version control"),
         Error::Blob { .. } => Problem::chain("lock", Exit::Input, error)
             .hint("restore it from version control, or delete it and run `cooper lock`"),
         _ => Problem::chain("workspace", Exit::Input, error),
