@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::json::{Object, Value, object};
+use super::json::{self, Object, Value, object};
 use super::{
     Compression, Descriptor, DocumentError, MediaType, check_spelling, cut, parse_object, take_array,
     take_string, take_strings, wrong,
@@ -47,7 +47,22 @@ impl Document {
     /// # Errors
     /// A document that is both kinds or neither, that contradicts the descriptor, or isn't sound.
     pub fn parse(bytes: &[u8], media_type: &str) -> Result<Self, DocumentError> {
-        let mut members = parse_object("manifest", bytes)?;
+        Self::of(parse_object("manifest", bytes)?, media_type)
+    }
+
+    /// As [`parse`](Self::parse), however much memory the values take: for documents of one's own.
+    ///
+    /// # Errors
+    /// As for [`parse`](Self::parse).
+    pub fn parse_own(bytes: &[u8], media_type: &str) -> Result<Self, DocumentError> {
+        let failed = |source| DocumentError::Json { document: "manifest", source };
+        match json::parse_within(bytes, usize::MAX).map_err(failed)? {
+            Value::Object(members) => Self::of(members, media_type),
+            _ => Err(wrong("manifest", "the whole", "an object")),
+        }
+    }
+
+    fn of(mut members: Object, media_type: &str) -> Result<Self, DocumentError> {
         check_spelling(
             &members,
             "manifest",

@@ -191,9 +191,17 @@ fn write_string(text: &str, out: &mut String) {
 /// # Errors
 /// What RFC 8259 forbids, duplicate keys, invalid UTF-8, lone surrogates, deep nesting.
 pub fn parse(bytes: &[u8]) -> Result<Value, ParseError> {
+    parse_within(bytes, MAX_MEMORY)
+}
+
+/// The same, taking as much memory as `most` says.
+///
+/// # Errors
+/// As for [`parse`].
+pub fn parse_within(bytes: &[u8], most: usize) -> Result<Value, ParseError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| ParseError { what: "invalid UTF-8".into(), offset: error.valid_up_to() })?;
-    let mut parser = Parser { text, at: 0, memory: 0 };
+    let mut parser = Parser { text, at: 0, left: most };
     let value = parser.value(0)?;
     parser.skip_space();
     if parser.at < text.len() {
@@ -205,7 +213,8 @@ pub fn parse(bytes: &[u8]) -> Result<Value, ParseError> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
-    memory: usize,
+    /// What values may still take.
+    left: usize,
 }
 
 impl Parser<'_> {
@@ -225,8 +234,11 @@ impl Parser<'_> {
 
     /// Counts what a value will take.
     fn take(&mut self, bytes: usize) -> Result<(), ParseError> {
-        self.memory += bytes;
-        if self.memory > MAX_MEMORY { self.fail("more values than a document may hold") } else { Ok(()) }
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => return self.fail("more values than a document may hold"),
+        }
+        Ok(())
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), ParseError> {

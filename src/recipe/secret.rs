@@ -2,6 +2,8 @@
 //!
 //! Policy, not meaning: it decides no byte, may become sharper, and is not asked when a lock is to be repeated.
 
+use std::sync::OnceLock;
+
 use super::{
     At, Cmd, Error, ErrorKind, Evaluated, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Var,
 };
@@ -79,48 +81,79 @@ const TOKENS: [Token; 19] = [
 ///
 /// `None` for text that only speaks of one: prefix, alphabet and length must all fit.
 pub fn secrets_in(bytes: &[u8]) -> Option<&'static str> {
-    // One pass: the first byte of every pattern is rare enough to look closer only there.
-    for (index, byte) in bytes.iter().enumerate() {
-        let rest = &bytes[index..];
-        if *byte == b'-' && is_private_key(rest) {
-            return Some("a private key");
-        }
-        if !matches!(byte, b'A' | b'g' | b'x' | b's' | b'r' | b'n' | b'p' | b'S' | b'd') {
-            continue;
-        }
-        // In the middle of a longer word (or of base64) it is chance.
-        if index > 0
-            && (bytes[index - 1].is_ascii_alphanumeric() || matches!(bytes[index - 1], b'_' | b'+' | b'/'))
-        {
-            continue;
-        }
-        let hit = TOKENS.iter().find(|token| {
-            rest.strip_prefix(token.prefix.as_bytes()).is_some_and(|rest| {
-                let fits = |byte: &&u8| {
-                    token.also.contains(byte)
-                        || if token.upper {
-                            byte.is_ascii_uppercase() || byte.is_ascii_digit()
-                        } else {
-                            byte.is_ascii_alphanumeric()
-                        }
-                };
-                // Not farther than matters: a file may be made of prefixes.
-                let count = rest.iter().take(token.length.end() + 1).take_while(fits).count();
-                let ends = !rest.get(count).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-                // AKIAIOSFODNN7EXAMPLE and its like stand in every manual.
-                token.length.contains(&count) && ends && !rest[..count].ends_with(b"EXAMPLE")
-            })
-        });
-        if let Some(token) = hit {
-            return Some(token.kind);
+    let skips = skips();
+    let mut index = 0;
+    while let Some(window) = bytes.get(index..index + WINDOW) {
+        match usize::from(skips[slot(window[WINDOW - 2], window[WINDOW - 1])]) {
+            0 => {
+                if let Some(kind) = secret_at(bytes, index) {
+                    return Some(kind);
+                }
+                index += 1;
+            }
+            skip => index += skip,
         }
     }
     None
 }
 
+/// As many bytes as the shortest prefix has.
+const WINDOW: usize = 3;
+const SLOTS: usize = 1 << 12;
+
+fn slot(first: u8, second: u8) -> usize {
+    (usize::from(first) << 5 ^ usize::from(second)) % SLOTS
+}
+
+/// How far the window may move that ends in two bytes, before a prefix could begin in it (Wu and Manber 1994).
+fn skips() -> &'static [u8; SLOTS] {
+    static SKIPS: OnceLock<Box<[u8; SLOTS]>> = OnceLock::new();
+    SKIPS.get_or_init(|| {
+        let mut skips = Box::new([WINDOW as u8 - 1; SLOTS]);
+        for prefix in TOKENS.iter().map(|token| token.prefix).chain([KEY]) {
+            for (at, pair) in prefix.as_bytes()[..WINDOW].windows(2).enumerate() {
+                let skip = &mut skips[slot(pair[0], pair[1])];
+                *skip = (*skip).min((WINDOW - 2 - at) as u8);
+            }
+        }
+        skips
+    })
+}
+
+fn secret_at(bytes: &[u8], index: usize) -> Option<&'static str> {
+    let rest = &bytes[index..];
+    if is_private_key(rest) {
+        return Some("a private key");
+    }
+    // In the middle of a longer word (or of base64) it is chance.
+    if index > 0 && (bytes[index - 1].is_ascii_alphanumeric() || b"_+/".contains(&bytes[index - 1])) {
+        return None;
+    }
+    let hit = TOKENS.iter().find(|token| {
+        rest.strip_prefix(token.prefix.as_bytes()).is_some_and(|rest| {
+            let fits = |byte: &&u8| {
+                token.also.contains(byte)
+                    || if token.upper {
+                        byte.is_ascii_uppercase() || byte.is_ascii_digit()
+                    } else {
+                        byte.is_ascii_alphanumeric()
+                    }
+            };
+            // Not farther than matters: a file may be made of prefixes.
+            let count = rest.iter().take(token.length.end() + 1).take_while(fits).count();
+            let ends = !rest.get(count).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+            // AKIAIOSFODNN7EXAMPLE and its like stand in every manual.
+            token.length.contains(&count) && ends && !rest[..count].ends_with(b"EXAMPLE")
+        })
+    });
+    hit.map(|token| token.kind)
+}
+
+const KEY: &str = "-----BEGIN ";
+
 /// `-----BEGIN … PRIVATE KEY-----` and a line of base64 or headers after it.
 fn is_private_key(rest: &[u8]) -> bool {
-    let Some(rest) = rest.strip_prefix(b"-----BEGIN ") else { return false };
+    let Some(rest) = rest.strip_prefix(KEY.as_bytes()) else { return false };
     let end = rest.iter().take(40).position(|byte| *byte == b'-').unwrap_or(0);
     let (label, rest) = rest.split_at(end);
     label.ends_with(b"PRIVATE KEY") && rest.starts_with(b"-----")

@@ -16,7 +16,7 @@ const VARIANT: &str = "io.cooperage.variant";
 const SALVAGED: &str = "io.cooperage.salvaged";
 
 /// More roots than that were not made by people.
-const MAX_INDEX: u64 = 8 << 20;
+const MAX_INDEX: u64 = 64 << 20;
 
 /// Whose output a root is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,7 +198,7 @@ impl Store {
     fn read_index(&self) -> Result<Index, Error> {
         let bytes = disk::read(&self.index(), MAX_INDEX).map_err(|source| Error::Unlisted { source })?;
         let wrong = |source| Error::Index { path: self.index(), source };
-        match Document::parse(&bytes, &MediaType::Index.to_string()) {
+        match Document::parse_own(&bytes, &MediaType::Index.to_string()) {
             Ok(Document::Index(index)) => Ok(index),
             Ok(Document::Manifest(_)) => Err(wrong(DocumentError::NeitherKind)),
             Err(source) => Err(wrong(source)),
