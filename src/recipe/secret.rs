@@ -4,6 +4,8 @@
 
 use std::sync::OnceLock;
 
+use aho_corasick::{AhoCorasick, MatchKind};
+
 use super::{
     At, Cmd, Error, ErrorKind, Evaluated, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Var,
 };
@@ -81,43 +83,21 @@ const TOKENS: [Token; 19] = [
 ///
 /// `None` for text that only speaks of one: prefix, alphabet and length must all fit.
 pub fn secrets_in(bytes: &[u8]) -> Option<&'static str> {
-    let skips = skips();
-    let mut index = 0;
-    while let Some(window) = bytes.get(index..index + WINDOW) {
-        match usize::from(skips[slot(window[WINDOW - 2], window[WINDOW - 1])]) {
-            0 => {
-                if let Some(kind) = secret_at(bytes, index) {
-                    return Some(kind);
-                }
-                index += 1;
-            }
-            skip => index += skip,
+    static PREFIXES: OnceLock<Option<AhoCorasick>> = OnceLock::new();
+    let prefixes = TOKENS.iter().map(|token| token.prefix).chain([KEY]);
+    // Only those that look for the leftmost match use SIMD. So few prefixes always make a searcher.
+    let kind = MatchKind::LeftmostFirst;
+    let make = || AhoCorasick::builder().match_kind(kind).build(prefixes).ok();
+    let searcher = PREFIXES.get_or_init(make).as_ref()?;
+    let mut from = 0;
+    while let Some(found) = searcher.find(bytes.get(from..)?) {
+        let index = from + found.start();
+        if let Some(kind) = secret_at(bytes, index) {
+            return Some(kind);
         }
+        from = index + 1;
     }
     None
-}
-
-/// As many bytes as the shortest prefix has.
-const WINDOW: usize = 3;
-const SLOTS: usize = 1 << 12;
-
-fn slot(first: u8, second: u8) -> usize {
-    (usize::from(first) << 5 ^ usize::from(second)) % SLOTS
-}
-
-/// How far the window may move that ends in two bytes, before a prefix could begin in it (Wu and Manber 1994).
-fn skips() -> &'static [u8; SLOTS] {
-    static SKIPS: OnceLock<Box<[u8; SLOTS]>> = OnceLock::new();
-    SKIPS.get_or_init(|| {
-        let mut skips = Box::new([WINDOW as u8 - 1; SLOTS]);
-        for prefix in TOKENS.iter().map(|token| token.prefix).chain([KEY]) {
-            for (at, pair) in prefix.as_bytes()[..WINDOW].windows(2).enumerate() {
-                let skip = &mut skips[slot(pair[0], pair[1])];
-                *skip = (*skip).min((WINDOW - 2 - at) as u8);
-            }
-        }
-        skips
-    })
 }
 
 fn secret_at(bytes: &[u8], index: usize) -> Option<&'static str> {
