@@ -133,11 +133,9 @@ pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>, Error> {
     // At once: a file that grows is what it was, and nobody reads on to see whether there is more.
     let mut read = 0;
     while read < bytes.len() {
-        match file.read(&mut bytes[read..]) {
-            Ok(0) => break,
-            Ok(count) => read += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed("read", path)(error)),
+        match again(|| file.read(&mut bytes[read..])).map_err(failed("read", path))? {
+            0 => break,
+            count => read += count,
         }
     }
     bytes.truncate(read);
@@ -184,21 +182,6 @@ pub fn holds(path: &Path, parts: &[&[u8]]) -> bool {
     }
     let mut rest = &found[..];
     parts.iter().all(|part| rest.split_off(..part.len()) == Some(*part))
-}
-
-/// `len` bytes of a regular file, from `offset` on.
-///
-/// # Errors
-/// As for [`open`], and when there are fewer.
-pub fn read_part(path: &Path, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
-    let (file, size) = open(path)?;
-    let too_short = || failed("read", path)(io::ErrorKind::UnexpectedEof.into());
-    if offset.checked_add(len).is_none_or(|end| end > size) {
-        return Err(too_short());
-    }
-    let mut bytes = vec![0; usize::try_from(len).map_err(|_| too_short())?];
-    file.read_exact_at(&mut bytes, offset).map_err(failed("read", path))?;
-    Ok(bytes)
 }
 
 /// As [`read`]; `None` when there is nothing at the path.

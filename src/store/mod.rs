@@ -275,12 +275,12 @@ impl Store {
         }
     }
 
-    /// Some bytes of a blob, as they lie there: whoever asks knows what they should be, and compares.
+    /// A blob as it lies there, for whoever wants a few bytes of it, knows what they should be, and compares.
     ///
     /// # Errors
-    /// When they aren't here.
-    pub fn read_part(&self, digest: Digest, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
-        Ok(disk::read_part(&self.blob(digest), offset, len)?)
+    /// When it can't be opened.
+    pub fn blob_window(&self, digest: Digest) -> Result<Option<disk::Window>, Error> {
+        Ok(disk::Window::open(&self.blob(digest))?)
     }
 
     /// What a derivation gave, if that blob is here.

@@ -150,8 +150,8 @@ impl Session<'_> {
     }
 
     fn listing(&self, content: &Content) -> Option<String> {
-        let bytes = self.workspace.blob(content, crate::workspace::MAX_BULK).ok().flatten()?;
-        String::from_utf8(bytes).ok()
+        let bytes = self.committed(content, crate::workspace::MAX_BULK).ok().flatten()?;
+        String::from_utf8(bytes.to_vec()).ok()
     }
 
     /// A checkout that was made with other line endings would be another image, silently.
