@@ -459,13 +459,20 @@ def main():
     args = parser.parse_args()
     args.cooper = args.cooper.resolve()
     args.places, args.docker = [], os.environ.get("DOCKER_HOST")
-    work = Path(tempfile.mkdtemp(prefix="cooper-bench-", dir=args.disk))
+    # buildah takes no name that ends in an underscore.
+    work = Path(tempfile.mkdtemp(prefix="cooper-bench-", suffix="w", dir=args.disk))
     args.places.append(work)
     try:
         args.regctl = shutil.which("regctl")
         if not args.regctl and shutil.which("go"):
             run("go", "install", REGCTL, env=os.environ | {"GOBIN": str(work)})
             args.regctl = str(work / "regctl")
+        # As installed: pages of a file that a linker wrote through a mapping come in one by one, 0.5 ms for ours.
+        for name in ["cooper", "regctl"]:
+            if getattr(args, name):
+                installed = work / "installed" / name
+                installed.parent.mkdir(exist_ok=True)
+                args.__dict__[name] = Path(shutil.copy2(getattr(args, name), installed))
         missing = [name for name in ["hyperfine", "umoci", "buildah"] if not shutil.which(name)]
         missing += [] if args.regctl else ["regctl"]
         missing += [] if args.docker else ["docker ($DOCKER_HOST names no daemon)"]
@@ -484,4 +491,5 @@ def main():
             shutil.rmtree(place, ignore_errors=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

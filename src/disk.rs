@@ -106,6 +106,9 @@ pub fn open(path: &Path) -> Result<(File, u64), Error> {
     use rustix::fs::OFlags;
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            return failed("open", path)(source);
+        }
         // ELOOP for a link, ENXIO for a socket: the names hide what is wrong.
         match fs::symlink_metadata(path) {
             Ok(found) if !found.is_file() => Error::NotRegular { path: path.to_owned() },
@@ -404,7 +407,7 @@ fn unused<T>(dir: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(PathB
 /// # Errors
 /// When a sync or rename fails.
 pub fn publish(files: Vec<(Temporary, PathBuf)>, also: &[&Path]) -> Result<(), Error> {
-    let sources: Vec<&Path> = files.iter().map(|(temporary, _)| temporary.path()).collect();
+    let sources: Vec<_> = files.iter().map(|(file, _)| (file.path(), file.file.as_ref())).collect();
     sync(&sources)?;
     let mut directories: Vec<PathBuf> = also.iter().map(|&path| path.to_owned()).collect();
     for (mut temporary, target) in files {
@@ -423,7 +426,7 @@ pub fn publish(files: Vec<(Temporary, PathBuf)>, also: &[&Path]) -> Result<(), E
     }
     directories.sort();
     directories.dedup();
-    sync(&directories.iter().map(PathBuf::as_path).collect::<Vec<_>>())
+    sync(&directories.iter().map(|path| (path.as_path(), None)).collect::<Vec<_>>())
 }
 
 /// Replaces or makes a file: the one that was made [beside](Temporary::beside) `path`, not closed since.
@@ -471,30 +474,35 @@ pub fn write_swept(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// When they can't be.
 pub fn sync_directory(path: &Path) -> Result<(), Error> {
-    sync(&[path])
+    sync(&[(path, None)])
 }
 
-/// Syncs files or directories: one after the other while that is fast, as in memory, then several at a time.
-fn sync(paths: &[&Path]) -> Result<(), Error> {
-    let one = |path: &Path| {
-        File::open(path).and_then(|file| file.sync_all()).map_err(failed("bring to the disk", path))
+/// Syncs files (perhaps open still) or directories: one after the other while that is fast, as in memory, then several
+/// at a time.
+fn sync(items: &[(&Path, Option<&File>)]) -> Result<(), Error> {
+    let one = |&(path, open): &(&Path, Option<&File>)| {
+        let synced = match open {
+            Some(file) => file.sync_all(),
+            None => File::open(path).and_then(|file| file.sync_all()),
+        };
+        synced.map_err(failed("bring to the disk", path))
     };
     let begun = Instant::now();
-    let mut rest = paths;
-    while let Some((path, others)) = rest.split_first() {
-        one(path)?;
+    let mut rest = items;
+    while let Some((item, others)) = rest.split_first() {
+        one(item)?;
         rest = others;
         if begun.elapsed() > THREADS_PAY {
             break;
         }
     }
     if rest.len() <= 1 {
-        return rest.iter().try_for_each(|path| one(path));
+        return rest.iter().try_for_each(one);
     }
     let next = AtomicUsize::new(0);
     let work = || {
-        while let Some(path) = rest.get(next.fetch_add(1, Ordering::Relaxed)) {
-            one(path)?;
+        while let Some(item) = rest.get(next.fetch_add(1, Ordering::Relaxed)) {
+            one(item)?;
         }
         Ok(())
     };
@@ -502,7 +510,7 @@ fn sync(paths: &[&Path]) -> Result<(), Error> {
         let threads: Vec<_> = (1..SYNC_THREADS.min(rest.len())).map(|_| scope.spawn(work)).collect();
         let own = work();
         threads.into_iter().fold(own, |result, thread| {
-            let lost = |_| Err(failed("bring to the disk", rest[0])(io::Error::other("a thread died")));
+            let lost = |_| Err(failed("bring to the disk", rest[0].0)(io::Error::other("a thread died")));
             result.and(thread.join().unwrap_or_else(lost))
         })
     })

@@ -7,13 +7,17 @@ use cooperage::layer::index::LayerIndex;
 use cooperage::layer::packages::Packages;
 use cooperage::layer::scan::LayerScan;
 use cooperage::lock::unescape;
+use cooperage::tree::TreePath;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
     if let Ok(facts) = Facts::parse(text) {
         assert_eq!(facts.to_text().as_bytes(), text);
-        for (path, _) in &facts.links {
-            let _ = facts.resolve(path);
+        for line in facts.to_text().lines() {
+            let Some((_, path)) = line.split_once(' ') else { continue };
+            if let Ok(path) = TreePath::parse(path.as_bytes()) {
+                let _ = (facts.directory(&path), facts.link(&path));
+            }
         }
         for name in [&b"root"[..], b"", b"www-data"] {
             if let Some((uid, _)) = facts.user(name) {

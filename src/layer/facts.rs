@@ -4,31 +4,40 @@
 //! two user databases. Facts depend on the layers alone, so all recipes on one base share them; nothing of a recipe
 //! or of this machine may enter.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::Range;
 
 use super::captured::Captured;
-use super::error::ReadError;
+use super::error::{ReadError, TextFault};
 use super::index::{HeaderKind, never_emitted};
-use super::links::{self, TooManyLinks};
+use super::links::TooManyLinks;
 use super::merged::Merged;
-use super::text::{Fields, Lines, check_canonical, escape, push_content, push_owner, push_path, push_xattrs};
+use super::text::{
+    Fields, Lines, escape, is_plain, push_content, push_owner, push_path, push_xattrs, unescape,
+};
 use crate::tree::{Attributes, TreePath};
 
 const WHAT: &str = "facts";
 const VERSION: &str = "facts 1";
 
-/// The facts of one base.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The facts of one base: their text, of which a build reads the few lines that it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
+    text: String,
     /// Every directory but the root, without extended attributes that are never emitted.
-    pub directories: BTreeMap<TreePath, Attributes>,
-    /// Every symbolic link that leads to a directory or to nothing, and its target as written.
-    pub links: BTreeMap<TreePath, Vec<u8>>,
+    directories: Vec<Row>,
+    /// Every symbolic link that leads to a directory or to nothing.
+    links: Vec<Row>,
     /// /etc/passwd.
     pub passwd: Option<UserDatabase>,
     /// /etc/group.
     pub group: Option<UserDatabase>,
 }
+
+/// Where a line's path stands in the text, without its slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row(Range<u32>);
 
 /// /etc/passwd or /etc/group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,45 +50,59 @@ pub struct UserDatabase {
     pub bytes: Vec<u8>,
 }
 
+impl Default for Facts {
+    /// Of nothing.
+    fn default() -> Self {
+        let text = format!("{VERSION}\n");
+        Self { text, directories: Vec::new(), links: Vec::new(), passwd: None, group: None }
+    }
+}
+
 impl Facts {
     /// The facts of an image: its merged view, and what was captured of each of its layers, in order.
     ///
     /// # Errors
     /// The content of a user database is needed and was not captured.
     pub fn derive(merged: &Merged, captured: &[&Captured]) -> Result<Self, ReadError> {
-        let mut facts = Self {
-            passwd: user_database(merged, captured, b"etc/passwd")?,
-            group: user_database(merged, captured, b"etc/group")?,
-            ..Self::default()
-        };
-        // Collected, a map's nodes are full; filled one by one in order, they are half empty.
+        let mut text = Self::default().text;
         let own = || merged.iter().filter(|(path, _)| !path.is_root());
-        facts.directories = own()
-            .filter(|(_, placed)| placed.header.kind == HeaderKind::Directory)
-            .map(|(path, placed)| (path.clone(), emitted(&placed.header.attributes)))
-            .collect();
+        for (path, placed) in own().filter(|(_, placed)| placed.header.kind == HeaderKind::Directory) {
+            push_directory(&mut text, path, &emitted(&placed.header.attributes));
+        }
         for (path, placed) in own() {
             match &placed.header.kind {
-                HeaderKind::Symlink(target) if matters(merged, path) => {
-                    facts.links.insert(path.clone(), target.clone());
-                }
+                HeaderKind::Symlink(target) if matters(merged, path) => push_link(&mut text, path, target),
                 _ => {}
             }
         }
-        Ok(facts)
+        for (word, name) in [("passwd", &b"etc/passwd"[..]), ("group", b"etc/group")] {
+            if let Some(database) = user_database(merged, captured, name)? {
+                push_database(&mut text, word, &database);
+            }
+        }
+        Self::parse(text.as_bytes())
     }
 
-    /// Where `path` really lies, links followed.
-    ///
-    /// # Errors
-    /// More than forty links.
-    pub fn resolve(&self, path: &TreePath) -> Result<TreePath, TooManyLinks> {
-        links::resolve(path, |at| self.links.get(at).map(Vec::as_slice))
+    /// What is known of the directory at `path`; the root, which always is one, isn't listed.
+    pub fn directory(&self, path: &TreePath) -> Option<Attributes> {
+        self.rest(&self.directories, path)?.attributes_or(0o755)
     }
 
-    /// Whether `path` itself is a directory. The root always is.
-    pub fn is_dir(&self, path: &TreePath) -> bool {
-        path.is_root() || self.directories.contains_key(path)
+    /// The target, as written, of the link at `path`.
+    pub fn link(&self, path: &TreePath) -> Option<Cow<'_, [u8]>> {
+        unescape(self.rest(&self.links, path)?.word()?)
+    }
+
+    /// The fields behind a path.
+    fn rest(&self, rows: &[Row], path: &TreePath) -> Option<Fields<'_>> {
+        let order = |Row(range): &Row| {
+            let found = self.text.get(range.start as usize..range.end as usize).and_then(unescape);
+            found.map_or(Ordering::Less, |found| found.as_ref().cmp(path.as_bytes()))
+        };
+        let Row(range) = &rows[rows.binary_search_by(order).ok()?];
+        let mut fields = Fields::of(self.text.get(range.start as usize..)?.lines().next()?);
+        fields.word()?;
+        Some(fields)
     }
 
     /// The uid and primary gid of a user.
@@ -105,88 +128,130 @@ impl Facts {
     }
 
     /// The canonical text: directories, links, passwd, group.
-    pub fn to_text(&self) -> String {
-        let mut out =
-            String::with_capacity(self.directories.keys().map(|path| path.as_bytes().len() + 16).sum());
-        out.push_str(VERSION);
-        out.push('\n');
-        let plain = Attributes::new(0o755);
-        for (path, attributes) in &self.directories {
-            out.push_str("d ");
-            push_path(&mut out, path);
-            if *attributes != plain {
-                push_owner(&mut out, attributes);
-                push_xattrs(&mut out, &attributes.xattrs);
-            }
-            out.push('\n');
-        }
-        for (path, target) in &self.links {
-            out.push_str("l ");
-            push_path(&mut out, path);
-            out.push(' ');
-            escape(&mut out, target);
-            out.push('\n');
-        }
-        for (name, database) in [("passwd ", &self.passwd), ("group ", &self.group)] {
-            if let Some(UserDatabase { path, attributes, bytes }) = database {
-                out.push_str(name);
-                push_path(&mut out, path);
-                push_owner(&mut out, attributes);
-                push_xattrs(&mut out, &attributes.xattrs);
-                out.push('\n');
-                push_content(&mut out, bytes);
-            }
-        }
-        out
+    pub fn to_text(&self) -> &str {
+        &self.text
     }
 
     /// Reads the canonical text.
     ///
     /// # Errors
-    /// Another version, or not exactly what [`to_text`](Self::to_text) writes.
+    /// Another version; a line that is malformed, out of order, or spelt in another way than [`Facts::derive`] does.
     pub fn parse(text: &[u8]) -> Result<Self, ReadError> {
-        let mut facts = Self::default();
-        // Collected first: of sorted pairs a map is made faster at once than one by one.
-        let (mut directories, mut links) = (Vec::new(), Vec::new());
         let mut lines = Lines::of(WHAT, VERSION, text)?;
+        let mut facts = Self::default();
+        // Lines::of has seen that it is text.
+        facts.text = str::from_utf8(text).unwrap_or_default().to_owned();
+        let (mut at, mut last) = (VERSION.len() + 1, Last { rank: 0, path: Cow::Borrowed(b"") });
         while let Some(line) = lines.next() {
-            let fields = &mut Fields::of(line);
-            facts.take(fields, &mut lines, &mut directories, &mut links).ok_or_else(|| lines.malformed())?;
+            let number = lines.number();
+            let fault = |fault| ReadError::Text { what: WHAT, line: number, fault };
+            let (found, length) = facts.take(at, line, &mut lines).map_err(fault)?;
+            if found <= last {
+                return Err(fault(TextFault::Canonical));
+            }
+            (at, last) = (at + length, found);
         }
-        facts.directories = directories.into_iter().collect();
-        facts.links = links.into_iter().collect();
-        check_canonical(WHAT, text, &facts.to_text())?;
-        // They are kept long: put together anew, the nodes are full.
-        facts.directories = facts.directories.into_iter().collect();
+        if at != text.len() {
+            // The end counts as a line.
+            let line = lines.number() - 1;
+            return Err(ReadError::Text { what: WHAT, line, fault: TextFault::Canonical });
+        }
         Ok(facts)
     }
 
-    fn take(
+    /// Reads a record, which begins with `line` at `at`: what it is about, and how many bytes it takes.
+    fn take<'t>(
         &mut self,
-        fields: &mut Fields<'_>,
+        at: usize,
+        line: &'t str,
         lines: &mut Lines<'_>,
-        directories: &mut Vec<(TreePath, Attributes)>,
-        links: &mut Vec<(TreePath, Vec<u8>)>,
-    ) -> Option<()> {
-        match fields.word()? {
-            "d" => {
-                let path = fields.path().filter(|path| !path.is_root())?;
-                let attributes = fields.attributes_or(0o755)?;
-                directories.push((path, attributes));
+    ) -> Result<(Last<'t>, usize), TextFault> {
+        let syntax = TextFault::Syntax;
+        let mut fields = Fields::of(line);
+        let mark = fields.word().unwrap_or_default();
+        if !matches!(mark, "d" | "l") {
+            let database = take_database(&mut fields, lines).ok_or(syntax)?;
+            let mut written = String::new();
+            push_database(&mut written, mark, &database);
+            if self.text.get(at..at + written.len()) != Some(&written) {
+                return Err(TextFault::Canonical);
             }
-            "l" => links.push((fields.path()?, fields.bytes().filter(|target| !target.is_empty())?)),
-            "passwd" => self.passwd = Some(take_database(fields, lines)?),
-            "group" => self.group = Some(take_database(fields, lines)?),
-            _ => return None,
+            let (rank, place) = match mark {
+                "passwd" => (3, &mut self.passwd),
+                "group" => (4, &mut self.group),
+                _ => return Err(TextFault::Syntax),
+            };
+            *place = Some(database);
+            return Ok((Last { rank, path: Cow::Borrowed(b"") }, written.len()));
         }
-        fields.end()
+        let spelt = fields.word().and_then(|word| word.strip_prefix('/')).ok_or(syntax)?;
+        let path = unescape(spelt).ok_or(TextFault::Syntax)?;
+        // Of a thousand lines, nearly all are a directory like any other.
+        let plain = mark == "d" && fields.is_empty() && is_plain(spelt.as_bytes());
+        if !plain || !TreePath::is_normal(&path) || path.is_empty() {
+            let path = TreePath::parse(&path).ok().filter(|path| mark == "l" || !path.is_root());
+            let path = path.ok_or(TextFault::Syntax)?;
+            let mut written = String::new();
+            let read = if mark == "d" {
+                fields.attributes_or(0o755).map(|attributes| push_directory(&mut written, &path, &attributes))
+            } else {
+                let target = fields.bytes().filter(|target| !target.is_empty());
+                target.map(|target| push_link(&mut written, &path, &target))
+            };
+            read.and_then(|()| fields.end()).ok_or(TextFault::Syntax)?;
+            if written.strip_suffix('\n') != Some(line) {
+                return Err(TextFault::Canonical);
+            }
+        }
+        let start = u32::try_from(at + 3).map_err(|_| TextFault::Syntax)?;
+        let row = Row(start..start + spelt.len() as u32);
+        let (rank, rows) = if mark == "d" { (1, &mut self.directories) } else { (2, &mut self.links) };
+        rows.push(row);
+        Ok((Last { rank, path }, line.len() + 1))
     }
+}
+
+/// What the last record was about: they come in this order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Last<'t> {
+    rank: u8,
+    path: Cow<'t, [u8]>,
+}
+
+fn push_directory(out: &mut String, path: &TreePath, attributes: &Attributes) {
+    out.push_str("d ");
+    push_path(out, path);
+    if *attributes != Attributes::new(0o755) {
+        push_owner(out, attributes);
+        push_xattrs(out, &attributes.xattrs);
+    }
+    out.push('\n');
+}
+
+fn push_link(out: &mut String, path: &TreePath, target: &[u8]) {
+    out.push_str("l ");
+    push_path(out, path);
+    out.push(' ');
+    escape(out, target);
+    out.push('\n');
+}
+
+fn push_database(out: &mut String, word: &str, database: &UserDatabase) {
+    let UserDatabase { path, attributes, bytes } = database;
+    out.push_str(word);
+    out.push(' ');
+    push_path(out, path);
+    push_owner(out, attributes);
+    push_xattrs(out, &attributes.xattrs);
+    out.push('\n');
+    push_content(out, bytes);
 }
 
 fn take_database(fields: &mut Fields<'_>, lines: &mut Lines<'_>) -> Option<UserDatabase> {
     let path = fields.path()?;
     let mut attributes = fields.owner()?;
     attributes.xattrs = fields.xattrs()?;
+    fields.end()?;
     Some(UserDatabase { path, attributes, bytes: lines.content()? })
 }
 
@@ -319,11 +384,10 @@ mod tests {
             |www-data:x:33:\n";
         assert_eq!(facts.to_text(), text);
         assert_eq!(Facts::parse(text.as_bytes()).unwrap(), facts);
-        assert_eq!(facts.resolve(&path("lib/x")), Ok(path("usr/lib/x")));
-        assert!(
-            facts.is_dir(&path("usr/lib")) && facts.is_dir(&TreePath::root()) && !facts.is_dir(&path("lib"))
-        );
-        facts.resolve(&path("loop/x")).unwrap_err();
+        assert_eq!(facts.directory(&path("tmp")).unwrap().mode, 0o1777);
+        assert!(facts.directory(&path("usr/lib")).is_some() && facts.directory(&path("lib")).is_none());
+        assert_eq!(facts.link(&path("etc/mtab")).as_deref(), Some(&b"../proc/self/mounts"[..]));
+        assert!(facts.link(&path("usr")).is_none() && facts.link(&path("loop/x")).is_none());
     }
 
     #[test]
@@ -402,10 +466,19 @@ mod tests {
     fn texts_that_nobody_wrote() {
         for (text, line, expected) in [
             ("facts 2\n", 1, TextFault::Version { found: "facts 2".to_owned() }),
-            ("facts 1\nd /b\nd /a\n", 2, TextFault::Canonical),
+            ("facts 1\nd /b\nd /a\n", 3, TextFault::Canonical),
             ("facts 1\nd /a\nd /a\n", 3, TextFault::Canonical),
             ("facts 1\nd /a 755 0 0\n", 2, TextFault::Canonical),
-            ("facts 1\nl /a b\nd /b\n", 2, TextFault::Canonical),
+            ("facts 1\nl /a b\nd /b\n", 3, TextFault::Canonical),
+            ("facts 1\nd //a\n", 2, TextFault::Canonical),
+            ("facts 1\nd /a/../b\n", 2, TextFault::Syntax),
+            ("facts 1\nd /\\x61\n", 2, TextFault::Canonical),
+            ("facts 1\nd /a\td\n", 2, TextFault::Canonical),
+            ("facts 1\nd /a", 2, TextFault::Canonical),
+            ("facts 1\n\n", 1, TextFault::Canonical),
+            ("facts 1", 1, TextFault::Canonical),
+            ("facts 1\ngroup /g 644 0 0\n|\npasswd /p 644 0 0\n|\n", 4, TextFault::Canonical),
+            ("facts 1\npasswd /p 0644 0 0\n|\n", 2, TextFault::Canonical),
             ("facts 1\nd /\n", 2, TextFault::Syntax),
             ("facts 1\nl /a \n", 2, TextFault::Syntax),
             ("facts 1\npasswd /etc/passwd 644 0 0\n", 2, TextFault::Syntax),

@@ -57,7 +57,7 @@ impl Names {
                 && let Some(end) = line.iter().skip(2).position(|byte| b" \n".contains(byte))
             {
                 let path = std::str::from_utf8(line[2..2 + end].strip_prefix(b"/")?).ok()?;
-                return Some(Some((line[0], unescape(path)?)));
+                return Some(Some((line[0], unescape(path)?.into_owned())));
             }
             if most < length {
                 return line.is_none_or(<[u8]>::is_empty).then_some(None);

@@ -3,6 +3,7 @@
 //! A text is canonical: whatever it holds is spelt in one way only. Parsers read a line loosely and then compare the
 //! whole with what would be written, so nothing unsorted, repeated or spelt differently passes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -16,26 +17,31 @@ pub(super) fn escape(out: &mut String, bytes: &[u8]) {
 
 /// As [`escape`], and `also` too.
 fn escape_but(out: &mut String, bytes: &[u8], also: u8) {
-    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\' && byte != also;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|&byte| !plain(byte)).unwrap_or(rest.len());
-        // ASCII, so that this takes no replacement characters.
-        out.push_str(&String::from_utf8_lossy(&rest[..end]));
-        rest = &rest[end..];
-        if let Some((byte, after)) = rest.split_first() {
+    // Nearly every name.
+    if let (true, Ok(text)) = (is_plain(bytes) && !bytes.contains(&also), str::from_utf8(bytes)) {
+        return out.push_str(text);
+    }
+    let plain = |byte: u8| is_plain(&[byte]) && byte != also;
+    for &byte in bytes {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
             let digits = b"0123456789abcdef";
             out.push_str("\\x");
             out.push(char::from(digits[usize::from(byte >> 4)]));
             out.push(char::from(digits[usize::from(byte & 15)]));
-            rest = after;
         }
     }
 }
 
-pub(super) fn unescape(text: &str) -> Option<Vec<u8>> {
-    if !text.contains('\\') {
-        return Some(text.as_bytes().to_vec());
+/// Whether [`escape`] leaves all of `bytes` as they are. Looks at all of them, which is faster than stopping at an odd one.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_graphic() & (*byte != b'\\'))
+}
+
+pub(super) fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
+    if text.bytes().fold(true, |all, byte| all & (byte != b'\\')) {
+        return Some(Cow::Borrowed(text.as_bytes()));
     }
     let mut parts = text.split("\\x");
     let mut bytes = parts.next()?.as_bytes().to_vec();
@@ -44,7 +50,7 @@ pub(super) fn unescape(text: &str) -> Option<Vec<u8>> {
         bytes.push(u8::from_str_radix(hex, 16).ok()?);
         bytes.extend_from_slice(plain.as_bytes());
     }
-    Some(bytes)
+    Some(Cow::Owned(bytes))
 }
 
 /// With a leading slash, so that the root is a word too.
@@ -79,20 +85,24 @@ pub(super) fn push_content(out: &mut String, bytes: &[u8]) {
     }
 }
 
-/// The fields of one line.
-pub(super) struct Fields<'a>(std::str::Split<'a, char>);
+/// The fields of one line: what is left of it.
+pub(super) struct Fields<'a>(Option<&'a str>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(line: &'a str) -> Self {
-        Self(line.split(' '))
+    pub(super) const fn of(line: &'a str) -> Self {
+        Self(Some(line))
     }
 
     pub(super) fn word(&mut self) -> Option<&'a str> {
-        self.0.next()
+        let rest = self.0?;
+        // Words are short, and for short ones a plain search is faster than memchr's.
+        let end = rest.bytes().position(|byte| byte == b' ');
+        self.0 = end.map(|end| &rest[end + 1..]);
+        Some(&rest[..end.unwrap_or(rest.len())])
     }
 
     pub(super) fn bytes(&mut self) -> Option<Vec<u8>> {
-        unescape(self.word()?)
+        unescape(self.word()?).map(Cow::into_owned)
     }
 
     pub(super) fn number<T: std::str::FromStr>(&mut self) -> Option<T> {
@@ -110,7 +120,7 @@ impl<'a> Fields<'a> {
 
     /// Owner and extended attributes to the end of the line; if nothing is left of it, `mode` and 0:0.
     pub(super) fn attributes_or(&mut self, mode: u32) -> Option<Attributes> {
-        if self.0.clone().next().is_none() {
+        if self.is_empty() {
             return Some(Attributes::new(mode));
         }
         let mut attributes = self.owner()?;
@@ -122,13 +132,18 @@ impl<'a> Fields<'a> {
     pub(super) fn xattrs(&mut self) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
         let pair = |word: &str| {
             let (name, value) = word.split_once('=')?;
-            Some((unescape(name)?, unescape(value)?))
+            Some((unescape(name)?.into_owned(), unescape(value)?.into_owned()))
         };
-        self.0.by_ref().map(pair).collect()
+        std::iter::from_fn(|| self.word()).map(pair).collect()
+    }
+
+    /// Whether nothing is left.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     pub(super) fn end(&mut self) -> Option<()> {
-        self.word().is_none().then_some(())
+        self.is_empty().then_some(())
     }
 }
 
@@ -166,12 +181,17 @@ impl<'a> Lines<'a> {
             match &mut bytes {
                 Some(bytes) => {
                     bytes.push(b'\n');
-                    bytes.extend(part);
+                    bytes.extend_from_slice(&part);
                 }
-                None => bytes = Some(part),
+                None => bytes = Some(part.into_owned()),
             }
         }
         bytes
+    }
+
+    /// The number of the last line, from 1.
+    pub(super) const fn number(&self) -> usize {
+        self.line
     }
 
     /// That the last line is malformed.

@@ -33,24 +33,71 @@ impl FromStr for Reference {
     type Err = ParseReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
-        let fail = |why: String| ParseReferenceError { text: text.chars().take(200).collect(), why };
-        let parsed =
-            oci_spec::distribution::Reference::from_str(text).map_err(|error| fail(error.to_string()))?;
-        let digest =
-            parsed.digest().map(str::parse).transpose().map_err(|_| fail("only sha256 digests".into()))?;
-        // `A/b` is taken for a host until that turns out to be none.
-        if !parsed.repository().split('/').all(is_component) {
+        let fail =
+            |why: &str| ParseReferenceError { text: text.chars().take(200).collect(), why: why.to_owned() };
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse().map_err(|_| fail("only sha256 digests"))?)),
+            None => (text, None),
+        };
+        // A colon before a slash belongs to a port.
+        let (name, tag) = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (name, None),
+        };
+        if tag.is_some_and(|tag| !is_tag(tag)) {
+            return Err(fail("a tag has up to 128 letters, digits and _ . -, the first no . or -"));
+        }
+        let (registry, path) = match name.split_once('/') {
+            Some((host, path)) if host == "localhost" || host.contains(['.', ':']) => (host, path),
+            _ => ("docker.io", name),
+        };
+        if !is_registry(registry) {
+            return Err(fail("a registry is a host name or address, with or without a port"));
+        }
+        if path.len() > 255 || !path.split('/').all(is_component) {
             return Err(fail(
-                "a repository has lower-case letters and digits, one of . _ __ - between them".into(),
+                "a repository has lower-case letters and digits, one of . _ __ - between them, up to 255 in all",
             ));
         }
+        let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
+        let official = registry == "docker.io" && !path.contains('/');
         Ok(Self {
-            registry: parsed.registry().to_owned(),
-            repository: parsed.repository().to_owned(),
-            tag: parsed.tag().map(str::to_owned),
+            registry: registry.to_owned(),
+            repository: if official { format!("library/{path}") } else { path.to_owned() },
+            tag: tag.or(if digest.is_none() { Some("latest") } else { None }).map(str::to_owned),
             digest,
         })
     }
+}
+
+/// `[\w][\w.-]{0,127}` (OCI distribution specification).
+fn is_tag(text: &str) -> bool {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let bytes = text.as_bytes();
+    bytes.len() <= 128
+        && bytes.first().is_some_and(word)
+        && bytes.iter().all(|byte| word(byte) || b".-".contains(byte))
+}
+
+/// A name of letters, digits and inner hyphens between dots, or an IPv6 address in brackets; then perhaps a port.
+fn is_registry(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let named = address.map_or_else(
+        || host.split('.').all(is_label),
+        |address| address.parse::<std::net::Ipv6Addr>().is_ok(),
+    );
+    named && port.is_none_or(is_port)
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*` (OCI distribution specification).
@@ -94,6 +141,8 @@ impl fmt::Display for Reference {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -105,13 +154,60 @@ mod tests {
             ("quay.io/keycloak/keycloak:26.4", "quay.io/keycloak/keycloak:26.4".to_owned()),
             ("localhost:5000/a/b:c", "localhost:5000/a/b:c".to_owned()),
             ("Host.example/a--b/c__d.e_f:1", "Host.example/a--b/c__d.e_f:1".to_owned()),
+            ("localhost:5000", "docker.io/library/localhost:5000".to_owned()),
+            ("index.docker.io/nginx", "docker.io/library/nginx:latest".to_owned()),
+            ("docker.io/a/b:1", "docker.io/a/b:1".to_owned()),
+            ("[::1]:5000/a", "[::1]:5000/a:latest".to_owned()),
+            ("[fe80::1]/a/b:_x", "[fe80::1]/a/b:_x".to_owned()),
             (&format!("nginx@{digest}"), format!("docker.io/library/nginx@{digest}")),
             (&format!("nginx:1.27@{digest}"), format!("docker.io/library/nginx:1.27@{digest}")),
         ] {
             assert_eq!(text.parse::<Reference>().unwrap().to_string(), expected);
         }
-        for bad in ["", "UPPER", "a b", "x:", "x@sha256:12", "../x", "Up/x", "a/b..c", "a/_b", "a/b-"] {
+        let bad = [
+            "",
+            "UPPER",
+            "a b",
+            "x:",
+            "x@sha256:12",
+            "../x",
+            "Up/x",
+            "a/b..c",
+            "a/_b",
+            "a/b-",
+            "a.b/",
+            "-a.b/c",
+            "a-.b/c",
+            "a..b/c",
+            "a.b:/c",
+            "a.b:x/c",
+            "[::1/c",
+            "[g]/c",
+            "x:.a",
+            "x:a b",
+            "x@",
+            "@x",
+            "a//b",
+            "x:1:2",
+            "x/:1",
+        ];
+        for bad in bad {
             assert!(bad.parse::<Reference>().is_err(), "{bad}");
+        }
+        assert!(format!("x:{}", "a".repeat(129)).parse::<Reference>().is_err());
+        assert!("a/".repeat(200).trim_end_matches('/').parse::<Reference>().is_err());
+    }
+
+    proptest! {
+        /// What both read, they read alike. Ours takes no host of capitals alone, and no digest but sha256.
+        #[test]
+        fn reads_as_oci_spec_does(text in "([a-zA-Z.:0-9-]{1,8}/)?([a-z0-9_./-]{1,12})(:[\\w.-]{1,5})?(@sha256:[0-9a-f]{64})?") {
+            let theirs = oci_spec::distribution::Reference::from_str(&text);
+            match (text.parse::<Reference>(), theirs) {
+                (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours.to_string(), theirs.whole()),
+                (Ok(ours), Err(error)) => prop_assert!(false, "{ours}: {error}"),
+                (Err(_), _) => {}
+            }
         }
     }
 }

@@ -513,12 +513,13 @@ impl LazyMerged<'_, '_, '_> {
         let base = self.reading.name.clone();
         let facts =
             Facts::derive(&merged, &captured).map_err(|source| Error::BaseLayer { base, layer, source })?;
-        let bytes = facts.to_text().into_bytes();
-        let content = Content::of(&bytes);
+        let bytes = facts.to_text().as_bytes();
+        let content = Content::of(bytes);
         if pinned.is_some_and(|pinned| pinned != content) {
             return Err(Error::Facts { base: self.reading.name.clone(), platform: platform.short() });
         }
-        Ok(Known { facts: Rc::new(facts), content, bytes: bytes.into() })
+        let bytes = bytes.into();
+        Ok(Known { facts: Rc::new(facts), content, bytes })
     }
 
     fn removed(

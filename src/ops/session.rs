@@ -187,9 +187,10 @@ impl<'a> Session<'a> {
         Ok(read)
     }
 
-    /// Commits a blob, once.
+    /// Commits a blob, once, and not if it was read from there.
     pub(super) fn commit_blob(&self, digest: Digest, bytes: &[u8]) -> Result<(), Error> {
-        if self.put.borrow_mut().insert(digest) {
+        let read = self.env.lockfiles.is_none() && self.committed.borrow().contains_key(&digest);
+        if !read && self.put.borrow_mut().insert(digest) {
             self.workspace.put_blob(bytes)?;
         }
         Ok(())

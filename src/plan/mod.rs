@@ -317,7 +317,7 @@ fn value(entry: &ResolvedEntry, fault: Option<&Fault>) -> At {
 }
 
 fn view_below<'a>(stage: &Stage<'a>) -> View<'a> {
-    let mut view = View::new(&stage.facts.directories, &stage.facts.links);
+    let mut view = View::new(stage.facts);
     for layer in stage.parents {
         view.apply(layer);
     }

@@ -34,7 +34,7 @@ pub fn pattern_in_base(pattern: &str, facts: &Facts, parents: &[&FileTree]) -> S
     if parents.is_empty() {
         return pattern.to_owned();
     }
-    let base = View::new(&facts.directories, &facts.links);
+    let base = View::new(facts);
     let mut view = base.clone();
     parents.iter().for_each(|layer| view.apply(layer));
     let lies_elsewhere = || {

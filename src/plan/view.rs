@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::layer::facts::Facts;
 use crate::tree::{Attributes, FileTree, Kind, TreePath};
 
 /// As many symbolic links as Linux follows in one path.
@@ -14,8 +15,7 @@ const MAX_LINKS: usize = 40;
 /// The state of an image's tree.
 #[derive(Debug, Clone)]
 pub(crate) struct View<'a> {
-    directories: &'a BTreeMap<TreePath, Attributes>,
-    links: &'a BTreeMap<TreePath, Vec<u8>>,
+    facts: &'a Facts,
     over: BTreeMap<TreePath, Over>,
 }
 
@@ -69,11 +69,8 @@ pub enum ResolveError {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(
-        directories: &'a BTreeMap<TreePath, Attributes>,
-        links: &'a BTreeMap<TreePath, Vec<u8>>,
-    ) -> Self {
-        Self { directories, links, over: BTreeMap::new() }
+    pub(crate) const fn new(facts: &'a Facts) -> Self {
+        Self { facts, over: BTreeMap::new() }
     }
 
     /// Lays a parent recipe's layer on top.
@@ -157,10 +154,10 @@ impl<'a> View<'a> {
         if !self.over.is_empty() && path.ancestors().any(|above| hides(&above)) {
             return Found::Nothing;
         }
-        if let Some(attributes) = self.directories.get(path) {
-            return Found::Directory(attributes.clone());
+        if let Some(attributes) = self.facts.directory(path) {
+            return Found::Directory(attributes);
         }
-        self.links.get(path).map_or(Found::Unknown, |target| Found::Link(target.clone()))
+        self.facts.link(path).map_or(Found::Unknown, |target| Found::Link(target.into_owned()))
     }
 
     /// Where `path` really lies: every link on the way is followed, the last component only if `last` says so.
@@ -220,26 +217,17 @@ mod tests {
         TreePath::parse(text.as_bytes()).unwrap()
     }
 
-    fn base() -> (BTreeMap<TreePath, Attributes>, BTreeMap<TreePath, Vec<u8>>) {
-        let directories =
-            ["usr", "usr/lib", "usr/bin", "run", "var", "etc"].map(|d| (path(d), Attributes::new(0o755)));
-        let links = [
-            ("lib", "usr/lib"),
-            ("bin", "/usr/bin"),
-            ("var/run", "../run"),
-            ("var/up", "../../../etc"),
-            ("gone", "nowhere/at/all"),
-            ("half", "lib/nothing"),
-            ("a", "b"),
-            ("b", "a"),
-        ];
-        (directories.into(), links.map(|(link, to)| (path(link), to.as_bytes().to_vec())).into())
+    fn base() -> Facts {
+        let text = "facts 1\nd /etc\nd /run\nd /usr\nd /usr/bin\nd /usr/lib\nd /var\n\
+            l /a b\nl /b a\nl /bin /usr/bin\nl /gone nowhere/at/all\nl /half lib/nothing\nl /lib usr/lib\n\
+            l /var/run ../run\nl /var/up ../../../etc\n";
+        Facts::parse(text.as_bytes()).unwrap()
     }
 
     #[test]
     fn follows_links_inside_the_root() {
-        let (directories, links) = base();
-        let view = View::new(&directories, &links);
+        let base = base();
+        let view = View::new(&base);
         for (from, to) in [
             ("/lib/x/y", "/usr/lib/x/y"),
             ("/bin/tool", "/usr/bin/tool"),
@@ -260,8 +248,8 @@ mod tests {
 
     #[test]
     fn upper_layers_hide_lower_ones() {
-        let (directories, links) = base();
-        let mut view = View::new(&directories, &links);
+        let base = base();
+        let mut view = View::new(&base);
         view.remove(&path("usr"));
         assert_eq!(view.lookup(&path("usr/lib")), Found::Nothing);
         assert!(matches!(view.resolve(&path("lib/x"), Last::Keep), Err(ResolveError::Dangling { .. })));

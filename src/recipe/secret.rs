@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::packed::Searcher;
 
 use super::{
     At, Cmd, Error, ErrorKind, Evaluated, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Var,
@@ -83,21 +83,17 @@ const TOKENS: [Token; 19] = [
 ///
 /// `None` for text that only speaks of one: prefix, alphabet and length must all fit.
 pub fn secrets_in(bytes: &[u8]) -> Option<&'static str> {
-    static PREFIXES: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let prefixes = TOKENS.iter().map(|token| token.prefix).chain([KEY]);
-    // Only those that look for the leftmost match use SIMD. So few prefixes always make a searcher.
-    let kind = MatchKind::LeftmostFirst;
-    let make = || AhoCorasick::builder().match_kind(kind).build(prefixes).ok();
-    let searcher = PREFIXES.get_or_init(make).as_ref()?;
-    let mut from = 0;
-    while let Some(found) = searcher.find(bytes.get(from..)?) {
-        let index = from + found.start();
-        if let Some(kind) = secret_at(bytes, index) {
-            return Some(kind);
-        }
-        from = index + 1;
-    }
-    None
+    static SEARCHER: OnceLock<Option<Searcher>> = OnceLock::new();
+    let prefixes = || TOKENS.iter().map(|token| token.prefix).chain([KEY]);
+    let searcher = SEARCHER.get_or_init(|| Searcher::new(prefixes()));
+    let next = |from: usize| match searcher {
+        Some(searcher) => Some(from + searcher.find(bytes.get(from..)?)?.start()),
+        // A processor without the SIMD that it takes.
+        None => (from..bytes.len())
+            .find(|&at| prefixes().any(|prefix| bytes[at..].starts_with(prefix.as_bytes()))),
+    };
+    let hits = std::iter::successors(next(0), |hit| next(hit + 1));
+    hits.filter_map(|hit| secret_at(bytes, hit)).next()
 }
 
 fn secret_at(bytes: &[u8], index: usize) -> Option<&'static str> {

@@ -32,6 +32,18 @@ struct Pending {
     roots: Vec<Root>,
 }
 
+/// So many files stay open until they are synced; a process may have 256 on some systems.
+const KEPT_OPEN: usize = 64;
+
+impl Pending {
+    fn keep(&mut self, target: PathBuf, mut file: Temporary, size: u64) {
+        if self.files.len() >= KEPT_OPEN {
+            file.close();
+        }
+        self.files.insert(target, (file, size));
+    }
+}
+
 impl Store {
     /// Begins to write. Waits while gc or repair run, and keeps them waiting until it is committed or dropped.
     /// Never begin another before: see the locking rules in the module's description.
@@ -212,8 +224,7 @@ impl Transaction {
         file.write_all(head.as_bytes())
             .and_then(|()| file.write_all(bytes))
             .map_err(disk::failed("write", file.path()))?;
-        file.close();
-        self.pending().files.insert(target, (file, size));
+        self.pending().keep(target, file, size);
         Ok(())
     }
 }
@@ -247,14 +258,13 @@ impl BlobWriter<'_> {
             return Err(Error::Unexpected { expected, expected_size, found: digest, found_size: size });
         }
         let path = file.get_ref().path().to_owned();
-        let mut file = file.into_inner().map_err(|error| disk::failed("write", &path)(error.into_error()))?;
-        file.close();
+        let file = file.into_inner().map_err(|error| disk::failed("write", &path)(error.into_error()))?;
         let (transaction, store) = (self.transaction, &self.transaction.store);
         // The bytes are at hand: take the time to see whether those that lie there are sound.
         if is_sound(&store.blob(digest), digest, size)? {
             transaction.pending().relies = true;
         } else {
-            transaction.pending().files.insert(store.blob(digest), (file, size));
+            transaction.pending().keep(store.blob(digest), file, size);
         }
         Ok((digest, size))
     }

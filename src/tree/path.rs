@@ -34,7 +34,9 @@ impl TreePath {
         if bytes.contains(&0) {
             return Err(TreePathError::Nul);
         }
-        // As many paths are held as an image has files: none takes more than it needs.
+        if Self::is_normal(bytes) {
+            return Ok(Self(bytes.to_vec()));
+        }
         let mut path = Self(Vec::with_capacity(bytes.len()));
         for component in bytes.split(|&byte| byte == b'/') {
             match component {
@@ -44,6 +46,16 @@ impl TreePath {
             }
         }
         Ok(path)
+    }
+
+    /// Whether reading `bytes` as a path gives the same bytes.
+    pub(crate) fn is_normal(bytes: &[u8]) -> bool {
+        // Looks at all of it rather than stop somewhere: that is faster, and nearly all are.
+        let pairs = bytes.iter().zip(bytes.iter().skip(1));
+        let suspects = pairs.fold(false, |found, (a, b)| found | (*a == b'/' && matches!(b, b'/' | b'.')));
+        let simple = !suspects && !matches!(bytes.first(), Some(b'/' | b'.')) && bytes.last() != Some(&b'/');
+        let named = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+        !bytes.contains(&0) && (simple || bytes.split(|&byte| byte == b'/').all(named))
     }
 
     /// The bytes, without a leading slash.

@@ -72,16 +72,16 @@ fn blob_path(lockfiles: &Path, digest: &Digest) -> PathBuf {
 
 /// Whether `bytes` are not what `expected` names, but would be with other line endings: git converted them.
 pub fn differs_by_crlf_only(bytes: &[u8], expected: Digest) -> bool {
-    let mut lf = Vec::with_capacity(bytes.len());
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte != b'\r' || bytes.get(at + 1) != Some(&b'\n') {
-            lf.push(byte);
-        }
+    let (mut lf, mut crlf) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let (line, [unix, dos]) = match line.strip_suffix(b"\n") {
+            Some(line) => (line.strip_suffix(b"\r").unwrap_or(line), [&b"\n"[..], b"\r\n"]),
+            None => (line, [&b""[..]; 2]),
+        };
+        lf.extend_from_slice(line);
+        lf.extend_from_slice(unix);
+        crlf.extend_from_slice(line);
+        crlf.extend_from_slice(dos);
     }
-    if Digest::of(bytes) == expected {
-        return false;
-    }
-    let crlf =
-        || lf.iter().flat_map(|byte| if *byte == b'\n' { &b"\r\n"[..] } else { std::slice::from_ref(byte) });
-    Digest::of(&lf) == expected || Digest::of(&crlf().copied().collect::<Vec<u8>>()) == expected
+    [lf, crlf].iter().any(|other| other != bytes && Digest::of(other) == expected)
 }
