@@ -521,6 +521,9 @@ fn sync(items: &[(&Path, Option<&File>)]) -> Result<(), Error> {
 /// # Errors
 /// When one can't be made.
 pub fn create_directories(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
     match again(|| fs::create_dir(path)) {
         Ok(()) => sync_directory(parent(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && parent(path) != path => {

@@ -150,7 +150,7 @@ impl<'a> Fields<'a> {
 /// The lines of a text behind its version line.
 pub(super) struct Lines<'a> {
     what: &'static str,
-    lines: std::iter::Peekable<std::str::Split<'a, char>>,
+    left: Option<&'a str>,
     line: usize,
 }
 
@@ -165,18 +165,15 @@ impl<'a> Lines<'a> {
             return Err(fault(1, TextFault::Version { found }));
         }
         let rest = rest.strip_suffix('\n').unwrap_or(rest);
-        let mut lines = rest.split('\n');
-        if rest.is_empty() {
-            lines.next();
-        }
-        Ok(Self { what, lines: lines.peekable(), line: 1 })
+        Ok(Self { what, left: (!rest.is_empty()).then_some(rest), line: 1 })
     }
 
     /// The lines of content that follow, put together again.
     pub(super) fn content(&mut self) -> Option<Vec<u8>> {
         let mut bytes: Option<Vec<u8>> = None;
-        while let Some(line) = self.lines.next_if(|line| line.starts_with('|')) {
-            self.line += 1;
+        while self.left.is_some_and(|left| left.starts_with('|'))
+            && let Some(line) = self.next()
+        {
             let part = unescape(&line[1..])?;
             match &mut bytes {
                 Some(bytes) => {
@@ -205,7 +202,10 @@ impl<'a> Iterator for Lines<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         self.line += 1;
-        self.lines.next()
+        let left = self.left?;
+        let end = memchr::memchr(b'\n', left.as_bytes());
+        self.left = end.map(|end| &left[end + 1..]);
+        Some(&left[..end.unwrap_or(left.len())])
     }
 }
 

@@ -65,14 +65,6 @@ pub fn unescape(text: &str) -> Option<Vec<u8>> {
     (bytes.escape_ascii().to_string() == text).then_some(bytes)
 }
 
-impl super::Lock {
-    /// What a file of a listed source was when it was locked.
-    pub fn source_digest(&self, key: &SourceKey, path: &TreePath) -> Option<Digest> {
-        let source = self.sources.iter().find(|source| source.key == *key)?;
-        source.entries(&|_| None)?.get(path)?.digest
-    }
-}
-
 impl SourceLock {
     /// What a lock records of `tree`, and the bytes of the blob that it then names.
     pub fn of(key: SourceKey, tree: &SourceTree) -> (Self, Option<Vec<u8>>) {

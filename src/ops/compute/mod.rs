@@ -157,9 +157,13 @@ impl Session<'_> {
     /// A checkout that was made with other line endings would be another image, silently.
     fn check_line_endings(&self, computed: &Computed) -> Result<(), Error> {
         let Some(old) = &computed.old else { return Ok(()) };
+        let mut listed = BTreeMap::new();
         for reason in &computed.reasons {
             let Reason::FileChanged { key, path, file } = reason else { continue };
-            let Some(expected) = old.source_digest(key, path) else { continue };
+            let source = || old.sources.iter().find(|source| source.key == *key)?.entries(&|_| None);
+            let entries = listed.entry(key).or_insert_with(source).as_ref();
+            let entry = entries.and_then(|entries| entries.get(path));
+            let Some(expected) = entry.and_then(|entry| entry.digest) else { continue };
             let scan = self.source(key)?;
             let Some(crate::tree::SourceNode::File { content, .. }) = scan.tree.nodes.get(path) else {
                 continue;
