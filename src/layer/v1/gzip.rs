@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -58,19 +58,26 @@ pub type Reuse = Arc<dyn Fn(&Digest, u64) -> Option<(Vec<u8>, Digest)> + Send + 
 
 /// Where a chunk ends in the bytes that follow the last cut; [`Cutter::scan`] may be fed them bit by bit.
 struct Cutter {
-    gear: [u64; 256],
     hash: u64,
     seen: usize,
 }
 
 impl Cutter {
-    fn new() -> Self {
-        let mut gear = [0; 256];
-        for (byte, entry) in (0_u8..=255).zip(&mut gear) {
-            let digest: [u8; 32] = Sha256::digest([byte]).into();
-            *entry = digest[..8].iter().fold(0, |sum, &digit| sum << 8 | u64::from(digit));
-        }
-        Self { gear, hash: 0, seen: 0 }
+    const fn new() -> Self {
+        Self { hash: 0, seen: 0 }
+    }
+
+    /// A word for each byte, made when a layer is large enough to need them.
+    fn gear() -> &'static [u64; 256] {
+        static GEAR: OnceLock<[u64; 256]> = OnceLock::new();
+        GEAR.get_or_init(|| {
+            let mut gear = [0; 256];
+            for (byte, entry) in (0_u8..=255).zip(&mut gear) {
+                let digest: [u8; 32] = Sha256::digest([byte]).into();
+                *entry = digest[..8].iter().fold(0, |sum, &digit| sum << 8 | u64::from(digit));
+            }
+            gear
+        })
     }
 
     /// How many of the next `bytes` belong to the chunk, if it ends in them.
@@ -78,20 +85,25 @@ impl Cutter {
         let skip = (MIN_CHUNK - GEAR_WINDOW).saturating_sub(self.seen).min(bytes.len());
         let warm = MIN_CHUNK.saturating_sub(self.seen + 1).clamp(skip, bytes.len());
         let upto = (MAX_CHUNK - self.seen).min(bytes.len());
+        if skip == bytes.len() {
+            self.seen += skip;
+            return None;
+        }
+        let gear = Self::gear();
         let mut hash = self.hash;
         for &byte in &bytes[skip..warm] {
-            hash = (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
+            hash = (hash << 1).wrapping_add(gear[usize::from(byte)]);
         }
         let mut at = warm;
         while at < upto {
-            if let Some(after) = self.no_end_in_lanes(hash, &bytes[..upto], at) {
+            if let Some(after) = no_end_in_lanes(gear, hash, &bytes[..upto], at) {
                 (hash, at) = (after, at + LANES * LANE);
                 continue;
             }
             // No room for lanes, or an end in one of them: byte by byte as far as they would have gone.
             let stop = (at + LANES * LANE).min(upto);
             for (i, &byte) in bytes[..stop].iter().enumerate().skip(at) {
-                hash = (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
+                hash = (hash << 1).wrapping_add(gear[usize::from(byte)]);
                 if hash.leading_zeros() >= LEADING_ZEROS {
                     return Some(self.end(i + 1));
                 }
@@ -106,32 +118,32 @@ impl Cutter {
         None
     }
 
-    /// The hash after the lanes that begin at `at`, if no chunk ends in them. A hash is made of the last 64 bytes
-    /// alone, so each lane can start its own: four sums that don't wait for each other.
-    fn no_end_in_lanes(&self, hash: u64, bytes: &[u8], at: usize) -> Option<u64> {
-        if at < GEAR_WINDOW || at + LANES * LANE > bytes.len() {
-            return None;
-        }
-        let step = |hash: u64, byte: u8| (hash << 1).wrapping_add(self.gear[usize::from(byte)]);
-        let start = |lane: usize| at + lane * LANE;
-        let warmed =
-            |lane: usize| bytes[start(lane) - GEAR_WINDOW..start(lane)].iter().fold(0, |h, &b| step(h, b));
-        let part = |lane: usize| &bytes[start(lane)..start(lane) + LANE];
-        let (mut a, mut b, mut c, mut d) = (hash, warmed(1), warmed(2), warmed(3));
-        let parts = part(0).iter().zip(part(1)).zip(part(2)).zip(part(3));
-        for (((&w, &x), &y), &z) in parts {
-            (a, b, c, d) = (step(a, w), step(b, x), step(c, y), step(d, z));
-            if a.min(b).min(c).min(d).leading_zeros() >= LEADING_ZEROS {
-                return None;
-            }
-        }
-        Some(d)
-    }
-
     fn end(&mut self, length: usize) -> usize {
         (self.hash, self.seen) = (0, 0);
         length
     }
+}
+
+/// The hash after the lanes that begin at `at`, if no chunk ends in them. A hash is made of the last 64 bytes
+/// alone, so each lane can start its own: four sums that don't wait for each other.
+fn no_end_in_lanes(gear: &[u64; 256], hash: u64, bytes: &[u8], at: usize) -> Option<u64> {
+    if at < GEAR_WINDOW || at + LANES * LANE > bytes.len() {
+        return None;
+    }
+    let step = |hash: u64, byte: u8| (hash << 1).wrapping_add(gear[usize::from(byte)]);
+    let start = |lane: usize| at + lane * LANE;
+    let warmed =
+        |lane: usize| bytes[start(lane) - GEAR_WINDOW..start(lane)].iter().fold(0, |h, &b| step(h, b));
+    let part = |lane: usize| &bytes[start(lane)..start(lane) + LANE];
+    let (mut a, mut b, mut c, mut d) = (hash, warmed(1), warmed(2), warmed(3));
+    let parts = part(0).iter().zip(part(1)).zip(part(2)).zip(part(3));
+    for (((&w, &x), &y), &z) in parts {
+        (a, b, c, d) = (step(a, w), step(b, x), step(c, y), step(d, z));
+        if a.min(b).min(c).min(d).leading_zeros() >= LEADING_ZEROS {
+            return None;
+        }
+    }
+    Some(d)
 }
 
 /// Compresses what is written to it; the gzip goes to `W` in order. [`Encoder::finish`] must be called.
@@ -557,7 +569,7 @@ mod tests {
 
     /// The definition (design.md, 5.1), without lanes and pieces.
     fn ends(data: &[u8]) -> Vec<usize> {
-        let (gear, mut ends, mut start) = (Cutter::new().gear, vec![], 0);
+        let (gear, mut ends, mut start) = (Cutter::gear(), vec![], 0);
         while start < data.len() {
             let last = data.len().min(start + MAX_CHUNK);
             let hash_at = |end: usize| {

@@ -35,8 +35,11 @@ pub(crate) fn write<R: Read, W: Write>(
     open: &(impl Fn(&Content) -> io::Result<R> + Sync),
     mut out: W,
 ) -> Result<W, BuildError> {
-    let mut buffer = vec![0; 1 << 16];
-    for entry in entries(tree)? {
+    let entries = entries(tree)?;
+    let largest = entries.iter().filter_map(|entry| Some(entry.content.as_ref()?.size)).max();
+    // Never empty: a file is read until nothing comes.
+    let mut buffer = vec![0; largest.unwrap_or(0).clamp(1, 1 << 16) as usize];
+    for entry in entries {
         out.write_all(&entry.head()).map_err(BuildError::Write)?;
         if let Some(content) = &entry.content {
             let unreadable = |source| BuildError::Read { path: entry.path.clone(), source };
