@@ -138,9 +138,9 @@ impl Facts {
     /// Another version; a line that is malformed, out of order, or spelt in another way than [`Facts::derive`] does.
     pub fn parse(text: &[u8]) -> Result<Self, ReadError> {
         let mut lines = Lines::of(WHAT, VERSION, text)?;
-        let mut facts = Self::default();
         // Lines::of has seen that it is text.
-        facts.text = str::from_utf8(text).unwrap_or_default().to_owned();
+        let own = str::from_utf8(text).unwrap_or_default().to_owned();
+        let mut facts = Self { text: own, ..Self::default() };
         let (mut at, mut last) = (VERSION.len() + 1, Last { rank: 0, path: Cow::Borrowed(b"") });
         while let Some(line) = lines.next() {
             let number = lines.number();
