@@ -18,9 +18,9 @@
 //! | 6 | [`ops`]: the verbs, where rooms are wired to each other |
 //! | 4 | [`plan`]: what to build, pure |
 //! | 3 | [`lock`], [`image`]: pure; [`workspace`]: the checkout, as bytes |
-//! | 2 | [`recipe`], [`layer`]: pure |
+//! | 2 | [`recipe`], [`layer`]: pure; [`store`]; [`registry`] |
 //! | 1½ | [`derivation`]: all that determines an output, pure |
-//! | 1 | [`oci`], [`tree`]: values and documents, pure |
+//! | 1 | [`oci`], [`tree`]: values and documents, pure; [`http`] |
 //! | 0 | [`digest`], [`progress`] |
 //!
 //! What decides bytes lies in modules named `v1` and is reached through [`digest::Encoding`] only; the norm is
@@ -40,6 +40,7 @@
 pub mod derivation;
 pub mod digest;
 pub mod disk;
+pub mod http;
 pub mod image;
 pub mod layer;
 pub mod lock;
@@ -48,6 +49,7 @@ pub mod ops;
 pub mod plan;
 pub mod progress;
 pub mod recipe;
+pub mod registry;
 pub mod sink;
 pub mod store;
 pub mod substitute;

@@ -105,39 +105,12 @@ impl Descriptor {
     /// When they are not the bytes that it names.
     pub fn data(&self) -> Result<Option<Vec<u8>>, DocumentError> {
         let Some(text) = self.rest.get("data").and_then(Value::as_str) else { return Ok(None) };
-        let bytes = decode_base64(text).filter(|bytes| bytes.len() as u64 == self.size);
+        let bytes = super::from_base64(text).filter(|bytes| bytes.len() as u64 == self.size);
         match bytes {
             Some(bytes) if Digest::of(&bytes) == self.digest => Ok(Some(bytes)),
             _ => Err(DocumentError::Data { digest: self.digest }),
         }
     }
-}
-
-/// Standard base64 with padding (RFC 4648, section 4).
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=').as_bytes();
-    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
-        return None;
-    }
-    let (mut bits, mut held, mut bytes) = (0u32, 0, Vec::with_capacity(digits.len() * 3 / 4));
-    for digit in digits {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
-    }
-    // Bits left over must be zero, or one value would have several texts.
-    (bits & ((1 << held) - 1) == 0).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! image config) and the canonical JSON that they are written in. Reading is strict: what two readers could
 //! take in two ways is refused. Pure; it must not know where a document came from or lies.
 
+mod base64;
 mod config;
 mod descriptor;
 mod document;
@@ -14,6 +15,7 @@ mod platform;
 mod reference;
 mod time;
 
+pub use base64::{base64, from_base64};
 pub use config::ImageConfig;
 pub use descriptor::Descriptor;
 pub use document::{Document, Index, Manifest};

@@ -95,7 +95,7 @@ fn is_registry(text: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let named = address.map_or_else(
         || host.split('.').all(is_label),
-        |address| address.parse::<std::net::Ipv6Addr>().is_ok(),
+        |address| address.parse::<core::net::Ipv6Addr>().is_ok(),
     );
     named && port.is_none_or(is_port)
 }

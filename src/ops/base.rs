@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::Env;
 use super::error::Error;
 use super::session::Session;
 use crate::digest::Digest;
@@ -18,8 +21,8 @@ use crate::layer::scan::{Expected, LayerScan, scan_layer};
 use crate::layer::tar::Limits;
 use crate::lock::{BaseOrigin, BasePin, Lock, PlatformPin, Reason};
 use crate::oci::{
-    Descriptor, Document, DocumentError, ImageConfig, Index, MAX_DOCUMENT, Manifest, MediaType, Platform,
-    Reference, json,
+    Descriptor, Document, DocumentError, ImageConfig, Index, MAX_DOCUMENT, Manifest, MediaType,
+    ParseReferenceError, Platform, Reference, json,
 };
 use crate::plan::{matches_in_base, pattern_in_base};
 use crate::progress::Event;
@@ -102,6 +105,39 @@ impl Below {
         let parents: Vec<&FileTree> = self.parents.iter().map(|tree| &**tree).collect();
         pattern_in_base(pattern, &self.facts, &parents)
     }
+}
+
+/// Where a base's bytes come from; none where a layout isn't there, or no connection may be opened.
+pub(super) fn open_origin(
+    env: &Env<'_>,
+    root: &Path,
+    origin: &BaseOrigin,
+) -> Result<Option<Arc<dyn Substituter>>, Error> {
+    let opened = match origin {
+        BaseOrigin::Image(_) if env.offline => return Ok(None),
+        BaseOrigin::Image(text) => {
+            let wrong = |error: ParseReferenceError| Error::Usage { message: error.to_string() };
+            return Ok(Some(open_reference(env, &text.parse().map_err(wrong)?)?));
+        }
+        BaseOrigin::Layout(text) => match layout_place(text) {
+            Ok((path, _)) => substitute::open(&root.join(path)),
+            Err(_) => return Ok(None),
+        },
+    };
+    match opened {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a reference names, in its registry or a mirror of it. Nothing is asked yet.
+pub(super) fn open_reference(env: &Env<'_>, reference: &Reference) -> Result<Arc<dyn Substituter>, Error> {
+    if env.offline {
+        return Err(Error::Offline { reference: reference.to_string() });
+    }
+    let client = env.registries.client().map_err(substitute::Error::from)?;
+    Ok(Arc::new(substitute::Registry::new(reference.clone(), client.places(reference))))
 }
 
 /// A base as a lock names it.
@@ -193,21 +229,26 @@ impl Session<'_> {
         self.asks.refresh.as_ref().is_some_and(named)
     }
 
-    /// Where a base's bytes come from; none for what is in a registry.
-    pub(super) fn substituter(&self, origin: &BaseOrigin) -> Result<Option<Box<dyn Substituter>>, Error> {
-        let BaseOrigin::Layout(text) = origin else { return Ok(None) };
-        let Ok((path, _)) = layout_place(text) else { return Ok(None) };
-        match substitute::open(&self.workspace.root().join(path)) {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error.into()),
+    /// Where a base's bytes come from, the same for the whole session; none where nothing is or may be asked.
+    pub(super) fn substituter(&self, origin: &BaseOrigin) -> Result<Option<Arc<dyn Substituter>>, Error> {
+        if let Some(known) = self.places.borrow().get(origin) {
+            return Ok(Some(Arc::clone(known)));
         }
+        let opened = open_origin(self.env, self.workspace.root(), origin)?;
+        if let Some(opened) = &opened {
+            self.places.borrow_mut().insert(origin.clone(), Arc::clone(opened));
+        }
+        Ok(opened)
     }
 
     /// What a reference or layout means today.
     pub(super) fn resolve(&self, origin: &BaseOrigin) -> Result<Descriptor, Error> {
         match origin {
-            BaseOrigin::Image(reference) => Err(Error::NoRegistry { reference: reference.clone() }),
+            BaseOrigin::Image(reference) => match self.substituter(origin)? {
+                // What --locked finds unpinned is a reason to fail, not to ask.
+                Some(place) if !self.env.locked => Ok(place.resolve(None)?),
+                _ => Err(Error::Unpinned { reference: reference.clone() }),
+            },
             BaseOrigin::Layout(text) => {
                 let (path, selector) = layout_place(text)
                     .map_err(|kind| Error::Recipes(vec![crate::recipe::Error { at: None, kind }]))?;
@@ -628,7 +669,7 @@ fn root_name(origin: &BaseOrigin) -> Option<String> {
 /// The reason that a missing thing of a base amounts to, for `--locked`.
 pub(super) fn reason_of(error: &Error, origin: &BaseOrigin) -> Option<Reason> {
     match error {
-        Error::NoRegistry { .. } => Some(Reason::BaseUnpinned { origin: origin.clone() }),
+        Error::Unpinned { .. } => Some(Reason::BaseUnpinned { origin: origin.clone() }),
         Error::Absent { digest, .. } => {
             Some(Reason::BlobMissing { blob: Content { digest: *digest, size: 0 } })
         }

@@ -112,8 +112,20 @@ pub enum Error {
     /// Text that is no platform.
     #[error(transparent)]
     Platform(#[from] oci::ParsePlatformError),
-    /// Something that a registry would have to be asked for, and this version can't reach one.
-    #[error("{reference} is in a registry, and this version of cooper can't reach registries yet")]
+    /// A reference without a pin, and no registry may be asked for one.
+    #[error("{reference} is not pinned, and no connection may be opened to ask what it means")]
+    Unpinned {
+        /// The image.
+        reference: String,
+    },
+    /// A registry would have to be asked, and may not be.
+    #[error("{reference} is in a registry, and no connection may be opened")]
+    Offline {
+        /// The image.
+        reference: String,
+    },
+    /// Something that this version can't do with a registry.
+    #[error("{reference} is in a registry, and this version of cooper can't do that with registries yet")]
     NoRegistry {
         /// The image.
         reference: String,

@@ -1,11 +1,12 @@
 //! From the store to places: whole images, base layers fetched by digest from wherever they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
+use super::base::{open_origin, open_reference};
 use super::compute::Computed;
 use super::error::Error;
 use super::session::{self, Session};
@@ -16,7 +17,6 @@ use crate::lock::BaseOrigin;
 use crate::oci::{
     Descriptor, Document, Index, MAX_DOCUMENT, MediaType, ParsePlaceError, Place, Platform, Reference,
 };
-use crate::recipe::layout_place;
 use crate::sink::{self, BoxError, DockerArchive, Export, Layout, OciArchive, Sink};
 use crate::store::{self, ClosureError, Store, closure};
 use crate::substitute::{self, Substituter};
@@ -27,27 +27,24 @@ pub(super) struct Exporter {
     default_variant: String,
     /// The output of each variant.
     outputs: BTreeMap<(Target, String), Descriptor>,
-    /// Paths where bases come from.
-    places: Vec<PathBuf>,
+    /// What bases are called, and where their layouts' paths begin.
+    origins: BTreeSet<BaseOrigin>,
+    root: PathBuf,
 }
 
 impl Exporter {
     pub(super) fn new(session: &Session<'_>, all: &[Rc<Computed>]) -> Self {
-        let mut places: Vec<PathBuf> = Vec::new();
+        let mut origins = BTreeSet::new();
         let mut outputs = BTreeMap::new();
         for computed in all {
             for (name, variant) in &computed.variants {
                 outputs.insert((computed.target.clone(), name.clone()), variant.descriptor.clone());
-                if let Some(BaseOrigin::Layout(text)) = &variant.base.origin
-                    && let Ok((path, _)) = layout_place(text)
-                {
-                    places.push(session.workspace.root().join(path));
-                }
+                origins.extend(variant.base.origin.clone());
             }
         }
-        places.sort();
-        places.dedup();
-        Self { default_variant: session.file.default_variant().to_owned(), outputs, places }
+        let (default_variant, root) =
+            (session.file.default_variant().to_owned(), session.workspace.root().to_owned());
+        Self { default_variant, outputs, origins, root }
     }
 
     /// The one image that a target means.
@@ -82,8 +79,13 @@ pub(super) fn deliver(
     options: &BuildOptions,
 ) -> Result<Vec<Copied>, Error> {
     let mut copied = Vec::new();
+    if options.to.is_empty() {
+        return Ok(copied);
+    }
+    let opened = exporter.origins.iter().map(|origin| open_origin(env, &exporter.root, origin));
+    let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
+    let source = Source { store, places: places? };
     for place in &options.to {
-        let source = Source::new(store, &exporter.places)?;
         let many = matches!(place, Place::Layout { name: None, .. })
             && (selected.len() > 1 || selected.values().any(|variants| variants.len() != 1));
         if many {
@@ -115,24 +117,29 @@ pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Re
         Err(ParsePlaceError::Transport { .. }) => return copy_target(env, from, to, platforms),
         Err(source) => return Err(Error::Usage { message: source.to_string() }),
     };
-    let (path, selector) = match &place {
-        Place::Layout { dir, name } => (dir, name.clone()),
-        Place::OciArchive { file, name } => (file, name.clone()),
-        Place::DockerArchive { file, name } => (file, name.as_ref().map(ToString::to_string)),
-        Place::Registry(reference) => return Err(Error::NoRegistry { reference: reference.to_string() }),
+    let (from_place, selector) = match &place {
+        Place::Layout { dir, name } => (substitute::open(&env.dir.join(dir))?, name.clone()),
+        Place::OciArchive { file, name } => (substitute::open(&env.dir.join(file))?, name.clone()),
+        Place::DockerArchive { file, name } => {
+            (substitute::open(&env.dir.join(file))?, name.as_ref().map(ToString::to_string))
+        }
+        Place::Registry(reference) => (open_reference(env, reference)?, None),
         Place::Daemon(_) => {
             return Err(Error::Usage { message: "images can't be taken out of an engine yet".into() });
         }
     };
-    let path = env.dir.join(path);
     let store = Store::open(&env.store)?;
-    let source = Source::new(&store, std::slice::from_ref(&path))?;
-    let root = substitute::open(&path)?.resolve(selector.as_deref())?;
+    let root = from_place.resolve(selector.as_deref())?;
+    let source = Source { store: &store, places: vec![from_place] };
     let name = root
         .annotations
         .get("io.containerd.image.name")
         .or_else(|| root.annotations.get("org.opencontainers.image.ref.name"));
-    let name = name.cloned().or(selector).unwrap_or_else(|| "image".to_owned());
+    let called = match &place {
+        Place::Registry(reference) => Some(reference.tagged()),
+        _ => selector,
+    };
+    let name = name.cloned().or(called).unwrap_or_else(|| "image".to_owned());
     let mut root = root;
     root.annotations.clear();
     let mut copied = put(env, &source, &name, root, to, platforms)?;
@@ -164,27 +171,15 @@ fn copy_target(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) ->
 /// Where blobs are looked for: the store, then the places that bases come from.
 struct Source<'s> {
     store: &'s Store,
-    places: Mutex<Vec<Box<dyn Substituter + Send>>>,
+    places: Vec<Arc<dyn Substituter>>,
 }
 
-impl<'s> Source<'s> {
-    fn new(store: &'s Store, paths: &[PathBuf]) -> Result<Self, Error> {
-        let mut places = Vec::new();
-        for path in paths {
-            match substitute::open(path) {
-                Ok(place) => places.push(place),
-                Err(error) if error.is_missing() => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(Self { store, places: Mutex::new(places) })
-    }
-
+impl Source<'_> {
     fn open(&self, blob: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
         if self.store.has(blob.digest, blob.size)? {
             return Ok(Some(Box::new(self.store.open_blob(blob.digest, blob.size)?)));
         }
-        for place in self.places.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for place in &self.places {
             if let Some(reader) = place.open(blob)? {
                 return Ok(Some(reader));
             }
@@ -203,7 +198,7 @@ impl<'s> Source<'s> {
             Err(store::Error::Missing { .. }) => None,
             Err(error) => Some(error),
         };
-        for place in self.places.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for place in &self.places {
             let named =
                 |error| Error::of_document(error, format!("the document {}", blob.digest), "the image");
             if let Some(bytes) = place.read(blob).map_err(named)? {

@@ -35,6 +35,7 @@ pub use update::update;
 
 use crate::oci::{Place, Platform};
 use crate::progress::Progress;
+use crate::registry::Registries;
 
 /// What verbs need of the world. A new field is a decision, not a convenience.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub struct Env<'a> {
     pub engine: String,
     /// Chosen where a format holds one image only: this machine's, as a Linux container's.
     pub platform: Platform,
+    /// Where references lead.
+    pub registries: &'a Registries,
     /// Who hears what goes on.
     pub progress: &'a dyn Progress,
 }

@@ -6,15 +6,17 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::base::View;
 use super::{Env, Error, Selection};
 use crate::digest::Digest;
 use crate::layer::facts::Facts;
 use crate::layer::names::Names;
-use crate::lock::{Lock, Reason, conflict};
+use crate::lock::{BaseOrigin, Lock, Reason, conflict};
 use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
+use crate::substitute::Substituter;
 use crate::tree::{Content, SourceKey, TreePath};
 use crate::workspace::{Scan, Target, TargetPattern, Workspace};
 
@@ -32,6 +34,8 @@ pub(super) struct Session<'a> {
     pub(super) asks: Asks,
     recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
     sources: RefCell<BTreeMap<SourceKey, Rc<Scan>>>,
+    /// Where bases come from: a registry's knows what it was told already.
+    pub(super) places: RefCell<BTreeMap<BaseOrigin, Arc<dyn Substituter>>>,
     pub(super) views: RefCell<BTreeMap<Digest, View>>,
     /// Of `lockfiles/blobs`: recipes on one base share them.
     committed: RefCell<BTreeMap<Digest, Rc<[u8]>>>,
@@ -84,6 +88,7 @@ impl<'a> Session<'a> {
             asks,
             recipes: RefCell::default(),
             sources: RefCell::default(),
+            places: RefCell::default(),
             views: RefCell::default(),
             committed: RefCell::default(),
             facts: RefCell::default(),

@@ -1,4 +1,4 @@
-//! Where blobs may come from when they are not in the store: layouts and archives.
+//! Where blobs may come from when they are not in the store: layouts, archives and registries.
 //!
 //! Owns the trait [`Substituter`], what each kind of place is read like, and how a path's kind is found out.
 //! All of it is a stream by digest: no name from inside an archive or layout is ever a path on this machine,
@@ -6,13 +6,16 @@
 
 mod archive;
 mod layout;
+mod registry;
 mod tarball;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use archive::Archive;
 pub use layout::Layout;
+pub use registry::Registry;
 
 use crate::digest::{Digest, VerifyingReader};
 use crate::disk;
@@ -25,7 +28,7 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 const MAX_INDEX: u64 = 8 << 20;
 
 /// Gives blobs by digest.
-pub trait Substituter: Sync {
+pub trait Substituter: Send + Sync {
     /// What a selector (a tag or other name, a digest, a reference) means here; without one, the only image.
     ///
     /// # Errors
@@ -60,6 +63,9 @@ pub enum Error {
     /// The file system.
     #[error(transparent)]
     Disk(#[from] disk::Error),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::Error),
     /// Neither a layout nor an archive.
     #[error("{} is neither an image layout nor an archive of one: {why}", path.display())]
     NotAnImage {
@@ -155,11 +161,11 @@ fn cut(name: &str) -> String {
 ///
 /// # Errors
 /// When it is neither, or broken.
-pub fn open(path: &Path) -> Result<Box<dyn Substituter + Send>, Error> {
+pub fn open(path: &Path) -> Result<Arc<dyn Substituter>, Error> {
     if disk::is_directory(path) {
-        Ok(Box::new(Layout::open(path)?))
+        Ok(Arc::new(Layout::open(path)?))
     } else {
-        Ok(Box::new(Archive::open(path)?))
+        Ok(Arc::new(Archive::open(path)?))
     }
 }
 

@@ -306,6 +306,8 @@ fn one_problem(error: &ops::Error) -> Problem {
         Error::NoRegistry { .. } => Problem::chain("base", Exit::Missing, error).hint(
             "until then: `skopeo copy --all docker://… oci:bases/NAME:TAG`, and [base] layout = \"bases/NAME:TAG\"",
         ),
+        Error::Offline { .. } => Problem::chain("base", Exit::Missing, error).hint("leave out --offline"),
+        Error::Unpinned { .. } => Problem::chain("base", Exit::Missing, error).hint("run `cooper lock` without --offline"),
         Error::Absent { .. } => Problem::chain("absent", Exit::Missing, error),
         Error::Document { source: DocumentError::Unsupported { .. }, .. } => input("base").hint(KIND_HINT),
         Error::Document { .. } | Error::BaseLayer { .. } => input("base").hint(BASE_HINT),

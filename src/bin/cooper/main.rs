@@ -2,11 +2,13 @@
 
 mod cli;
 mod commands;
+mod credentials;
 mod errors;
 mod exit;
 mod progress;
 mod settings;
 mod shell;
+mod site;
 
 use std::panic;
 use std::path::Path;

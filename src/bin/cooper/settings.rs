@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use cooperage::oci::{Platform, json};
 use cooperage::ops;
 use cooperage::progress::Progress;
+use cooperage::registry::Registries;
 
 use crate::cli::{Color, Format, Global, Net};
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
 use crate::shell::Shell;
+use crate::site::Places;
 
 /// What commands work with.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct Settings {
     offline: bool,
     epoch: Option<i64>,
     engine: String,
+    registries: Registries,
 }
 
 /// A variable of the environment by its name; a value of its own so that tests needn't set any.
@@ -59,13 +62,17 @@ impl Settings {
             locked: net.locked || flag("COOPER_LOCKED", env)?,
             offline: net.offline || flag("COOPER_OFFLINE", env)?,
             epoch: epoch(env)?,
+            registries: {
+                let places = Places::of(env);
+                Registries::new(move || places.client())
+            },
             engine: text("DOCKER_HOST", env)?.unwrap_or_else(|| "unix:///var/run/docker.sock".into()),
             dir,
         })
     }
 
     /// What verbs are given.
-    pub(crate) fn env<'a>(&self, progress: &'a dyn Progress) -> ops::Env<'a> {
+    pub(crate) fn env<'a>(&'a self, progress: &'a dyn Progress) -> ops::Env<'a> {
         ops::Env {
             dir: self.dir.clone(),
             store: self.store.clone(),
@@ -75,6 +82,7 @@ impl Settings {
             epoch: self.epoch,
             engine: self.engine.clone(),
             platform: host_platform(),
+            registries: &self.registries,
             progress,
         }
     }

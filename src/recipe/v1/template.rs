@@ -137,7 +137,7 @@ impl Parser<'_> {
                 ("upper", _) => value.to_ascii_uppercase(),
                 ("lower", _) => value.to_ascii_lowercase(),
                 ("json", _) => json(&value),
-                ("base64", _) => base64(value.as_bytes()),
+                ("base64", _) => crate::oci::base64(value.as_bytes()),
                 ("replace", [from, to]) if !from.is_empty() => value.replace(from, to),
                 ("default", [default]) if undefined.take().is_some() => default.clone(),
                 _ => value,
@@ -254,21 +254,6 @@ fn json(text: &str) -> String {
         }
     }
     out.push('"');
-    out
-}
-
-/// RFC 4648, section 4, padded.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let group =
-            chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let value = (group >> (18 - 6 * digit)) & 63;
-            out.push(if digit > chunk.len() { '=' } else { char::from(DIGITS[value as usize]) });
-        }
-    }
     out
 }
 

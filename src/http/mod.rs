@@ -1,0 +1,495 @@
+//! HTTP for whoever talks to registries.
+//!
+//! Owns connections, TLS, retries, redirects and timeouts, so that nothing waits for ever and nothing goes out in the
+//! clear that wasn't allowed to. It must not know what it carries: bodies are streams, and credentials are asked of
+//! the caller through [`Authorize`], for the server that the request names and no other.
+
+mod settings;
+mod url;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+pub use settings::{Host, Mirror, Settings};
+use ureq::http::{HeaderMap, Method};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+pub use url::Url;
+
+use crate::disk;
+
+/// A server that asks for more patience than this is told of instead.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// As many hops as curl's users meet.
+const MAX_REDIRECTS: usize = 5;
+/// What is kept of an answer that says what is wrong.
+const MAX_COMPLAINT: u64 = 16 << 10;
+
+/// Gives what a server wants to see in `Authorization`.
+pub trait Authorize: Sync {
+    /// For the next request, if anything is known yet.
+    fn header(&self) -> Option<String>;
+
+    /// The server answered 401 with these `WWW-Authenticate` headers. Whether another attempt is worth it.
+    ///
+    /// # Errors
+    /// When credentials can't be had.
+    fn challenged(&self, challenges: &[String]) -> Result<bool, Error>;
+}
+
+/// A request that may be sent several times.
+pub struct Request<'r> {
+    /// GET, HEAD, PUT …
+    pub method: &'static str,
+    /// Where to.
+    pub url: Url,
+    /// Beside what every request has.
+    pub headers: Vec<(&'static str, String)>,
+    /// What is sent along.
+    pub body: Body<'r>,
+    /// Who knows the credentials; nobody: none are sent.
+    pub auth: Option<&'r dyn Authorize>,
+}
+
+/// What a request carries.
+pub enum Body<'r> {
+    /// Nothing.
+    None,
+    /// These bytes.
+    Bytes(&'r [u8]),
+    /// So many bytes, opened anew for each attempt.
+    Stream(u64, &'r dyn Fn() -> io::Result<Box<dyn Read + Send>>),
+}
+
+impl Request<'_> {
+    /// GET without anything special.
+    pub fn get(url: Url) -> Self {
+        Self { method: "GET", url, headers: Vec::new(), body: Body::None, auth: None }
+    }
+}
+
+/// A server's answer, its body unread.
+pub struct Response {
+    /// 200, 404 …
+    pub status: u16,
+    headers: HeaderMap,
+    body: Box<dyn Read + Send>,
+    /// As asked, for messages.
+    method: &'static str,
+    url: Url,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.method, self.url, self.status)
+    }
+}
+
+impl Response {
+    /// The first header of that name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All headers of that name.
+    pub fn headers(&self, name: &str) -> Vec<String> {
+        let all = self.headers.get_all(name).into_iter();
+        all.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+    }
+
+    /// `Content-Length`.
+    pub fn length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+
+    /// The body.
+    pub fn into_body(self) -> Box<dyn Read + Send> {
+        self.body
+    }
+
+    /// The body, whole.
+    ///
+    /// # Errors
+    /// When it can't be read, or has more than `cap` bytes.
+    pub fn bytes(self, cap: u64) -> Result<Vec<u8>, Error> {
+        let (method, url) = (self.method, self.url.clone());
+        let failed = |cause| Error { method, url: url.clone(), cause, attempts: 1 };
+        let mut bytes = Vec::new();
+        self.body
+            .take(cap + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| failed(Cause::Broken(error.to_string())))?;
+        if bytes.len() as u64 > cap { Err(failed(Cause::TooLarge { cap })) } else { Ok(bytes) }
+    }
+
+    /// The error that this answer amounts to.
+    pub fn refused(self) -> Error {
+        let (method, url, status) = (self.method, self.url, self.status);
+        let mut text = Vec::new();
+        // A complaint that can't be read is none.
+        _ = self.body.take(MAX_COMPLAINT).read_to_end(&mut text);
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        Error { method, url, cause: Cause::Status { status, text }, attempts: 1 }
+    }
+}
+
+/// A request that came to nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{method} {url}: {cause}{}", times(*attempts))]
+pub struct Error {
+    /// GET, HEAD, PUT …
+    pub method: &'static str,
+    /// Where to.
+    pub url: Url,
+    /// What went wrong, the last time.
+    pub cause: Cause,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+fn times(attempts: u32) -> String {
+    if attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() }
+}
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// No connection, or none that TLS agrees to.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// Nothing came for so long.
+    #[error("no answer for {} seconds", .0.as_secs())]
+    Timeout(Duration),
+    /// An answer that says no.
+    #[error("{}", complaint(*status, text))]
+    Status {
+        /// 404 …
+        status: u16,
+        /// What the server said, as it said it.
+        text: String,
+    },
+    /// `Retry-After` with a long time.
+    #[error("the server asks to come back in {} seconds", .0.as_secs())]
+    ComeBack(Duration),
+    /// A redirect that leads nowhere, or in a circle.
+    #[error("redirected {0}")]
+    Redirect(String),
+    /// What must be encrypted would not have been.
+    #[error("it would go over plain HTTP, which nothing allows for this host")]
+    Plain,
+    /// An answer larger than it may be.
+    #[error("the answer has more than {cap} bytes")]
+    TooLarge {
+        /// In bytes.
+        cap: u64,
+    },
+    /// An answer that contradicts itself or what was asked for.
+    #[error("{0}")]
+    Answer(String),
+    /// The request can't be made.
+    #[error("{0}")]
+    Request(String),
+}
+
+fn complaint(status: u16, text: &str) -> String {
+    let known = ureq::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let known = known.map_or_else(|| status.to_string(), |known| format!("{status} {known}"));
+    // A page for people says less than the number.
+    let text = if text.starts_with('<') { "" } else { text };
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
+    if shown.is_empty() { known } else { format!("{known}: {shown}") }
+}
+
+impl Error {
+    /// Of a request that was never sent, or an answer that was read to its end.
+    pub const fn new(method: &'static str, url: Url, cause: Cause) -> Self {
+        Self { method, url, cause, attempts: 1 }
+    }
+
+    /// The answer's status, if there was an answer.
+    pub const fn status(&self) -> Option<u16> {
+        match self.cause {
+            Cause::Status { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+}
+
+/// Connections to all servers of a process.
+pub struct Client {
+    settings: Settings,
+    agents: Mutex<BTreeMap<String, ureq::Agent>>,
+    schemes: Mutex<BTreeMap<String, &'static str>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Opens nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, agents: Mutex::default(), schemes: Mutex::default() }
+    }
+
+    /// What it was made with.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The root of a host's URLs. Of a host that is this machine, and of which the settings say nothing, it is found
+    /// out whether it speaks TLS; all others do.
+    ///
+    /// # Errors
+    /// When such a host can't be reached.
+    pub fn root(&self, host: &str) -> Result<Url, Error> {
+        let url = |scheme: &str| Url::parse(&format!("{scheme}://{host}"));
+        let wrong = |why: String| Error::new("GET", Url::default(), Cause::Request(why));
+        let known = self.settings.host(host).and_then(|host| host.plain_http);
+        if let Some(plain) = known {
+            return url(if plain { "http" } else { "https" }).map_err(wrong);
+        }
+        let tls = url("https").map_err(wrong)?;
+        if !tls.is_loopback() {
+            return Ok(tls);
+        }
+        let locked = || self.schemes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scheme) = locked().get(host) {
+            return url(scheme).map_err(wrong);
+        }
+        let probe = Request::get(tls.join("/v2/"));
+        let scheme = match self.once(&probe, &probe.url, None) {
+            Ok(_) => "https",
+            // A certificate that isn't trusted is no reason to speak in the clear.
+            Err(Error { cause: Cause::Connect(why), .. }) if why.contains("certificate") => "https",
+            Err(_) => "http",
+        };
+        locked().insert(host.to_owned(), scheme);
+        url(scheme).map_err(wrong)
+    }
+
+    /// Sends a request until it is answered by something else than "not now", as often as the settings say, and follows
+    /// redirects.
+    ///
+    /// # Errors
+    /// See [`Cause`]. An answer that says no is no error.
+    pub fn send(&self, request: &Request<'_>) -> Result<Response, Error> {
+        let (mut attempts, mut challenges) = (0, 0);
+        loop {
+            attempts += 1;
+            let last = attempts >= self.settings.attempts;
+            let with = |mut error: Error| {
+                error.attempts = attempts;
+                error
+            };
+            match self.follow(request) {
+                Ok(response) if response.status == 401 && challenges < 2 => {
+                    let Some(auth) = request.auth else { return Ok(response) };
+                    challenges += 1;
+                    attempts -= 1;
+                    let said = response.headers("www-authenticate");
+                    // Read to its end, so that the connection serves again.
+                    _ = response.bytes(MAX_COMPLAINT);
+                    if !auth.challenged(&said)? {
+                        let text = String::new();
+                        let cause = Cause::Status { status: 401, text };
+                        return Err(Error::new(request.method, request.url.clone(), cause));
+                    }
+                }
+                Ok(response) if matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) => {
+                    let asked = response.header("retry-after").and_then(|text| text.trim().parse().ok());
+                    let asked = asked.map(Duration::from_secs);
+                    if let Some(asked) = asked.filter(|asked| *asked > LONGEST_WAIT) {
+                        return Err(with(Error::new(
+                            request.method,
+                            request.url.clone(),
+                            Cause::ComeBack(asked),
+                        )));
+                    }
+                    if last {
+                        return Err(with(response.refused()));
+                    }
+                    self.wait(attempts, asked);
+                }
+                Ok(response) => return Ok(response),
+                Err(error) if last || !passes(&error.cause) => return Err(with(error)),
+                Err(_) => self.wait(attempts, None),
+            }
+        }
+    }
+
+    /// Sleeps as long as a server asks for, or longer with every attempt.
+    pub fn wait(&self, attempts: u32, asked: Option<Duration>) {
+        let doubled = self.settings.backoff.saturating_mul(1 << attempts.min(6));
+        // Many builds that were refused together must not come back together. The clock's last digits are as good as
+        // dice here.
+        let jitter = f64::from(Instant::now().elapsed().subsec_nanos() % 97) / 97.0 + 0.5;
+        std::thread::sleep(asked.unwrap_or_else(|| doubled.mul_f64(jitter).min(LONGEST_WAIT / 4)));
+    }
+
+    fn follow(&self, request: &Request<'_>) -> Result<Response, Error> {
+        let mut url = request.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            // What is meant for one server is not for another.
+            let auth = request.auth.filter(|_| url.same_origin(&request.url));
+            let response = self.once(request, &url, auth)?;
+            let moves = matches!(response.status, 301 | 302 | 303 | 307 | 308);
+            let again =
+                moves && (matches!(request.method, "GET" | "HEAD") || matches!(response.status, 307 | 308));
+            if !again {
+                return Ok(response);
+            }
+            let failed = |why: String| Error::new(request.method, request.url.clone(), Cause::Redirect(why));
+            let Some(location) = response.header("location") else {
+                return Err(failed("without saying where to".into()));
+            };
+            let next = url.resolve(location).map_err(|why| failed(format!("to {location:?}: {why}")))?;
+            if url.is_tls() && !next.is_tls() && self.plain(&next) != Some(true) {
+                return Err(failed(format!("to {next}, which is not encrypted")));
+            }
+            url = next;
+        }
+        let why = format!("more than {MAX_REDIRECTS} times");
+        Err(Error::new(request.method, request.url.clone(), Cause::Redirect(why)))
+    }
+
+    /// Whether the settings say that a host is spoken to in the clear.
+    fn plain(&self, url: &Url) -> Option<bool> {
+        self.settings.host(url.authority()).and_then(|host| host.plain_http)
+    }
+
+    /// One request, one answer.
+    fn once(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        auth: Option<&dyn Authorize>,
+    ) -> Result<Response, Error> {
+        let failed = |cause| Error::new(request.method, url.clone(), cause);
+        if !url.is_tls() && !self.plain(url).unwrap_or_else(|| url.is_loopback()) {
+            return Err(failed(Cause::Plain));
+        }
+        let agent = self.agent(url).map_err(failed)?;
+        let method: Method =
+            request.method.parse().map_err(|_| failed(Cause::Request("no such method".into())))?;
+        let mut built = ureq::http::Request::builder().method(method).uri(url.as_str());
+        for (name, value) in &request.headers {
+            built = built.header(*name, value);
+        }
+        if let Some(header) = auth.and_then(Authorize::header) {
+            built = built.header("authorization", header);
+        }
+        let unbuildable = |error: ureq::http::Error| failed(Cause::Request(error.to_string()));
+        let sent = match &request.body {
+            Body::None => agent.run(built.body(()).map_err(unbuildable)?),
+            Body::Bytes(bytes) => agent.run(built.body(*bytes).map_err(unbuildable)?),
+            Body::Stream(size, open) => {
+                let mut reader = open().map_err(|error| failed(Cause::Request(error.to_string())))?;
+                let body = ureq::SendBody::from_reader(&mut reader);
+                agent.run(built.header("content-length", size.to_string()).body(body).map_err(unbuildable)?)
+            }
+        };
+        let sent = sent.map_err(|error| failed(self.cause(error)))?;
+        let (head, body) = sent.into_parts();
+        let body = Box::new(body.into_with_config().limit(u64::MAX).reader());
+        Ok(Response {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            method: request.method,
+            url: url.clone(),
+        })
+    }
+
+    fn cause(&self, error: ureq::Error) -> Cause {
+        match error {
+            ureq::Error::Timeout(_) => Cause::Timeout(self.settings.timeout),
+            ureq::Error::HostNotFound => Cause::Connect("there is no such host".into()),
+            ureq::Error::Io(error) => match error.kind() {
+                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Cause::Timeout(self.settings.timeout),
+                io::ErrorKind::ConnectionRefused => Cause::Connect(error.to_string()),
+                _ => Cause::Broken(error.to_string()),
+            },
+            error @ (ureq::Error::ConnectionFailed
+            | ureq::Error::Tls(_)
+            | ureq::Error::Rustls(_)
+            | ureq::Error::ConnectProxyFailed(_)
+            | ureq::Error::InvalidProxyUrl) => Cause::Connect(error.to_string()),
+            ureq::Error::BadUri(why) => Cause::Request(why),
+            ureq::Error::Http(error) => Cause::Request(error.to_string()),
+            error => Cause::Broken(error.to_string()),
+        }
+    }
+
+    /// The connections to a host: each may have a certificate authority of its own.
+    fn agent(&self, url: &Url) -> Result<ureq::Agent, Cause> {
+        let host = url.authority();
+        let special = self.settings.host(host).filter(|host| host.ca.is_some() || host.client.is_some());
+        let key = if special.is_some() { host } else { "" };
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(key) {
+            return Ok(agent.clone());
+        }
+        let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
+        if let Some(ca) = special.and_then(|host| host.ca.as_ref()) {
+            tls = tls.root_certs(RootCerts::Specific(Arc::new(certificates(ca)?)));
+        }
+        if let Some((certificate, key)) = special.and_then(|host| host.client.as_ref()) {
+            tls = tls.client_cert(Some(ClientCert::new_with_certs(
+                &certificates(certificate)?,
+                private_key(key)?,
+            )));
+        }
+        let stall = Some(self.settings.timeout);
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("cooper/", env!("CARGO_PKG_VERSION")))
+            .accept("*/*")
+            .timeout_resolve(stall)
+            .timeout_connect(stall)
+            .timeout_recv_response(stall)
+            .timeout_per_read(stall)
+            .timeout_per_write(stall)
+            .max_idle_connections_per_host(8)
+            .tls_config(tls.build())
+            .build()
+            .new_agent();
+        agents.insert(key.to_owned(), agent.clone());
+        Ok(agent)
+    }
+}
+
+/// Whether another attempt may end otherwise.
+const fn passes(cause: &Cause) -> bool {
+    matches!(cause, Cause::Connect(_) | Cause::Broken(_) | Cause::Timeout(_))
+}
+
+fn pem(path: &std::path::Path) -> Result<Vec<PemItem<'static>>, Cause> {
+    let bytes = disk::read(path, 4 << 20).map_err(|error| Cause::Request(error.to_string()))?;
+    let items: Result<_, _> = parse_pem(&bytes).collect();
+    items.map_err(|error| Cause::Request(format!("{}: {error}", path.display())))
+}
+
+fn certificates(path: &std::path::Path) -> Result<Vec<Certificate<'static>>, Cause> {
+    let found = pem(path)?.into_iter();
+    let found: Vec<_> =
+        found.filter_map(|item| if let PemItem::Certificate(c) = item { Some(c) } else { None }).collect();
+    let none = || Cause::Request(format!("{} holds no certificate in PEM", path.display()));
+    if found.is_empty() { Err(none()) } else { Ok(found) }
+}
+
+fn private_key(path: &std::path::Path) -> Result<PrivateKey<'static>, Cause> {
+    let mut found = pem(path)?.into_iter();
+    found
+        .find_map(|item| if let PemItem::PrivateKey(key) = item { Some(key) } else { None })
+        .ok_or_else(|| Cause::Request(format!("{} holds no private key in PEM", path.display())))
+}

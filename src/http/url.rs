@@ -1,0 +1,170 @@
+//! As much of a URL (RFC 3986) as requests need.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// An absolute http or https URL.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Url {
+    text: String,
+    /// Where the path begins.
+    path: usize,
+}
+
+impl Url {
+    /// Reads an absolute URL.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let scheme = if text.starts_with("https://") { 8 } else { 7 };
+        let Some(rest) = text.get(scheme..).filter(|_| scheme == 8 || text.starts_with("http://")) else {
+            return Err("neither http:// nor https://".into());
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let authority = &rest[..end];
+        if authority.is_empty() || authority.contains('@') {
+            return Err("no host, or credentials in front of it".into());
+        }
+        if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err("characters that a URL can't have".into());
+        }
+        Ok(Self { text: text.split('#').next().unwrap_or(text).to_owned(), path: scheme + end })
+    }
+
+    /// All of it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is https.
+    pub fn is_tls(&self) -> bool {
+        self.text.starts_with("https:")
+    }
+
+    /// Host and port, as written.
+    pub fn authority(&self) -> &str {
+        self.text[..self.path].split_once("//").map_or("", |(_, authority)| authority)
+    }
+
+    /// The host alone, in lower case.
+    pub fn host(&self) -> String {
+        let authority = self.authority();
+        let end =
+            authority.rfind(':').filter(|&at| !authority[at..].contains(']')).unwrap_or(authority.len());
+        authority[..end].trim_matches(['[', ']']).to_ascii_lowercase()
+    }
+
+    /// Whether the host is this machine itself.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Scheme, host and port are the same.
+    pub fn same_origin(&self, other: &Self) -> bool {
+        self.text[..self.path].eq_ignore_ascii_case(&other.text[..other.path])
+    }
+
+    /// Another path (with query, if any) on the same server.
+    #[must_use]
+    pub fn join(&self, path: &str) -> Self {
+        Self { text: format!("{}{path}", &self.text[..self.path]), path: self.path }
+    }
+
+    /// With one more parameter, which is encoded.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut text = self.text.clone();
+        text.push(if text.contains('?') { '&' } else { '?' });
+        text.push_str(name);
+        text.push('=');
+        text.push_str(&encode(value));
+        Self { text, path: self.path }
+    }
+
+    /// What a `Location` header means here.
+    ///
+    /// # Errors
+    /// When it is no URL.
+    pub fn resolve(&self, location: &str) -> Result<Self, String> {
+        let location = location.trim();
+        if let Some(rest) = location.strip_prefix("//") {
+            return Self::parse(&format!("{}//{rest}", if self.is_tls() { "https:" } else { "http:" }));
+        }
+        if location.starts_with('/') {
+            return Self::parse(self.join(location).as_str());
+        }
+        if location.contains("://") {
+            return Self::parse(location);
+        }
+        let path = self.text[self.path..].split('?').next().unwrap_or("/");
+        let directory = path.rfind('/').map_or("/", |at| &path[..=at]);
+        Self::parse(self.join(&format!("{directory}{location}")).as_str())
+    }
+}
+
+/// For a query (RFC 3986's unreserved characters, and those that registries have in scopes).
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:/,".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// Without the query, where signatures and tokens stand.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text.split('?').next().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts() {
+        let url = Url::parse("https://Registry.example:5000/v2/a?x=secret#f").unwrap();
+        assert_eq!((url.authority(), url.host().as_str()), ("Registry.example:5000", "registry.example"));
+        assert_eq!(url.to_string(), "https://Registry.example:5000/v2/a");
+        assert!(url.is_tls() && !url.is_loopback() && url.same_origin(&url.join("/y")));
+        assert_eq!(
+            url.with("b", "a b&c").as_str(),
+            "https://Registry.example:5000/v2/a?x=secret&b=a%20b%26c"
+        );
+        for local in ["http://127.0.0.1:5000/", "http://[::1]:5000", "http://localhost/x", "http://127.9.9.9"]
+        {
+            assert!(Url::parse(local).unwrap().is_loopback(), "{local}");
+        }
+        for bad in ["ftp://x/", "x", "http://", "http://a@b/", "https://a b/", "https://ä/", "/x"] {
+            assert!(Url::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn locations() {
+        let at = Url::parse("http://a.example/v2/x/y?z=1").unwrap();
+        for (location, expected) in [
+            ("/q?w", "http://a.example/q?w"),
+            ("https://b.example/c", "https://b.example/c"),
+            ("//b.example/c", "http://b.example/c"),
+            ("next?a=b", "http://a.example/v2/x/next?a=b"),
+        ] {
+            assert_eq!(at.resolve(location).unwrap().as_str(), expected);
+        }
+        assert!(at.resolve("file:///etc/passwd").is_err());
+        assert!(!at.same_origin(&at.resolve("https://a.example/").unwrap()));
+    }
+}

@@ -1,0 +1,317 @@
+//! Who we say we are: basic credentials, and tokens as the distribution project's token specification has them.
+//!
+//! Credentials go to the registry that they are for, and to where it hands out its tokens if that is the same host, a
+//! neighbour in its domain, or one that the site's configuration names.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::Repository;
+use crate::http::{self, Authorize, Body, Cause, Request, Url};
+use crate::oci::{base64, json};
+
+/// A token without a time is good for so long (the specification's default).
+const DEFAULT_LIFE: u64 = 60;
+/// Tokens are larger than one thinks.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// What a registry wants to see.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A user and a password.
+    Basic {
+        /// The user's name.
+        user: String,
+        /// The password, or what stands in its place.
+        password: String,
+    },
+    /// What `docker login` got from a server that gives out tokens for it.
+    Identity(String),
+    /// A token for the registry itself.
+    Bearer(String),
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+/// Knows credentials.
+pub trait Credentials: Send + Sync {
+    /// For a repository of a registry (`docker.io`, `library/nginx`), if there are any.
+    ///
+    /// # Errors
+    /// Where they lie can't be read; says where and why.
+    fn of(&self, registry: &str, repository: &str) -> Result<Option<Credential>, String>;
+}
+
+/// Nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCredentials;
+
+impl Credentials for NoCredentials {
+    fn of(&self, _: &str, _: &str) -> Result<Option<Credential>, String> {
+        Ok(None)
+    }
+}
+
+/// What was handed out so far: by host, and for tokens by scope.
+#[derive(Default)]
+pub(super) struct Tokens {
+    bearer: BTreeMap<(String, String), (String, Instant)>,
+    /// Hosts and repositories that asked for a password.
+    basic: BTreeMap<(String, String), String>,
+}
+
+/// A repository that is about to be asked for something.
+pub(super) struct Asking<'r> {
+    pub(super) repository: &'r Repository,
+    pub(super) scope: String,
+}
+
+impl Asking<'_> {
+    fn key(&self) -> (String, String) {
+        (self.repository.host.clone(), self.scope.clone())
+    }
+
+    fn place(&self) -> (String, String) {
+        (self.repository.host.clone(), self.repository.path.clone())
+    }
+
+    fn credential(&self, url: &Url) -> Result<Option<Credential>, http::Error> {
+        let found = self.repository.client.credentials.of(&self.repository.host, &self.repository.path);
+        found.map_err(|why| http::Error::new("GET", url.clone(), Cause::Request(why)))
+    }
+
+    /// Gets a token where a challenge says.
+    fn token(&self, challenge: &Challenge) -> Result<(), http::Error> {
+        let client = &self.repository.client;
+        let own = self.repository.url("")?;
+        let failed = |why: String| http::Error::new("GET", own.clone(), Cause::Answer(why));
+        let realm = challenge.parameter("realm").unwrap_or_default();
+        let realm =
+            own.resolve(realm).map_err(|why| failed(format!("it wants a token of {realm:?}: {why}")))?;
+        let credential = self.credential(&own)?;
+        if let Some(Credential::Bearer(token)) = &credential {
+            let until = Instant::now() + Duration::from_secs(DEFAULT_LIFE);
+            client.tokens(|tokens| tokens.bearer.insert(self.key(), (token.clone(), until)));
+            return Ok(());
+        }
+        if credential.is_some() && !self.is_neighbour(&realm, &own) {
+            return Err(failed(format!(
+                "it wants the credentials of {} sent to {}, another host; if that is right, say token-hosts = [{:?}] \
+                 for it in cooper's configuration",
+                self.repository.host,
+                realm.authority(),
+                realm.authority(),
+            )));
+        }
+        let scope = challenge.parameter("scope").unwrap_or(&self.scope).to_owned();
+        let service = challenge.parameter("service");
+        let form;
+        let request = match &credential {
+            Some(Credential::Identity(token)) => {
+                let mut query =
+                    Url::default().with("grant_type", "refresh_token").with("client_id", "cooper");
+                query = query.with("refresh_token", token).with("scope", &scope);
+                query = service.map_or(query.clone(), |service| query.with("service", service));
+                form = query.as_str().trim_start_matches('?').to_owned();
+                let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+                Request {
+                    method: "POST",
+                    url: realm,
+                    headers,
+                    body: Body::Bytes(form.as_bytes()),
+                    auth: None,
+                }
+            }
+            other => {
+                let mut url = service.map_or(realm.clone(), |service| realm.with("service", service));
+                for scope in scope.split(' ') {
+                    url = url.with("scope", scope);
+                }
+                let mut request = Request::get(url);
+                if let Some(Credential::Basic { user, password }) = other {
+                    request.headers.push(("authorization", basic(user, password)));
+                }
+                request
+            }
+        };
+        let response = client.http.send(&request)?;
+        if response.status != 200 {
+            return Err(response.refused());
+        }
+        let answer = response.bytes(MAX_ANSWER)?;
+        let answer = json::parse(&answer).map_err(|error| failed(format!("its token server: {error}")))?;
+        let member = |name: &str| answer.as_object().and_then(|members| members.get(name));
+        let token = ["token", "access_token"].into_iter().find_map(|name| member(name)?.as_str());
+        let Some(token) =
+            token.filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
+        else {
+            return Err(failed("its token server gave no token".into()));
+        };
+        let life = member("expires_in").and_then(json::Value::as_u64).unwrap_or(DEFAULT_LIFE);
+        // Renewed before its end, not after it.
+        let until = Instant::now() + Duration::from_secs((life - life / 8).min(86_400));
+        client.tokens(|tokens| tokens.bearer.insert(self.key(), (token.to_owned(), until)));
+        Ok(())
+    }
+
+    /// Whether credentials for the registry may be shown to a token server.
+    fn is_neighbour(&self, realm: &Url, own: &Url) -> bool {
+        let (there, here) = (realm.host(), own.host());
+        let domain = here.split_once('.').map(|(_, domain)| domain).filter(|domain| domain.contains('.'));
+        let within = |domain: &str| {
+            there == domain || there.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+        };
+        let named = self.repository.client.http.settings().host(&self.repository.host);
+        let numeric = here.parse::<std::net::IpAddr>().is_ok();
+        there == here
+            || (!numeric && (within(&here) || domain.is_some_and(within)))
+            || named.is_some_and(|host| {
+                host.token_hosts.iter().any(|name| name == realm.authority() || *name == there)
+            })
+    }
+}
+
+impl Authorize for Asking<'_> {
+    fn header(&self) -> Option<String> {
+        let (key, place) = (self.key(), self.place());
+        self.repository.client.tokens(|tokens| {
+            let token = tokens.bearer.get(&key).filter(|(_, until)| Instant::now() < *until);
+            token.map(|(token, _)| format!("Bearer {token}")).or_else(|| tokens.basic.get(&place).cloned())
+        })
+    }
+
+    fn challenged(&self, challenges: &[String]) -> Result<bool, http::Error> {
+        let challenges: Vec<Challenge> = challenges.iter().flat_map(|text| Challenge::parse(text)).collect();
+        if let Some(challenge) = challenges.iter().find(|challenge| challenge.scheme == "bearer") {
+            return self.token(challenge).map(|()| true);
+        }
+        if !challenges.iter().any(|challenge| challenge.scheme == "basic") {
+            return Ok(false);
+        }
+        let url = self.repository.url("")?;
+        let Some(Credential::Basic { user, password }) = self.credential(&url)? else { return Ok(false) };
+        let header = basic(&user, &password);
+        let before =
+            self.repository.client.tokens(|tokens| tokens.basic.insert(self.place(), header.clone()));
+        Ok(before.as_ref() != Some(&header))
+    }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+}
+
+/// One challenge of `WWW-Authenticate` (RFC 9110, 11.6.1).
+#[derive(Debug, PartialEq, Eq)]
+struct Challenge {
+    /// In lower case.
+    scheme: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Challenge {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All challenges of one header.
+    fn parse(text: &str) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        let mut rest = text.trim_start();
+        while !rest.is_empty() {
+            let end = rest.find([' ', '=', ',']).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            if let Some(value) = after.strip_prefix('=') {
+                let (value, after) = unquote(value);
+                if let Some(challenge) = found.last_mut() {
+                    challenge.parameters.push((word.to_ascii_lowercase(), value));
+                }
+                rest = after;
+            } else {
+                if !word.is_empty() {
+                    found.push(Self { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
+                }
+                rest = after;
+            }
+            rest = rest.trim_start_matches([' ', ',', '\t']);
+        }
+        found
+    }
+}
+
+/// A value, with or without quotes, and what comes after it.
+fn unquote(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([',', ' ']).unwrap_or(text.len());
+        return (text[..end].to_owned(), &text[end..]);
+    };
+    let (mut value, mut escaped) = (String::new(), false);
+    for (at, c) in quoted.char_indices() {
+        match c {
+            _ if escaped => (value, escaped) = (value + &c.to_string(), false),
+            '\\' => escaped = true,
+            '"' => return (value, &quoted[at + 1..]),
+            c => value.push(c),
+        }
+    }
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::registry::Client;
+
+    #[test]
+    fn challenges() {
+        let text = r#"Bearer realm="https://auth.example/t?x=\"y\"",service=a, scope="repository:a/b:pull,push", Basic realm=x"#;
+        let found = Challenge::parse(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].parameter("realm"), Some("https://auth.example/t?x=\"y\""));
+        assert_eq!(found[0].parameter("service"), Some("a"));
+        assert_eq!(found[0].parameter("scope"), Some("repository:a/b:pull,push"));
+        assert_eq!((found[1].scheme.as_str(), found[1].parameter("realm")), ("basic", Some("x")));
+        for odd in ["", ",,", "=", "Basic", "a=b", "Bearer realm=\"", "Bearer =x, ="] {
+            Challenge::parse(odd);
+        }
+    }
+
+    #[test]
+    fn neighbours() {
+        let host = http::Host { token_hosts: vec!["strange.example".into()], ..http::Host::default() };
+        let hosts = BTreeMap::from([("named.example.org".to_owned(), host)]);
+        let settings = http::Settings { hosts, ..http::Settings::default() };
+        let client = Arc::new(Client::new(settings, Box::new(NoCredentials)));
+        let may = |host: &str, realm: &str| {
+            let repository = Repository { client: Arc::clone(&client), host: host.into(), path: "a".into() };
+            let own = Url::parse(&format!("https://{host}/v2/")).unwrap();
+            let asking = Asking { repository: &repository, scope: String::new() };
+            asking.is_neighbour(&Url::parse(realm).unwrap(), &own)
+        };
+        for (host, realm) in [
+            ("registry-1.docker.io", "https://auth.docker.io/token"),
+            ("registry.gitlab.com", "https://gitlab.com/jwt/auth"),
+            ("ghcr.io", "https://ghcr.io/token"),
+            ("a.example.org:5000", "https://a.example.org/token"),
+            ("named.example.org", "https://strange.example/token"),
+            ("127.0.0.1:5000", "http://127.0.0.1:6000/token"),
+        ] {
+            assert!(may(host, realm), "{host} {realm}");
+        }
+        for (host, realm) in [
+            ("ghcr.io", "https://evil.io/token"),
+            ("registry.example.org", "https://notexample.org/"),
+            ("registry.example.org", "https://strange.example/token"),
+            ("10.0.0.1", "https://9.0.0.1/"),
+            ("a.co", "https://b.co/"),
+        ] {
+            assert!(!may(host, realm), "{host} {realm}");
+        }
+    }
+}

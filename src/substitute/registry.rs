@@ -1,0 +1,75 @@
+//! A repository of a registry, and its mirrors.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Error, Substituter, verified};
+use crate::digest::Digest;
+use crate::oci::{Descriptor, MediaType, Reference};
+use crate::registry::{self, Found, Repository};
+
+/// What a reference names, wherever it may be read.
+#[derive(Debug)]
+pub struct Registry {
+    reference: Reference,
+    /// Mirrors, then the registry itself.
+    places: Vec<Repository>,
+    /// Documents that were met already.
+    documents: Mutex<BTreeMap<Digest, Vec<u8>>>,
+}
+
+impl Registry {
+    /// Asks nothing yet.
+    pub fn new(reference: Reference, places: Vec<Repository>) -> Self {
+        Self { reference, places, documents: Mutex::default() }
+    }
+
+    /// The answer of the first place that has one. A mirror that lacks something, or fails, is passed over.
+    fn first<T>(
+        &self,
+        ask: impl Fn(&Repository) -> Result<Option<T>, registry::Error>,
+    ) -> Result<Option<T>, Error> {
+        let mut failed = None;
+        for place in &self.places {
+            match ask(place) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                // The registry itself has the last word.
+                Ok(None) => failed = None,
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(None), |error| Err(error.into()))
+    }
+
+    fn keep(&self, found: Found) -> Descriptor {
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        documents.insert(found.descriptor.digest, found.bytes);
+        found.descriptor
+    }
+}
+
+impl Substituter for Registry {
+    fn resolve(&self, selector: Option<&str>) -> Result<Descriptor, Error> {
+        let own = self.reference.digest.map(|digest| digest.to_string());
+        let name = selector.map(str::to_owned).or(own).or_else(|| self.reference.tag.clone());
+        let name = name.unwrap_or_else(|| "latest".to_owned());
+        let found = self.first(|place| place.manifest(&name))?;
+        let missing = || registry::Error::NoSuchImage { reference: self.reference.to_string() };
+        Ok(self.keep(found.ok_or_else(missing)?))
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        let digest = descriptor.digest;
+        let known = self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        if let Some(bytes) = known {
+            return Ok(Some(verified(std::io::Cursor::new(bytes), descriptor)));
+        }
+        if matches!(descriptor.kind(), Ok(MediaType::Index | MediaType::Manifest)) {
+            let found = self.first(|place| place.manifest(&digest.to_string()))?;
+            return Ok(found.map(|found| verified(std::io::Cursor::new(found.bytes), descriptor)));
+        }
+        let found = self.first(|place| place.blob(digest, descriptor.size))?;
+        Ok(found.map(|download| verified(download, descriptor)))
+    }
+}
