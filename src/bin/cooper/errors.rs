@@ -16,7 +16,7 @@ use cooperage::layer::BuildError;
 use cooperage::oci::DocumentError;
 use cooperage::plan::{self, Fault, ResolveError};
 use cooperage::recipe::{self, At, ErrorKind, TemplateFault};
-use cooperage::{disk, lock, ops, sink, store, substitute, workspace};
+use cooperage::{disk, http, lock, ops, registry, sink, store, substitute, workspace};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -302,6 +302,7 @@ fn one_problem(error: &ops::Error) -> Problem {
             let problem = whose.into_iter().fold(input("base"), |problem, recipe| problem.note(format!("in {recipe}")));
             problem.hint("[image] platforms says which ones the recipe is built for")
         }
+        error if registry_error(error).is_some() => registry_problem(error),
         Error::Base { base, source, .. } => input("base").hints(base_hint(base, source)),
         Error::NoRegistry { .. } => Problem::chain("base", Exit::Missing, error).hint(
             "until then: `skopeo copy --all docker://… oci:bases/NAME:TAG`, and [base] layout = \"bases/NAME:TAG\"",
@@ -331,6 +332,51 @@ fn one_problem(error: &ops::Error) -> Problem {
 }
 
 const SECRET_HINT: &str = "secrets are given when a container starts: [service] secrets; if it is none, the entry may say so: allow-secret = \"why\"";
+
+/// The registry's part in an error, however deep.
+fn registry_error(error: &(dyn StdError + 'static)) -> Option<registry::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // Transparent errors are not in the chain of their sources.
+        let place = match error.downcast_ref() {
+            Some(ops::Error::Substitute(place) | ops::Error::Base { source: place, .. }) => Some(place),
+            _ => error.downcast_ref(),
+        };
+        if let Some(substitute::Error::Registry(found)) = place {
+            return Some(found.clone());
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<http::Error>()) {
+            return Some(registry::Error::Http(found.clone()));
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn registry_problem(error: &ops::Error) -> Problem {
+    use cooperage::http::Cause;
+    use registry::Error;
+    let (exit, hint) = match registry_error(error) {
+        Some(Error::Settings(_)) => (Exit::Usage, None),
+        Some(Error::NoSuchImage { .. }) => (
+            Exit::Missing,
+            Some("a private one may not show itself: `docker login` or `podman login` says who you are"),
+        ),
+        Some(Error::Http(error)) => match error.cause {
+            Cause::Status { status: 401 | 403, .. } => {
+                (Exit::System, Some("`docker login` or `podman login` says who you are to a registry"))
+            }
+            Cause::Plain => {
+                (Exit::System, Some("plain-http = true in cooper's configuration allows it for a host"))
+            }
+            Cause::Answer(_) | Cause::Redirect(_) | Cause::TooLarge { .. } => (Exit::Input, None),
+            _ => (Exit::System, None),
+        },
+        Some(Error::Unexpected { .. }) | None => (Exit::Input, None),
+    };
+    Problem::chain("registry", exit, error).hints(hint.map(str::to_owned))
+}
 
 fn base_hint(base: &str, error: &substitute::Error) -> Option<String> {
     match error {
