@@ -20,6 +20,7 @@ mod lock;
 mod peers;
 mod quick_start;
 mod refusals;
+mod registry;
 mod schema;
 mod support;
 mod taking_away;
