@@ -398,7 +398,7 @@ impl Client {
         };
         let sent = sent.map_err(|error| failed(self.cause(error)))?;
         let (head, body) = sent.into_parts();
-        let body = Box::new(body.into_with_config().limit(u64::MAX).reader());
+        let body = Box::new(Stream(body.into_with_config().limit(u64::MAX).reader()));
         Ok(Response {
             status: head.status.as_u16(),
             headers: head.headers,
@@ -465,6 +465,21 @@ impl Client {
             .new_agent();
         agents.insert(key.to_owned(), agent.clone());
         Ok(agent)
+    }
+}
+
+/// A body whose silence can be told from its other troubles.
+struct Stream(ureq::BodyReader<'static>);
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+            match inner {
+                Some(ureq::Error::Timeout(_)) => io::Error::from(io::ErrorKind::TimedOut),
+                _ => error,
+            }
+        })
     }
 }
 

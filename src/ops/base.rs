@@ -241,8 +241,17 @@ impl Session<'_> {
         Ok(opened)
     }
 
-    /// What a reference or layout means today.
+    /// What a reference or layout means today: the same for the whole session, whoever moves it meanwhile.
     pub(super) fn resolve(&self, origin: &BaseOrigin) -> Result<Descriptor, Error> {
+        if let Some(known) = self.resolved.borrow().get(origin) {
+            return Ok(known.clone());
+        }
+        let found = self.resolve_now(origin)?;
+        self.resolved.borrow_mut().insert(origin.clone(), found.clone());
+        Ok(found)
+    }
+
+    fn resolve_now(&self, origin: &BaseOrigin) -> Result<Descriptor, Error> {
         match origin {
             BaseOrigin::Image(reference) => match self.substituter(origin)? {
                 // What --locked finds unpinned is a reason to fail, not to ask.

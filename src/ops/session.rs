@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::layer::facts::Facts;
 use crate::layer::names::Names;
 use crate::lock::{BaseOrigin, Lock, Reason, conflict};
+use crate::oci::Descriptor;
 use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
 use crate::substitute::Substituter;
@@ -36,6 +37,7 @@ pub(super) struct Session<'a> {
     sources: RefCell<BTreeMap<SourceKey, Rc<Scan>>>,
     /// Where bases come from: a registry's knows what it was told already.
     pub(super) places: RefCell<BTreeMap<BaseOrigin, Arc<dyn Substituter>>>,
+    pub(super) resolved: RefCell<BTreeMap<BaseOrigin, Descriptor>>,
     pub(super) views: RefCell<BTreeMap<Digest, View>>,
     /// Of `lockfiles/blobs`: recipes on one base share them.
     committed: RefCell<BTreeMap<Digest, Rc<[u8]>>>,
@@ -89,6 +91,7 @@ impl<'a> Session<'a> {
             recipes: RefCell::default(),
             sources: RefCell::default(),
             places: RefCell::default(),
+            resolved: RefCell::default(),
             views: RefCell::default(),
             committed: RefCell::default(),
             facts: RefCell::default(),

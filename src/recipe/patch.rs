@@ -106,7 +106,8 @@ pub fn layout_place(text: &str) -> Result<(String, Option<Selector>), ErrorKind>
         (text, None)
     };
     let path = super::v1::relative(path).map_err(|fault| ErrorKind::Path { path: path.to_owned(), fault })?;
-    Ok((path, selector))
+    // The workspace itself is none.
+    if path.is_empty() { Err(fail()) } else { Ok((path, selector)) }
 }
 
 /// A variable.

@@ -343,6 +343,7 @@ fn bases() {
         assert_eq!(errors(text), [(underlined.to_owned(), kind)], "{text}");
     }
     assert_eq!(layout_place("a/./b"), Ok(("a/b".into(), None)));
+    assert!(layout_place(".").is_err() && layout_place("./:1").is_err());
     assert_eq!(layout_place("a.tar:17"), Ok(("a.tar".into(), Some(Selector::Tag("17".into())))));
     let digest = Digest::of(b"");
     assert_eq!(layout_place(&format!("a@{digest}")), Ok(("a".into(), Some(Selector::Digest(digest)))));

@@ -109,6 +109,13 @@ fn insert(manifests: &mut Vec<Descriptor>, roots: &[Root]) -> bool {
     true
 }
 
+/// Whether an entry of ours has a type that we never gave one: gc would take it for a blob that names no others, and
+/// collect those.
+fn is_garbled(entry: &Descriptor) -> bool {
+    entry.annotations.contains_key(WORKSPACE)
+        && !matches!(entry.kind(), Ok(MediaType::Index | MediaType::Manifest))
+}
+
 fn by_digest(manifests: &[Descriptor]) -> BTreeMap<Digest, Vec<&Descriptor>> {
     let mut there: BTreeMap<Digest, Vec<&Descriptor>> = BTreeMap::new();
     for entry in manifests {
@@ -199,7 +206,13 @@ impl Store {
         let bytes = disk::read(&self.index(), MAX_INDEX).map_err(|source| Error::Unlisted { source })?;
         let wrong = |source| Error::Index { path: self.index(), source };
         match Document::parse_own(&bytes, &MediaType::Index.to_string()) {
-            Ok(Document::Index(index)) => Ok(index),
+            Ok(Document::Index(index)) => match index.manifests.iter().find(|entry| is_garbled(entry)) {
+                Some(entry) => {
+                    let what = format!("a recipe's output of the type {:?}", entry.media_type);
+                    Err(wrong(DocumentError::Unsupported { what }))
+                }
+                None => Ok(index),
+            },
             Ok(Document::Manifest(_)) => Err(wrong(DocumentError::NeitherKind)),
             Err(source) => Err(wrong(source)),
         }

@@ -271,6 +271,12 @@ fn a_store_that_lost_its_own_documents_is_not_emptied() {
     build(&store, "a/b", b"layer");
     assert_eq!(store.roots().unwrap()[0].name.as_deref(), Some("a/b:prod"));
     assert_eq!(store.roots().unwrap().len(), 1);
+    // A flipped bit in the type of an output: nothing may be collected by such an index.
+    let text = String::from_utf8(disk::read(&store.index(), 1 << 20).unwrap()).unwrap();
+    disk::write_atomic(&store.index(), text.replace("image.index", "image.indey").as_bytes()).unwrap();
+    assert!(matches!(store.gc(false, &BTreeSet::new(), &|_| true), Err(Error::Index { .. })));
+    assert!(matches!(store.verify(false, &Silent).unwrap().damaged[..], [(_, Damage::Index { .. })]));
+    disk::write_atomic(&store.index(), text.as_bytes()).unwrap();
     // A root whose blob has gone is told of, and taken out.
     disk::remove(&store.blob(root.digest)).unwrap();
     assert!(store.verify(false, &Silent).unwrap().damaged.iter().any(|(path, _)| *path == store.index()));

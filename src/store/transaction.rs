@@ -32,8 +32,8 @@ struct Pending {
     roots: Vec<Root>,
 }
 
-/// So many files stay open until they are synced; a process may have 256 on some systems.
-const KEPT_OPEN: usize = 64;
+/// So many files stay open until they are synced; a process may have as few as 64.
+const KEPT_OPEN: usize = 16;
 
 impl Pending {
     fn keep(&mut self, target: PathBuf, mut file: Temporary, size: u64) {

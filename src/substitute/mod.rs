@@ -46,15 +46,19 @@ pub trait Substituter: Send + Sync {
     /// # Errors
     /// When it can't be read, is damaged, or larger than documents are.
     fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
-        let (digest, size) = (descriptor.digest, descriptor.size);
-        if size > MAX_DOCUMENT {
-            return Err(Error::TooLarge { digest, size });
-        }
-        let Some(mut reader) = self.open(descriptor)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).map_err(|source| Error::Read { digest, source })?;
-        Ok(Some(bytes))
+        read(self, descriptor)
     }
+}
+
+fn read(from: &(impl Substituter + ?Sized), descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+    let (digest, size) = (descriptor.digest, descriptor.size);
+    if size > MAX_DOCUMENT {
+        return Err(Error::TooLarge { digest, size });
+    }
+    let Some(mut reader) = from.open(descriptor)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(|source| Error::Read { digest, source })?;
+    Ok(Some(bytes))
 }
 
 /// Why something can't be had from here.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Error, Substituter, verified};
+use super::{Error, Substituter, read, verified};
 use crate::digest::Digest;
 use crate::oci::{Descriptor, MediaType, Reference};
 use crate::registry::{self, Found, Repository};
@@ -71,5 +71,14 @@ impl Substituter for Registry {
         }
         let found = self.first(|place| place.blob(digest, descriptor.size))?;
         Ok(found.map(|download| verified(download, descriptor)))
+    }
+
+    fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+        let found = read(self, descriptor)?;
+        if let Some(bytes) = &found {
+            let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+            documents.insert(descriptor.digest, bytes.clone());
+        }
+        Ok(found)
     }
 }

@@ -20,6 +20,7 @@ mod lock;
 mod peers;
 mod quick_start;
 mod refusals;
+mod registries;
 mod registry;
 mod schema;
 mod support;

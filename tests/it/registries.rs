@@ -1,0 +1,276 @@
+//! Bases in registries: locks from live ones, builds without them, who is asked for what, and registries on a bad day.
+
+use std::time::Duration;
+
+use super::registry::{Auth, Bearer, Registry, What};
+use super::support::Test;
+
+const TREE: &str = "d 0755 0:0 etc\nf 0644 0:0 etc/passwd root:x:0:0::/root:/bin/sh\\nweb:x:33:33::/:\\n\nd 0750 33:33 srv\n";
+
+/// A layer of some 300 kB, which no compression makes smaller.
+fn large() -> String {
+    let mut seed = 1_u32;
+    let mut letter = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + (seed >> 24) as u8 % 26)
+    };
+    let content: String = (0..300_000).map(|_| letter()).collect();
+    format!("f 0644 0:0 large {content}\n")
+}
+
+fn recipe(reference: &str) -> String {
+    format!(
+        "[base]\nimage = \"{reference}\"\n[[file]]\ntext = \"hello\"\nto = \"/srv/index.html\"\nowner = \"web\"\n"
+    )
+}
+
+/// What the site says: as little patience as possible.
+fn site(registry: &Registry, more: &str) -> String {
+    let host = registry.host();
+    format!("attempts = 3\ntimeout = 1\nbackoff = 1\n[registry.\"{host}\"]\nplain-http = true\n{more}")
+}
+
+/// A registry with a base of two layers, and a workspace with a recipe on it.
+fn arranged() -> (Registry, Test) {
+    let registry = Registry::start();
+    let test = Test::workspace().base("seed", "1", &[TREE, &large()]);
+    registry.seed_layout("lib/base", "1", &test.path("seed"));
+    let reference = format!("{}/lib/base:1", registry.host());
+    let test = test.remove("seed").file("recipes/a/web/recipe.toml", recipe(&reference));
+    let config = site(&registry, "");
+    let test = test.file("site.toml", config);
+    let config = test.path("site.toml").to_str().unwrap().to_owned();
+    (registry, test.env("COOPER_CONFIG", &config))
+}
+
+/// `~/.docker/config.json`
+fn login(test: Test, registry: &Registry, entry: &str) -> Test {
+    let dir = test.path("docker").to_str().unwrap().to_owned();
+    let text = format!("{{\"auths\": {{\"{}\": {entry}}}}}", registry.host());
+    test.file("docker/config.json", text).env("DOCKER_CONFIG", &dir)
+}
+
+// me:secret
+const ME: &str = "{\"auth\": \"bWU6c2VjcmV0\"}";
+
+#[test]
+fn a_lock_is_made_once_and_builds_without() {
+    let (registry, mut test) = arranged();
+    for name in ["b", "c"] {
+        let reference = format!("{}/lib/base:1", registry.host());
+        test = test.file(&format!("recipes/a/{name}/recipe.toml"), recipe(&reference));
+    }
+    let test = test.run(["lock"]).status(0).then();
+    let layers = registry.requests().iter().filter(|request| request.sent > 1000).count();
+    assert_eq!((layers, registry.count("GET", "/manifests/1")), (1, 1), "{:#?}", registry.requests());
+    // Two layers and two configs; no recipe asks again.
+    assert_eq!(registry.count("GET", "/blobs/"), 4);
+    let before = registry.requests().len();
+    let test = test.run(["build", "--locked"]).status(0).then();
+    std::fs::remove_dir_all(test.store()).unwrap();
+    let test = test.run(["build", "--locked"]).status(0).then();
+    assert_eq!(registry.requests().len(), before);
+    // An export needs the layers, by digest.
+    let test = test.run(["build", "a/web", "--to", "oci:out:x"]).status(0).then();
+    assert_eq!(registry.count("GET", "/blobs/"), 6);
+    assert_eq!(registry.count("GET", "/manifests/1"), 1);
+    drop(registry);
+    test.run(["build", "--locked", "--offline"]).status(0).then().run(["show", "a/web"]).status(0);
+}
+
+#[test]
+fn a_tag_that_moves_is_followed_by_update_only() {
+    let (registry, test) = arranged();
+    let test = test.run(["lock"]).status(0).then();
+    let lock = test.read("lockfiles/a/web.lock");
+    let test = test.base("seed2", "1", &["d 0755 0:0 etc\nf 0644 0:0 etc/passwd web:x:44:44::/:\\n\n"]);
+    let moved = registry.seed_layout("lib/base", "1", &test.path("seed2")).to_string();
+    let test = test.remove("seed2").run(["lock"]).status(0).then();
+    assert_eq!(test.read("lockfiles/a/web.lock"), lock);
+    let run = test.run(["update", "--all"]).status(0);
+    assert!(run.out.contains(&moved), "{}", run.out);
+    assert!(run.test().read("lockfiles/a/web.lock").contains(&moved));
+}
+
+#[test]
+fn a_digest_in_the_recipe_is_obeyed() {
+    let (registry, test) = arranged();
+    let digest = registry.tags("lib/base")["1"];
+    let reference = format!("{}/lib/base:1@{digest}", registry.host());
+    let test = test.file("recipes/a/web/recipe.toml", recipe(&reference));
+    let test = test.run(["lock"]).status(0).then();
+    assert_eq!(registry.count("", "/manifests/1"), 0);
+    let missing = format!("{}/lib/base@sha256:{}", registry.host(), "0".repeat(64));
+    let run = test.file("recipes/a/web/recipe.toml", recipe(&missing)).run(["lock"]).status(4);
+    assert!(run.err.contains("is not in the registry"), "{}", run.err);
+}
+
+#[test]
+fn without_a_network() {
+    let (registry, test) = arranged();
+    let test = test.run(["build", "--offline"]).status(4).then();
+    let test = test.run(["build", "--locked"]).status(1).then();
+    let run = test
+        .run(["copy", "--offline", &format!("docker://{}/lib/base:1", registry.host()), "oci:x:1"])
+        .status(4);
+    assert!(run.err.contains("no connection may be opened"), "{}", run.err);
+    assert_eq!(registry.requests().len(), 0);
+}
+
+#[test]
+fn images_are_copied_out_of_registries() {
+    let (registry, test) = arranged();
+    let from = format!("docker://{}/lib/base:1", registry.host());
+    let test = test.run(["copy", &from, "oci:out:1"]).status(0).then();
+    let blobs = |test: &Test| std::fs::read_dir(test.path("out/blobs/sha256")).unwrap().count();
+    // An index, two manifests, two configs, two layers.
+    assert_eq!(blobs(&test), 7);
+    let one = test.run(["copy", "--platform", "linux/arm64", &from, "oci-archive:one.tar"]).status(0);
+    one.then().run(["copy", &format!("docker://{}/lib/none:1", registry.host()), "oci:no:1"]).status(4);
+}
+
+#[test]
+fn who_may() {
+    let (registry, test) = arranged();
+    registry.set(|settings| settings.auth = Auth::Basic("me".into(), "secret".into()));
+    let run = test.run(["lock"]).status(5);
+    assert!(run.err.contains("401") && run.err.contains("docker login"), "{}", run.err);
+    let test = login(run.then(), &registry, "{\"auth\": \"bWU6d3Jvbmc=\"}").run(["lock"]).status(5).then();
+    let test = login(test, &registry, ME).run(["lock"]).status(0).then().remove("lockfiles");
+    registry.set(|settings| settings.auth = Auth::Bearer(Bearer::new("me", "secret")));
+    let test = test.run(["lock"]).status(0).then().remove("lockfiles");
+    // A token that is good for one request, and one that is gone after a moment: fetched again.
+    registry.set(|s| s.auth = Auth::Bearer(Bearer { uses: Some(1), ..Bearer::new("me", "secret") }));
+    let test = test.run(["lock"]).status(0).then().remove("lockfiles");
+    let identity = "{\"identitytoken\": \"a-refresh-token\"}";
+    let test = login(test, &registry, identity).run(["lock"]).status(0).then().remove("lockfiles");
+    registry.set(|s| s.auth = Auth::Bearer(Bearer { anonymous_pull: true, ..Bearer::new("me", "secret") }));
+    let test = login(test, &registry, "{}").run(["lock"]).status(0).then();
+    for request in registry.requests() {
+        assert!(!request.path.contains("secret") && !request.path.contains("refresh"), "{}", request.path);
+    }
+    drop(test);
+}
+
+#[test]
+fn credentials_go_nowhere_else() {
+    let (registry, test) = arranged();
+    let strange = Registry::start();
+    let realm = format!("http://localhost:{}/token", strange.host().rsplit_once(':').unwrap().1);
+    registry.set(|settings| {
+        settings.auth = Auth::Bearer(Bearer { realm: Some(realm.clone()), ..Bearer::new("me", "secret") });
+    });
+    let run = login(test, &registry, ME).run(["lock"]).status(3);
+    assert!(run.err.contains("token-hosts") && run.err.contains("localhost"), "{}", run.err);
+    assert_eq!(strange.requests().len(), 0);
+    assert!(!run.err.contains("secret") && !run.err.contains("bWU6"), "{}", run.err);
+    // A redirect is followed, without them.
+    registry.set(|settings| settings.auth = Auth::Basic("me".into(), "secret".into()));
+    let elsewhere = format!("http://localhost:{}{{path}}", strange.host().rsplit_once(':').unwrap().1);
+    registry.fault("GET", "/blobs/", 9, What::Redirect(elsewhere));
+    let test = run.then().run(["lock"]).status(4).then();
+    assert!(strange.count("GET", "/blobs/") > 0);
+    assert!(strange.requests().iter().all(|request| !request.headers.contains_key("authorization")));
+    drop(test);
+}
+
+#[test]
+fn mirrors_change_no_lock() {
+    let (registry, test) = arranged();
+    let direct = test.run(["lock"]).status(0).then();
+    let named = direct.read("lockfiles/a/web.lock").replace(registry.host(), "registry.invalid");
+    let mirror = format!(
+        "[[mirror]]\nprefix = \"registry.invalid/lib\"\nlocation = [\"{0}/nothing\", \"{0}/lib\"]\n",
+        registry.host()
+    );
+    let test = direct
+        .file("site.toml", site(&registry, &mirror))
+        .file("recipes/a/web/recipe.toml", recipe("registry.invalid/lib/base:1"))
+        .remove("lockfiles");
+    let test = test.run(["lock"]).status(0).then();
+    let section = |text: &str| text.split_once("[[base]]").unwrap().1.to_owned();
+    // The reference is an annotation of the image: outputs differ, pins don't.
+    let pins = |text: &str| section(text).split("[output").next().unwrap().to_owned();
+    assert_eq!(pins(&test.read("lockfiles/a/web.lock")), pins(&named));
+}
+
+/// A fault, what becomes of it (nothing: healed), and what the message says.
+type Case = (&'static str, &'static str, usize, What, Option<(i32, &'static str)>);
+
+#[test]
+fn on_a_bad_day() {
+    let elsewhere = "http://192.0.2.1{path}".to_owned();
+    let cases: Vec<Case> = vec![
+        ("GET", "/v2/", 2, What::status(503), None),
+        ("GET", "/v2/", 2, What::status(500), None),
+        ("GET", "/v2/", 3, What::status(502), Some((5, "502 Bad Gateway"))),
+        ("GET", "/v2/", 1, What::retry_after(429, 0), None),
+        ("GET", "/v2/", 1, What::retry_after(429, 3600), Some((5, "come back in 3600 seconds"))),
+        ("GET", "/v2/", 1, What::status(403), Some((5, "403 Forbidden"))),
+        ("GET", "/v2/", 2, What::Close, None),
+        ("GET", "/v2/", 3, What::Close, Some((5, "the connection broke"))),
+        ("GET", "/v2/", 1, What::Stall, None),
+        ("GET", "/v2/", 3, What::Stall, Some((5, "no answer for 1 seconds"))),
+        ("GET", "/manifests/", 1, What::CutBody(20), Some((5, "the connection broke"))),
+        ("GET", "/manifests/", 1, What::Endless, Some((3, "more than 4194304 bytes"))),
+        ("GET", "/manifests/", 1, What::wrong_digest(), Some((3, "not sha256:0000"))),
+        ("GET", "/manifests/", 1, What::Flip, Some((3, "gave sha256:"))),
+        ("GET", "/manifests/", 1, What::Header("content-type", None), Some((3, "what kind of document"))),
+        (
+            "GET",
+            "/manifests/",
+            1,
+            What::Header("content-type", Some("text/html".into())),
+            Some((3, "text/html")),
+        ),
+        ("GET", "/manifests/", 1, What::Redirect(elsewhere), Some((5, "plain HTTP"))),
+        ("GET", "/manifests/", 9, What::Redirect("{path}".into()), Some((3, "redirected more than 5 times"))),
+        ("GET", "LARGE", 2, What::CutBody(100_000), None),
+        ("GET", "LARGE", 2, What::StallBody(100_000), None),
+        ("GET", "LARGE", 9, What::CutBody(0), Some((5, "the connection broke"))),
+        ("GET", "LARGE", 9, What::StallBody(10), Some((5, "no answer for 1 seconds"))),
+        ("GET", "LARGE", 1, What::Flip, Some((3, "sha256:"))),
+        ("GET", "LARGE", 1, What::Length(7), Some((3, "bytes where"))),
+        ("GET", "LARGE", 1, What::Length(-7), Some((3, "bytes where"))),
+        ("GET", "LARGE", 1, What::Endless, None),
+        ("GET", "LARGE", 1, What::Bytes(b"something else".to_vec()), Some((3, "bytes where"))),
+        ("GET", "LARGE", 3, What::status(500), Some((5, "500 Internal Server Error"))),
+    ];
+    let (registry, mut test) = arranged();
+    let test_of = |test: Test, case: &Case, large: &str| {
+        let (method, path, times, what, expected) = case;
+        let path = if *path == "LARGE" { large } else { *path };
+        registry.fault(method, path, *times, what.clone());
+        let run = test.run(["lock"]);
+        let told = format!("{method} {path} {times} {what:?}: {:?}\n{}", run.code, run.err);
+        match expected {
+            None => assert_eq!(run.code, Some(0), "{told}"),
+            Some((code, said)) => {
+                assert_eq!(run.code, Some(*code), "{told}");
+                assert!(run.err.contains(said) && run.err.contains("recipe.toml"), "{told}");
+            }
+        }
+        registry.forget_faults();
+        // Whatever it was: the store is whole, and the next time all is well.
+        let run = run.then().run(["store", "verify"]).status(0).then().run(["lock"]).status(0);
+        let test = run.then();
+        std::fs::remove_dir_all(test.store()).unwrap();
+        test.remove("lockfiles")
+    };
+    test = test.run(["lock"]).status(0).then();
+    let large = registry.requests().into_iter().find(|request| request.sent > 1000).unwrap().path;
+    std::fs::remove_dir_all(test.store()).unwrap();
+    test = test.remove("lockfiles");
+    for case in &cases {
+        test = test_of(test, case, &large);
+    }
+    assert!(registry.requests().iter().any(|request| request.headers.contains_key("range")));
+    // Nothing may be taken up again where a registry can't: everything comes anew, nothing twice.
+    registry.fault("GET", &large, 1, What::CutBody(100_000)).fault("GET", &large, 1, What::IgnoreRange);
+    test = test.run(["lock"]).status(0).then();
+    registry.forget_faults();
+    let began = std::time::Instant::now();
+    drop(test);
+    drop(registry);
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
