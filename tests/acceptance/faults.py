@@ -783,7 +783,10 @@ def family_outside(lab):
                 if short.startswith("ws/bases"):
                     faults += fsck(f"{box.out}/layout")
                 elif "lockfiles" not in short or "elsewhere" in short:
-                    faults += [f"healed wrongly: {fault}" for fault in missing(golden, snapshot(box.path))]
+                    # A changed name in an index that others write, too, is a name: it stays beside the right one.
+                    named = short.endswith("index.json") and sound(path, golden)
+                    faults += [f"healed wrongly: {fault}" for fault in missing(golden, snapshot(box.path))
+                               if not (named and fault.startswith(path))]
             elif not short.startswith("ws/bases") and "help:" not in run.err:
                 faults.append(f"build doesn't say what to do: {run}")
             if short.startswith("out/") and run.code != 0:
