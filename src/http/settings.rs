@@ -17,8 +17,6 @@ pub struct Settings {
     pub backoff: Duration,
     /// So long nothing may come.
     pub timeout: Duration,
-    /// Connections at a time.
-    pub concurrency: usize,
 }
 
 /// What is special about a server.
@@ -51,7 +49,6 @@ impl Default for Settings {
             attempts: 5,
             backoff: Duration::from_millis(250),
             timeout: Duration::from_secs(60),
-            concurrency: 4,
         }
     }
 }

@@ -59,7 +59,6 @@ impl Places {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
-    concurrency: Option<usize>,
     attempts: Option<u32>,
     /// Seconds.
     timeout: Option<u64>,
@@ -145,7 +144,6 @@ fn parse(text: &str, dir: &Path) -> Result<http::Settings, String> {
         attempts: file.attempts.unwrap_or(defaults.attempts).max(1),
         backoff: file.backoff.map_or(defaults.backoff, Duration::from_millis),
         timeout: file.timeout.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.max(1))),
-        concurrency: file.concurrency.unwrap_or(defaults.concurrency).max(1),
     })
 }
 
@@ -155,10 +153,10 @@ mod tests {
 
     #[test]
     fn a_site() {
-        let text = "concurrency = 2\n[registry.\"r.example:5000\"]\nplain-http = true\nca = \"ca.pem\"\n\
+        let text = "attempts = 2\n[registry.\"r.example:5000\"]\nplain-http = true\nca = \"ca.pem\"\n\
             [[mirror]]\nprefix = \"docker.io\"\nlocation = \"m.example/hub/\"\n";
         let settings = parse(text, Path::new("/etc/cooper")).unwrap();
-        assert_eq!((settings.concurrency, settings.attempts), (2, 5));
+        assert_eq!((settings.attempts, settings.timeout.as_secs()), (2, 60));
         let host = settings.host("r.example:5000").unwrap();
         assert_eq!(
             (host.plain_http, host.ca.as_deref()),
