@@ -131,7 +131,7 @@ fn find<'f>(auths: &'f BTreeMap<String, Login>, servers: &[String], repository: 
             let path = format!("{server}/{repository}");
             key == server
                 || name == server
-                || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
+                || path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
         fits.then_some((name.len(), login))
     });
