@@ -229,10 +229,12 @@ pub(super) fn select(
 ) -> Result<BTreeMap<Target, Vec<String>>, Error> {
     let known = workspace.recipes()?;
     let patterns: Vec<String> = match (selection.all, selection.targets.is_empty()) {
-        (true, _) => known.iter().map(ToString::to_string).collect(),
-        (false, true) if file.default.is_empty() => known.iter().map(ToString::to_string).collect(),
-        (false, true) => file.default.iter().map(|pattern| pattern.value.clone()).collect(),
         (false, false) => selection.targets.clone(),
+        (false, true) if !file.default.is_empty() => {
+            file.default.iter().map(|pattern| pattern.value.clone()).collect()
+        }
+        // Not one by one: each pattern looks at every recipe.
+        _ => return Ok(known.into_iter().map(|target| (target, Vec::new())).collect()),
     };
     let mut selected: BTreeMap<Target, Vec<String>> = BTreeMap::new();
     for pattern in &patterns {
