@@ -4,6 +4,8 @@
 //! clear that wasn't allowed to. It must not know what it carries: bodies are streams, and credentials are asked of
 //! the caller through [`Authorize`], for the server that the request names and no other.
 
+mod error;
+mod pem;
 mod settings;
 mod url;
 
@@ -13,12 +15,11 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use error::{Cause, Error};
 pub use settings::{Host, Mirror, Settings};
 use ureq::http::{HeaderMap, Method};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{ClientCert, RootCerts, TlsConfig};
 pub use url::Url;
-
-use crate::disk;
 
 /// A server that asks for more patience than this is told of instead.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
@@ -59,8 +60,6 @@ pub enum Body<'r> {
     None,
     /// These bytes.
     Bytes(&'r [u8]),
-    /// So many bytes, opened anew for each attempt.
-    Stream(u64, &'r dyn Fn() -> io::Result<Box<dyn Read + Send>>),
 }
 
 impl Request<'_> {
@@ -114,109 +113,22 @@ impl Response {
     /// # Errors
     /// When it can't be read, or has more than `cap` bytes.
     pub fn bytes(self, cap: u64) -> Result<Vec<u8>, Error> {
-        let (method, url) = (self.method, self.url.clone());
-        let failed = |cause| Error { method, url: url.clone(), cause, attempts: 1 };
+        let failed = |cause| Error::new(self.method, self.url, cause);
         let mut bytes = Vec::new();
-        self.body
-            .take(cap + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| failed(Cause::Broken(error.to_string())))?;
-        if bytes.len() as u64 > cap { Err(failed(Cause::TooLarge { cap })) } else { Ok(bytes) }
+        match self.body.take(cap + 1).read_to_end(&mut bytes) {
+            Err(error) => Err(failed(Cause::Broken(error.to_string()))),
+            Ok(_) if bytes.len() as u64 > cap => Err(failed(Cause::TooLarge { cap })),
+            Ok(_) => Ok(bytes),
+        }
     }
 
     /// The error that this answer amounts to.
     pub fn refused(self) -> Error {
-        let (method, url, status) = (self.method, self.url, self.status);
         let mut text = Vec::new();
         // A complaint that can't be read is none.
         _ = self.body.take(MAX_COMPLAINT).read_to_end(&mut text);
         let text = String::from_utf8_lossy(&text).trim().to_owned();
-        Error { method, url, cause: Cause::Status { status, text }, attempts: 1 }
-    }
-}
-
-/// A request that came to nothing.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{method} {url}: {cause}{}", times(*attempts))]
-pub struct Error {
-    /// GET, HEAD, PUT …
-    pub method: &'static str,
-    /// Where to.
-    pub url: Url,
-    /// What went wrong, the last time.
-    pub cause: Cause,
-    /// How often it was tried.
-    pub attempts: u32,
-}
-
-fn times(attempts: u32) -> String {
-    if attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() }
-}
-
-/// What goes wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
-    /// No connection, or none that TLS agrees to.
-    #[error("cannot connect: {0}")]
-    Connect(String),
-    /// The connection broke.
-    #[error("the connection broke: {0}")]
-    Broken(String),
-    /// Nothing came for so long.
-    #[error("no answer for {} seconds", .0.as_secs())]
-    Timeout(Duration),
-    /// An answer that says no.
-    #[error("{}", complaint(*status, text))]
-    Status {
-        /// 404 …
-        status: u16,
-        /// What the server said, as it said it.
-        text: String,
-    },
-    /// `Retry-After` with a long time.
-    #[error("the server asks to come back in {} seconds", .0.as_secs())]
-    ComeBack(Duration),
-    /// A redirect that leads nowhere, or in a circle.
-    #[error("redirected {0}")]
-    Redirect(String),
-    /// What must be encrypted would not have been.
-    #[error("it would go over plain HTTP, which nothing allows for this host")]
-    Plain,
-    /// An answer larger than it may be.
-    #[error("the answer has more than {cap} bytes")]
-    TooLarge {
-        /// In bytes.
-        cap: u64,
-    },
-    /// An answer that contradicts itself or what was asked for.
-    #[error("{0}")]
-    Answer(String),
-    /// The request can't be made.
-    #[error("{0}")]
-    Request(String),
-}
-
-fn complaint(status: u16, text: &str) -> String {
-    let known = ureq::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let known = known.map_or_else(|| status.to_string(), |known| format!("{status} {known}"));
-    // A page for people says less than the number.
-    let text = if text.starts_with('<') { "" } else { text };
-    let shown: String = text.chars().filter(|c| !c.is_control()).take(300).collect();
-    if shown.is_empty() { known } else { format!("{known}: {shown}") }
-}
-
-impl Error {
-    /// Of a request that was never sent, or an answer that was read to its end.
-    pub const fn new(method: &'static str, url: Url, cause: Cause) -> Self {
-        Self { method, url, cause, attempts: 1 }
-    }
-
-    /// The answer's status, if there was an answer.
-    pub const fn status(&self) -> Option<u16> {
-        match self.cause {
-            Cause::Status { status, .. } => Some(status),
-            _ => None,
-        }
+        Error::new(self.method, self.url, Cause::Status { status: self.status, text })
     }
 }
 
@@ -252,11 +164,10 @@ impl Client {
     pub fn root(&self, host: &str) -> Result<Url, Error> {
         let url = |scheme: &str| Url::parse(&format!("{scheme}://{host}"));
         let wrong = |why: String| Error::new("GET", Url::default(), Cause::Request(why));
-        let known = self.settings.host(host).and_then(|host| host.plain_http);
-        if let Some(plain) = known {
-            return url(if plain { "http" } else { "https" }).map_err(wrong);
-        }
         let tls = url("https").map_err(wrong)?;
+        if let Some(plain) = self.plain(&tls) {
+            return if plain { url("http").map_err(wrong) } else { Ok(tls) };
+        }
         if !tls.is_loopback() {
             return Ok(tls);
         }
@@ -390,11 +301,6 @@ impl Client {
         let sent = match &request.body {
             Body::None => agent.run(built.body(()).map_err(unbuildable)?),
             Body::Bytes(bytes) => agent.run(built.body(*bytes).map_err(unbuildable)?),
-            Body::Stream(size, open) => {
-                let mut reader = open().map_err(|error| failed(Cause::Request(error.to_string())))?;
-                let body = ureq::SendBody::from_reader(&mut reader);
-                agent.run(built.header("content-length", size.to_string()).body(body).map_err(unbuildable)?)
-            }
         };
         let sent = sent.map_err(|error| failed(self.cause(error)))?;
         let (head, body) = sent.into_parts();
@@ -439,12 +345,12 @@ impl Client {
         }
         let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         if let Some(ca) = special.and_then(|host| host.ca.as_ref()) {
-            tls = tls.root_certs(RootCerts::Specific(Arc::new(certificates(ca)?)));
+            tls = tls.root_certs(RootCerts::Specific(Arc::new(pem::certificates(ca)?)));
         }
         if let Some((certificate, key)) = special.and_then(|host| host.client.as_ref()) {
             tls = tls.client_cert(Some(ClientCert::new_with_certs(
-                &certificates(certificate)?,
-                private_key(key)?,
+                &pem::certificates(certificate)?,
+                pem::private_key(key)?,
             )));
         }
         let stall = Some(self.settings.timeout);
@@ -486,25 +392,4 @@ impl Read for Stream {
 /// Whether another attempt may end otherwise.
 const fn passes(cause: &Cause) -> bool {
     matches!(cause, Cause::Connect(_) | Cause::Broken(_) | Cause::Timeout(_))
-}
-
-fn pem(path: &std::path::Path) -> Result<Vec<PemItem<'static>>, Cause> {
-    let bytes = disk::read(path, 4 << 20).map_err(|error| Cause::Request(error.to_string()))?;
-    let items: Result<_, _> = parse_pem(&bytes).collect();
-    items.map_err(|error| Cause::Request(format!("{}: {error}", path.display())))
-}
-
-fn certificates(path: &std::path::Path) -> Result<Vec<Certificate<'static>>, Cause> {
-    let found = pem(path)?.into_iter();
-    let found: Vec<_> =
-        found.filter_map(|item| if let PemItem::Certificate(c) = item { Some(c) } else { None }).collect();
-    let none = || Cause::Request(format!("{} holds no certificate in PEM", path.display()));
-    if found.is_empty() { Err(none()) } else { Ok(found) }
-}
-
-fn private_key(path: &std::path::Path) -> Result<PrivateKey<'static>, Cause> {
-    let mut found = pem(path)?.into_iter();
-    found
-        .find_map(|item| if let PemItem::PrivateKey(key) = item { Some(key) } else { None })
-        .ok_or_else(|| Cause::Request(format!("{} holds no private key in PEM", path.display())))
 }

@@ -36,8 +36,7 @@ pub struct Facts {
 }
 
 /// Where a line's path stands in the text, without its slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Row(Range<u32>);
+type Row = Range<u32>;
 
 /// /etc/passwd or /etc/group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,11 +94,11 @@ impl Facts {
 
     /// The fields behind a path.
     fn rest(&self, rows: &[Row], path: &TreePath) -> Option<Fields<'_>> {
-        let order = |Row(range): &Row| {
+        let order = |range: &Row| {
             let found = self.text.get(range.start as usize..range.end as usize).and_then(unescape);
             found.map_or(Ordering::Less, |found| found.as_ref().cmp(path.as_bytes()))
         };
-        let Row(range) = &rows[rows.binary_search_by(order).ok()?];
+        let range = &rows[rows.binary_search_by(order).ok()?];
         let mut fields = Fields::of(self.text.get(range.start as usize..)?.lines().next()?);
         fields.word()?;
         Some(fields)
@@ -166,11 +165,10 @@ impl Facts {
         line: &'t str,
         lines: &mut Lines<'_>,
     ) -> Result<(Last<'t>, usize), TextFault> {
-        let syntax = TextFault::Syntax;
         let mut fields = Fields::of(line);
         let mark = fields.word().unwrap_or_default();
         if !matches!(mark, "d" | "l") {
-            let database = take_database(&mut fields, lines).ok_or(syntax)?;
+            let database = take_database(&mut fields, lines).ok_or(TextFault::Syntax)?;
             let mut written = String::new();
             push_database(&mut written, mark, &database);
             if self.text.get(at..at + written.len()) != Some(&written) {
@@ -184,7 +182,7 @@ impl Facts {
             *place = Some(database);
             return Ok((Last { rank, path: Cow::Borrowed(b"") }, written.len()));
         }
-        let spelt = fields.word().and_then(|word| word.strip_prefix('/')).ok_or(syntax)?;
+        let spelt = fields.word().and_then(|word| word.strip_prefix('/')).ok_or(TextFault::Syntax)?;
         let path = unescape(spelt).ok_or(TextFault::Syntax)?;
         // Of a thousand lines, nearly all are a directory like any other.
         let plain = mark == "d" && fields.is_empty() && is_plain(spelt.as_bytes());
@@ -204,7 +202,7 @@ impl Facts {
             }
         }
         let start = u32::try_from(at + 3).map_err(|_| TextFault::Syntax)?;
-        let row = Row(start..start + spelt.len() as u32);
+        let row = start..start + spelt.len() as u32;
         let (rank, rows) = if mark == "d" { (1, &mut self.directories) } else { (2, &mut self.links) };
         rows.push(row);
         Ok((Last { rank, path }, line.len() + 1))
