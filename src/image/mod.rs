@@ -36,6 +36,8 @@ pub struct Image {
     pub manifest: Vec<u8>,
     /// Of the manifest, with its platform.
     pub descriptor: Descriptor,
+    /// In the manifest.
+    pub annotations: BTreeMap<String, String>,
     /// What a person should know.
     pub warnings: Vec<Warning>,
 }

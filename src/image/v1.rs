@@ -45,10 +45,9 @@ pub(super) fn assemble(
         layers: all,
         annotations: patch.annotations(),
     };
-    let manifest = manifest.to_bytes();
-    let descriptor =
-        Descriptor { platform: Some(platform), ..Descriptor::of(MediaType::Manifest, &manifest) };
-    Ok(Image { config, manifest, descriptor, warnings })
+    let bytes = manifest.to_bytes();
+    let descriptor = Descriptor { platform: Some(platform), ..Descriptor::of(MediaType::Manifest, &bytes) };
+    Ok(Image { config, manifest: bytes, descriptor, annotations: manifest.annotations, warnings })
 }
 
 pub(super) fn index(mut children: Vec<Descriptor>, annotations: BTreeMap<String, String>) -> Vec<u8> {

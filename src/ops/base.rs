@@ -41,8 +41,8 @@ pub(super) struct Below {
     /// As the index names it.
     pub(super) platform: Platform,
     /// The manifest with its digest and size; none from scratch.
-    pub(super) manifest: Option<(Manifest, Content)>,
-    pub(super) config: ImageConfig,
+    pub(super) manifest: Option<(Rc<Manifest>, Content)>,
+    pub(super) config: Rc<ImageConfig>,
     /// Of the external base.
     pub(super) facts: Rc<Facts>,
     /// Of the external base.
@@ -84,13 +84,25 @@ pub(super) struct Wanted<'w> {
     pub(super) lenient: bool,
 }
 
+/// What a session was told of a base: whoever asks the same of it is told the same.
+pub(super) type Answers = Vec<(Asked, Rc<External>)>;
+
+/// What was asked of a base.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    platforms: Vec<Platform>,
+    removes: BTreeMap<String, Vec<String>>,
+    lenient: bool,
+    pin: Option<BasePin>,
+}
+
 impl Below {
     /// From scratch.
     pub(super) fn scratch(platform: &Platform) -> Self {
         Self {
             platform: platform.clone(),
             manifest: None,
-            config: ImageConfig::default(),
+            config: Rc::default(),
             facts: Rc::default(),
             base_layers: Rc::default(),
             removed: BTreeMap::new(),
@@ -168,14 +180,33 @@ pub(super) fn is_called(origin: &BaseOrigin, name: &str) -> bool {
 
 impl Session<'_> {
     /// Pins a base where the lock doesn't, and reads what building on it needs.
-    pub(super) fn external(&self, want: &Wanted<'_>, old: Option<&Lock>) -> Result<External, Error> {
+    pub(super) fn external(&self, want: &Wanted<'_>, old: Option<&Lock>) -> Result<Rc<External>, Error> {
         let old = old.filter(|_| !self.refreshes(&want.origin));
         self.pinned_external(want, old.unwrap_or(&Lock::default()))
     }
 
     /// The same with a pin that isn't asked anew, where there is one.
-    pub(super) fn pinned_external(&self, want: &Wanted<'_>, old: &Lock) -> Result<External, Error> {
+    pub(super) fn pinned_external(&self, want: &Wanted<'_>, old: &Lock) -> Result<Rc<External>, Error> {
         let old = old.pin(&want.origin);
+        let asked = Asked {
+            platforms: want.platforms.to_vec(),
+            removes: want.removes.clone(),
+            lenient: want.lenient,
+            pin: old.cloned(),
+        };
+        let known = |answers: &Answers| {
+            answers.iter().find(|(known, _)| *known == asked).map(|(_, external)| Rc::clone(external))
+        };
+        if let Some(external) = self.externals.borrow().get(&want.origin).and_then(known) {
+            return Ok(external);
+        }
+        let external = Rc::new(self.read_external(want, old)?);
+        let answer = (asked, Rc::clone(&external));
+        self.externals.borrow_mut().entry(want.origin.clone()).or_default().push(answer);
+        Ok(external)
+    }
+
+    fn read_external(&self, want: &Wanted<'_>, old: Option<&BasePin>) -> Result<External, Error> {
         let name = want.origin.to_string();
         let mut reading = Reading {
             session: self,
@@ -493,8 +524,8 @@ impl Reading<'_, '_> {
             platform: child.platform.clone().unwrap_or_else(|| platform.clone()),
             volumes: volumes(&config),
             base_layers: manifest.layers.iter().map(|layer| layer.digest).collect(),
-            manifest: Some((manifest, Content { digest: child.digest, size: child.size })),
-            config,
+            manifest: Some((Rc::new(manifest), Content { digest: child.digest, size: child.size })),
+            config: Rc::new(config),
             facts,
             removed,
             parents: Vec::new(),

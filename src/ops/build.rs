@@ -37,6 +37,7 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     let exporter = Exporter::new(&session, &all);
     let (store, recipes) = finish(&mut session, &selected)?;
     let copied = deliver(env, &store, exporter, &selected, options)?;
+    session.end(all);
     Ok(BuildReport { recipes, copied, differences: Vec::new() })
 }
 
@@ -147,7 +148,8 @@ fn concerns(computed: &Computed, name: &str, reason: &Reason) -> bool {
     let takes =
         |variant: &Variant| variant.resolved.as_ref().is_some_and(|resolved| takes(resolved, key, single));
     // What no variant takes now was taken before, by whichever.
-    computed.variants.get(name).is_some_and(takes) || !computed.variants.values().any(takes)
+    computed.variants.get(name).is_some_and(|variant| takes(variant))
+        || !computed.variants.values().any(|variant| takes(variant))
 }
 
 /// A mounted directory is empty in the image, whatever is in the source.

@@ -75,7 +75,7 @@ fn image(session: &Session<'_>, computed: &Computed, name: &str) -> Result<Shown
     let variant = &computed.variants[name];
     let mut platforms = Vec::new();
     for (platform, image) in &variant.images {
-        platforms.push(one(session, platform, image)?);
+        platforms.push(one(computed, platform, image)?);
     }
     let title = variant.resolved.as_ref().and_then(|resolved| resolved.image.title.as_ref());
     Ok(Shown {
@@ -90,9 +90,10 @@ fn image(session: &Session<'_>, computed: &Computed, name: &str) -> Result<Shown
     })
 }
 
-fn one(_: &Session<'_>, platform: &str, image: &Image) -> Result<ShownPlatform, Error> {
-    let manifest = image.below.manifest.as_ref();
-    let diff_ids = image.below.config.diff_ids().unwrap_or_default();
+fn one(computed: &Computed, platform: &str, image: &Image) -> Result<ShownPlatform, Error> {
+    let stand = image.stand(&computed.target)?;
+    let manifest = stand.manifest.as_ref();
+    let diff_ids = stand.config.diff_ids().unwrap_or_default();
     let layers = manifest.map(|(manifest, _)| manifest.layers.as_slice()).unwrap_or_default();
     let first_own = layers.len().saturating_sub(image.layers.len());
     let shown = layers.iter().enumerate().map(|(number, layer)| {
@@ -113,7 +114,7 @@ fn one(_: &Session<'_>, platform: &str, image: &Image) -> Result<ShownPlatform, 
         manifest: image.descriptor.digest,
         config: manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest),
         layers: shown.collect(),
-        config_json: image.below.config.to_bytes(),
+        config_json: stand.config.to_bytes(),
     })
 }
 

@@ -58,6 +58,8 @@ pub struct Env<'a> {
     pub platform: Platform,
     /// Where references lead.
     pub registries: &'a Registries,
+    /// The process ends with this verb: what it took is left to the system, which frees all of it at once.
+    pub last: bool,
     /// Who hears what goes on.
     pub progress: &'a dyn Progress,
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::base::View;
+use super::base::{Answers, View};
 use super::{Env, Error, Selection};
 use crate::digest::Digest;
 use crate::layer::facts::Facts;
@@ -38,6 +38,7 @@ pub(super) struct Session<'a> {
     /// Where bases come from: a registry's knows what it was told already.
     pub(super) places: RefCell<BTreeMap<BaseOrigin, Arc<dyn Substituter>>>,
     pub(super) resolved: RefCell<BTreeMap<BaseOrigin, Descriptor>>,
+    pub(super) externals: RefCell<BTreeMap<BaseOrigin, Answers>>,
     pub(super) views: RefCell<BTreeMap<Digest, View>>,
     /// Of `lockfiles/blobs`: recipes on one base share them.
     committed: RefCell<BTreeMap<Digest, Rc<[u8]>>>,
@@ -92,6 +93,7 @@ impl<'a> Session<'a> {
             sources: RefCell::default(),
             places: RefCell::default(),
             resolved: RefCell::default(),
+            externals: RefCell::default(),
             views: RefCell::default(),
             committed: RefCell::default(),
             facts: RefCell::default(),
@@ -180,6 +182,13 @@ impl<'a> Session<'a> {
         let scan = Rc::new(self.workspace.read_source(key)?);
         self.sources.borrow_mut().insert(key.clone(), Rc::clone(&scan));
         Ok(scan)
+    }
+
+    /// Lets go of everything: of what a thousand recipes took, piece by piece, that takes a twentieth of a build.
+    pub(super) fn end(self, all: Vec<Rc<super::compute::Computed>>) {
+        if self.env.last {
+            std::mem::forget((self, all));
+        }
     }
 
     /// A blob of `lockfiles/blobs`, verified; none when it isn't there.

@@ -13,6 +13,7 @@ use crate::disk;
 use crate::layer::scan::{Expected, scan};
 use crate::layer::tar::Limits;
 use crate::store::Store;
+use crate::workspace::Target;
 
 /// Builds again into a store of its own, which is removed, and compares.
 ///
@@ -37,7 +38,7 @@ pub(super) fn compare(
             for (platform, image) in &variant.images {
                 let Some(again) = other.images.get(platform) else { continue };
                 if image.descriptor.digest != again.descriptor.digest {
-                    let what = difference(first, &second, image, again)?;
+                    let what = difference(first, &second, &one.target, image, again)?;
                     let name = ImageName { recipe: one.target.to_string(), variant: name.clone() };
                     differences.push(Difference { name, platform: platform.clone(), what });
                 }
@@ -53,7 +54,13 @@ pub(super) fn compare(
     Ok(differences)
 }
 
-fn difference(first: &Session<'_>, second: &Session<'_>, one: &Image, two: &Image) -> Result<String, Error> {
+fn difference(
+    first: &Session<'_>,
+    second: &Session<'_>,
+    target: &Target,
+    one: &Image,
+    two: &Image,
+) -> Result<String, Error> {
     if one.layers.len() != two.layers.len() {
         return Ok(format!("{} layers, then {}", one.layers.len(), two.layers.len()));
     }
@@ -65,7 +72,7 @@ fn difference(first: &Session<'_>, second: &Session<'_>, one: &Image, two: &Imag
             return Ok(format!("layer {number}: equal content, other compressed bytes"));
         }
     }
-    let (one, two) = (one.below.config.to_bytes(), two.below.config.to_bytes());
+    let (one, two) = (one.stand(target)?.config.to_bytes(), two.stand(target)?.config.to_bytes());
     let at = one.iter().zip(&two).take_while(|(a, b)| a == b).count();
     Ok(format!("the config, from byte {at}"))
 }

@@ -57,7 +57,7 @@ pub fn parse(file: &str, text: &str) -> Result<Recipe, Vec<Error>> {
                     digest_of(table.iter().filter(|(key, _)| key.get_ref() != "service")),
                 );
                 let patch = patch(table, &format!("variant.{}.", *name), &mut cx);
-                level.variants.insert(name.value, Spanned { value: patch, at });
+                level.variants.insert(name.value, Box::new(Spanned { value: patch, at }));
             }
             continue;
         }

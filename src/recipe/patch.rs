@@ -35,7 +35,7 @@ pub(super) struct Level {
     pub(super) file: Arc<str>,
     pub(super) text: Arc<str>,
     pub(super) common: Patch,
-    pub(super) variants: BTreeMap<String, Spanned<Patch>>,
+    pub(super) variants: BTreeMap<String, Box<Spanned<Patch>>>,
 }
 
 /// `[image]`

@@ -74,6 +74,7 @@ impl Settings {
     /// What verbs are given.
     pub(crate) fn env<'a>(&'a self, progress: &'a dyn Progress) -> ops::Env<'a> {
         ops::Env {
+            last: true,
             dir: self.dir.clone(),
             store: self.store.clone(),
             lockfiles: self.lockfiles.clone(),

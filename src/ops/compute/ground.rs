@@ -41,8 +41,8 @@ impl Work<'_, '_> {
                 (_, Some(origin)) => match externals.get(&origin) {
                     Some(external) => Ground::External(Rc::clone(external)),
                     None => {
-                        let external = self.external(&origin, &found).map_err(|error| error.at(base.at()));
-                        let external = Rc::new(external?);
+                        let external = self.external(&origin, &found);
+                        let external = external.map_err(|error| error.at(base.at()))?;
                         externals.insert(origin, Rc::clone(&external));
                         Ground::External(external)
                     }
@@ -64,7 +64,7 @@ impl Work<'_, '_> {
         &self,
         wanted: &BaseOrigin,
         found: &[(String, Evaluated, Base, Vec<Platform>)],
-    ) -> Result<External, Error> {
+    ) -> Result<Rc<External>, Error> {
         let on_it = || found.iter().filter(|(_, _, base, _)| origin(base).as_ref() == Some(wanted));
         let mut platforms: Vec<Platform> = Vec::new();
         let mut removes: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -156,7 +156,8 @@ impl Work<'_, '_> {
             let mut patterns = self.patterns(recipe, platform)?;
             let images = parent.variants.get(variant).map(|variant| &variant.images);
             if let Some(image) = images.and_then(|images| images.get(&platform.short())) {
-                patterns.iter_mut().for_each(|pattern| *pattern = image.below.pattern_in_base(pattern));
+                let below = image.stand(&parent.target)?;
+                patterns.iter_mut().for_each(|pattern| *pattern = below.pattern_in_base(pattern));
             }
             removes.insert(platform.short(), patterns);
         }
@@ -178,11 +179,8 @@ impl Work<'_, '_> {
             lenient: false,
         };
         let pinned = Lock { bases: vec![pin], ..Lock::default() };
-        let external = self
-            .session
-            .pinned_external(&want, &pinned)
-            .map_err(|error| self.as_reason(error, &want.origin))?;
-        Ok(Some(Rc::new(external)))
+        let external = self.session.pinned_external(&want, &pinned);
+        external.map(Some).map_err(|error| self.as_reason(error, &want.origin))
     }
 
     /// With `--locked`, what a base lacks is a reason among others.

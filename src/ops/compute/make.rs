@@ -12,7 +12,7 @@ use crate::image;
 use crate::layer;
 use crate::lock::SourceLock;
 use crate::oci::{Compression, Descriptor, Document, Index, MediaType, Platform};
-use crate::ops::base::{Below, child_of, volumes};
+use crate::ops::base::{Below, child_of};
 use crate::ops::error::Error;
 use crate::plan::{self, Plan, Stage, config_patch, source_key};
 use crate::recipe::{Resolved, ResolvedAction};
@@ -129,7 +129,7 @@ impl Work<'_, '_> {
                 let image = images.and_then(|images| images.get(&platform.short()));
                 match image {
                     Some(image) => {
-                        let mut below = image.below.clone();
+                        let mut below = image.stand(&parent.target)?;
                         let own = draft.root.as_ref().and_then(|root| root.platforms.get(&platform.short()));
                         // Nothing where there is no external base.
                         let in_base = |pattern: &str| {
@@ -173,7 +173,7 @@ impl Work<'_, '_> {
         {
             let mut descriptor = Descriptor::new(MediaType::Manifest, manifest.digest, manifest.size);
             descriptor.platform = Some(below.platform.clone());
-            return Ok(Image { descriptor, layers: Vec::new(), below });
+            return Ok(Image { descriptor, layers: Vec::new(), below, own: None });
         }
         let mut layers = Vec::new();
         for planned in plan.layers {
@@ -184,43 +184,13 @@ impl Work<'_, '_> {
         let root = below.root.as_ref().map(|(name, digest)| (name.as_str(), *digest));
         let patch: ConfigPatch = config_patch(resolved, epoch, &labels, root);
         let own: Vec<image::Layer> = layers.iter().map(|made| made.layer.clone()).collect();
-        let base = below.manifest.as_ref().map(|(manifest, _)| (manifest, &below.config));
+        let base = below.manifest.as_ref().map(|(manifest, _)| (&**manifest, &*below.config));
         let failed = |source| Error::Image { recipe: self.target.to_string(), source };
         let image = image::assemble(Encoding::V1, base, &below.platform, &own, &patch).map_err(failed)?;
         warnings.extend(image.warnings.iter().map(ToString::to_string));
         session.transaction()?.put(&image.config)?;
         session.transaction()?.put(&image.manifest)?;
-        let descriptor = image.descriptor;
-        let stand = self.stand(below, &image.manifest, &image.config, &descriptor, &layers)?;
-        Ok(Image { descriptor, layers, below: stand })
-    }
-
-    /// What a child of this image stands on.
-    fn stand(
-        &self,
-        below: Below,
-        manifest: &[u8],
-        config: &[u8],
-        descriptor: &Descriptor,
-        layers: &[Made],
-    ) -> Result<Below, Error> {
-        let wrong = |source| Error::Document { base: self.target.to_string(), source };
-        let Document::Manifest(manifest) =
-            Document::parse(manifest, &descriptor.media_type).map_err(wrong)?
-        else {
-            return Err(wrong(crate::oci::DocumentError::NeitherKind));
-        };
-        let mut parents = below.parents;
-        parents.extend(layers.iter().map(|made| Rc::clone(&made.tree)));
-        let config = crate::oci::ImageConfig::parse(config).map_err(wrong)?;
-        let left = volumes(&config);
-        Ok(Below {
-            volumes: below.volumes.into_iter().filter(|volume| left.contains(volume)).collect(),
-            manifest: Some((manifest, Content { digest: descriptor.digest, size: descriptor.size })),
-            config,
-            parents,
-            ..below
-        })
+        Ok(Image { descriptor: image.descriptor.clone(), layers, below, own: Some(image) })
     }
 
     /// A layer: from the store by its derivation, else made now.
@@ -287,7 +257,7 @@ impl Work<'_, '_> {
     pub(super) fn variant(
         &self,
         draft: &Draft,
-        images: BTreeMap<String, Image>,
+        images: BTreeMap<String, Box<Image>>,
         resolved: Option<Resolved>,
     ) -> Result<Variant, Error> {
         let session = self.session;
@@ -302,7 +272,7 @@ impl Work<'_, '_> {
             }
         };
         let transaction = session.transaction()?;
-        let finish = |descriptor: Descriptor, images: BTreeMap<String, Image>| {
+        let finish = |descriptor: Descriptor, images: BTreeMap<String, Box<Image>>| {
             let key = RootKey {
                 workspace: session.workspace.root().display().to_string(),
                 recipe: self.target.to_string(),
@@ -364,11 +334,10 @@ impl Work<'_, '_> {
     fn annotations(
         &self,
         draft: &Draft,
-        images: &BTreeMap<String, Image>,
+        images: &BTreeMap<String, Box<Image>>,
     ) -> Result<BTreeMap<String, String>, Error> {
-        let manifests = images.values().filter_map(|image| image.below.manifest.as_ref());
-        let mut all = manifests.map(|(manifest, _)| manifest.annotations.clone());
-        let mut common = all.next().unwrap_or_default();
+        let mut all = images.values().filter_map(|image| Some(&image.own.as_ref()?.annotations));
+        let mut common = all.next().cloned().unwrap_or_default();
         for other in all {
             common.retain(|name, value| other.get(name) == Some(value));
         }

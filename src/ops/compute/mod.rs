@@ -16,8 +16,8 @@ use std::rc::Rc;
 use crate::digest::{Digest, Encoding};
 use crate::image;
 use crate::lock::{self, BaseOrigin, ImageOutput, Lock, Output, Reason, SourceLock, State};
-use crate::oci::{Descriptor, Platform};
-use crate::ops::base::{Below, Blobs, External};
+use crate::oci::{Descriptor, Document, DocumentError, ImageConfig, Platform};
+use crate::ops::base::{Below, Blobs, External, volumes};
 use crate::ops::error::{Error, LockedRecipe};
 use crate::ops::session::{OldLock, Session, circle};
 use crate::recipe::{Evaluated, Resolved, Scope};
@@ -32,7 +32,8 @@ const EPOCHS: std::ops::RangeInclusive<i64> = 631_152_000..=8_583_494_400;
 /// A recipe, computed.
 pub(in crate::ops) struct Computed {
     pub(in crate::ops) target: Target,
-    pub(in crate::ops) variants: BTreeMap<String, Variant>,
+    /// Boxed, as their images are: a map makes room for eleven.
+    pub(in crate::ops) variants: BTreeMap<String, Box<Variant>>,
     /// The lock that was found.
     pub(in crate::ops) old: Option<Lock>,
     /// The lock that says what came out.
@@ -49,7 +50,7 @@ pub(in crate::ops) struct Variant {
     /// The index, or upstream's descriptor.
     pub(in crate::ops) descriptor: Descriptor,
     /// By the platform's short name.
-    pub(in crate::ops) images: BTreeMap<String, Image>,
+    pub(in crate::ops) images: BTreeMap<String, Box<Image>>,
     pub(in crate::ops) resolved: Option<Resolved>,
     pub(in crate::ops) base: BaseName,
     /// The external base at the bottom.
@@ -70,8 +71,10 @@ pub(in crate::ops) struct Image {
     pub(in crate::ops) descriptor: Descriptor,
     /// The recipe's own layers, lowest first.
     pub(in crate::ops) layers: Vec<Made>,
-    /// What recipes that stand on this one stand on.
+    /// What it stands on itself.
     pub(in crate::ops) below: Below,
+    /// Nothing where a bare recipe passes its base's through.
+    own: Option<image::Image>,
 }
 
 /// A layer that is in the store, or will be.
@@ -214,12 +217,12 @@ impl Work<'_, '_> {
             lock.sources.push(source);
             blobs.extend(listing.map(|bytes| (Digest::of(&bytes), bytes.into())));
         }
-        let mut images: BTreeMap<&str, BTreeMap<String, Image>> = BTreeMap::new();
+        let mut images: BTreeMap<&str, BTreeMap<String, Box<Image>>> = BTreeMap::new();
         let mut resolved: BTreeMap<&str, Resolved> = BTreeMap::new();
         for platform in all_platforms(&drafts) {
             let made = self.platform(&platform, &drafts, &sources, &contents, lock.epoch, &mut warnings)?;
             for (name, image, variant) in made {
-                images.entry(name).or_default().insert(platform.short(), image);
+                images.entry(name).or_default().insert(platform.short(), Box::new(image));
                 resolved.entry(name).or_insert(variant);
             }
         }
@@ -230,7 +233,7 @@ impl Work<'_, '_> {
             if self.session.asks.set.is_empty() {
                 lock.outputs.insert(draft.name.clone(), output(&variant));
             }
-            variants.insert(draft.name.clone(), variant);
+            variants.insert(draft.name.clone(), Box::new(variant));
         }
         lock.sort();
         warnings.sort();
@@ -272,6 +275,27 @@ fn output(variant: &Variant) -> Output {
     });
     let Descriptor { digest, size, .. } = variant.descriptor;
     Output { index: Content { digest, size }, platforms: platforms.collect() }
+}
+
+impl Image {
+    /// What recipes that stand on this one, which is of `target`, stand on.
+    pub(in crate::ops) fn stand(&self, target: &Target) -> Result<Below, Error> {
+        let mut below = self.below.clone();
+        let Some(own) = &self.own else { return Ok(below) };
+        let wrong = |source| Error::Document { base: target.to_string(), source };
+        let media_type = &self.descriptor.media_type;
+        let Document::Manifest(manifest) = Document::parse(&own.manifest, media_type).map_err(wrong)? else {
+            return Err(wrong(DocumentError::NeitherKind));
+        };
+        let config = ImageConfig::parse(&own.config).map_err(wrong)?;
+        let left = volumes(&config);
+        below.parents.extend(self.layers.iter().map(|made| Rc::clone(&made.tree)));
+        below.volumes.retain(|volume| left.contains(volume));
+        let content = Content { digest: self.descriptor.digest, size: self.descriptor.size };
+        below.manifest = Some((Rc::new(manifest), content));
+        below.config = Rc::new(config);
+        Ok(below)
+    }
 }
 
 impl Computed {
