@@ -54,16 +54,18 @@ impl FromStr for Reference {
         if !is_registry(registry) {
             return Err(fail("a registry is a host name or address, with or without a port"));
         }
-        if path.len() > 255 || !path.split('/').all(is_component) {
+        let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
+        let official = registry == "docker.io" && !path.contains('/');
+        let repository = if official { format!("library/{path}") } else { path.to_owned() };
+        // As docker counts: without the host, with what stands for nothing.
+        if repository.len() > 255 || !path.split('/').all(is_component) {
             return Err(fail(
                 "a repository has lower-case letters and digits, one of . _ __ - between them, up to 255 in all",
             ));
         }
-        let registry = if registry == "index.docker.io" { "docker.io" } else { registry };
-        let official = registry == "docker.io" && !path.contains('/');
         Ok(Self {
             registry: registry.to_owned(),
-            repository: if official { format!("library/{path}") } else { path.to_owned() },
+            repository,
             tag: tag.or(if digest.is_none() { Some("latest") } else { None }).map(str::to_owned),
             digest,
         })
@@ -196,6 +198,10 @@ mod tests {
         }
         assert!(format!("x:{}", "a".repeat(129)).parse::<Reference>().is_err());
         assert!("a/".repeat(200).trim_end_matches('/').parse::<Reference>().is_err());
+        // Docker Hub's own images stand in a repository that is named for them.
+        assert!(
+            "a".repeat(247).parse::<Reference>().is_ok() && "a".repeat(248).parse::<Reference>().is_err()
+        );
     }
 
     proptest! {
