@@ -1,5 +1,7 @@
 //! What goes wrong with requests.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Url;
@@ -23,7 +25,7 @@ fn times(attempts: u32) -> String {
 }
 
 /// What goes wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Cause {
     /// No connection, or none that TLS agrees to.
     #[error("cannot connect: {0}")]
@@ -60,6 +62,9 @@ pub enum Cause {
     /// An answer that contradicts itself or what was asked for.
     #[error("{0}")]
     Answer(String),
+    /// What should have been sent can't be read, or isn't what it should be.
+    #[error("{0}")]
+    Source(Arc<io::Error>),
     /// The request can't be made.
     #[error("{0}")]
     Request(String),

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use error::{Cause, Error};
 pub use settings::{Host, Mirror, Settings};
+use ureq::SendBody;
 use ureq::http::{HeaderMap, Method};
 use ureq::tls::{ClientCert, RootCerts, TlsConfig};
 pub use url::Url;
@@ -60,12 +61,27 @@ pub enum Body<'r> {
     None,
     /// These bytes.
     Bytes(&'r [u8]),
+    /// What a reader gives.
+    Stream {
+        /// Opened for each attempt.
+        open: Source<'r>,
+        /// So many bytes it has.
+        size: u64,
+    },
 }
 
+/// Opens what is sent, from its beginning.
+pub type Source<'r> = &'r dyn Fn() -> io::Result<Box<dyn Read + Send>>;
+
 impl Request<'_> {
+    /// Without anything special.
+    pub const fn new(method: &'static str, url: Url) -> Self {
+        Self { method, url, headers: Vec::new(), body: Body::None, auth: None }
+    }
+
     /// GET without anything special.
-    pub fn get(url: Url) -> Self {
-        Self { method: "GET", url, headers: Vec::new(), body: Body::None, auth: None }
+    pub const fn get(url: Url) -> Self {
+        Self::new("GET", url)
     }
 }
 
@@ -96,6 +112,11 @@ impl Response {
     pub fn headers(&self, name: &str) -> Vec<String> {
         let all = self.headers.get_all(name).into_iter();
         all.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+    }
+
+    /// Where it came from.
+    pub const fn url(&self) -> &Url {
+        &self.url
     }
 
     /// `Content-Length`.
@@ -192,10 +213,18 @@ impl Client {
     /// # Errors
     /// See [`Cause`]. An answer that says no is no error.
     pub fn send(&self, request: &Request<'_>) -> Result<Response, Error> {
+        self.send_upto(request, self.settings.attempts)
+    }
+
+    /// As [`send`](Self::send), so many times at most.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_upto(&self, request: &Request<'_>, most: u32) -> Result<Response, Error> {
         let (mut attempts, mut challenges) = (0, 0);
         loop {
             attempts += 1;
-            let last = attempts >= self.settings.attempts;
+            let last = attempts >= most;
             let with = |mut error: Error| {
                 error.attempts = attempts;
                 error
@@ -301,6 +330,16 @@ impl Client {
         let sent = match &request.body {
             Body::None => agent.run(built.body(()).map_err(unbuildable)?),
             Body::Bytes(bytes) => agent.run(built.body(*bytes).map_err(unbuildable)?),
+            Body::Stream { open, size } => {
+                let unreadable = |error: io::Error| failed(Cause::Source(Arc::new(error)));
+                let mut source = Watched { inner: open().map_err(unreadable)?, failed: None };
+                let built = built.header("content-length", size.to_string());
+                let sent = agent.run(built.body(SendBody::from_reader(&mut source)).map_err(unbuildable)?);
+                if let Some(error) = source.failed {
+                    return Err(unreadable(error));
+                }
+                sent
+            }
         };
         let sent = sent.map_err(|error| failed(self.cause(error)))?;
         let (head, body) = sent.into_parts();
@@ -371,6 +410,22 @@ impl Client {
             .new_agent();
         agents.insert(key.to_owned(), agent.clone());
         Ok(agent)
+    }
+}
+
+/// A source whose own failure is told from the connection's.
+struct Watched {
+    inner: Box<dyn Read + Send>,
+    failed: Option<io::Error>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            self.failed = Some(error);
+            kind.into()
+        })
     }
 }
 

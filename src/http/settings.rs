@@ -17,6 +17,8 @@ pub struct Settings {
     pub backoff: Duration,
     /// So long nothing may come.
     pub timeout: Duration,
+    /// So many blobs travel at once.
+    pub concurrency: usize,
 }
 
 /// What is special about a server.
@@ -49,6 +51,7 @@ impl Default for Settings {
             attempts: 5,
             backoff: Duration::from_millis(250),
             timeout: Duration::from_secs(60),
+            concurrency: 4,
         }
     }
 }

@@ -124,11 +124,11 @@ pub enum Error {
         /// The image.
         reference: String,
     },
-    /// Something that this version can't do with a registry.
-    #[error("{reference} is in a registry, and this version of cooper can't do that with registries yet")]
-    NoRegistry {
-        /// The image.
-        reference: String,
+    /// Nothing says where images go.
+    #[error("cooper.toml does not say where {recipe} is published")]
+    Unpublished {
+        /// What should have been pushed.
+        recipe: String,
     },
     /// Base content that is needed and isn't at hand.
     #[error("{what} of {base} is needed, and it is neither in the store nor where the base comes from")]

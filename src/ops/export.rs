@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::base::{open_origin, open_reference};
 use super::compute::Computed;
 use super::error::Error;
+use super::push::Destination;
 use super::session::{self, Session};
 use super::{BuildOptions, Copied, Env, Selection};
 use crate::digest::Digest;
@@ -45,6 +46,15 @@ impl Exporter {
         let (default_variant, root) =
             (session.file.default_variant().to_owned(), session.workspace.root().to_owned());
         Self { default_variant, outputs, origins, root }
+    }
+
+    /// Those of the bases that are in registries.
+    fn references(&self) -> Vec<Reference> {
+        let texts = self.origins.iter().filter_map(|origin| match origin {
+            BaseOrigin::Image(text) => text.parse().ok(),
+            BaseOrigin::Layout(_) => None,
+        });
+        texts.collect()
     }
 
     /// The one image that a target means.
@@ -84,7 +94,7 @@ pub(super) fn deliver(
     }
     let opened = exporter.origins.iter().map(|origin| open_origin(env, &exporter.root, origin));
     let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
-    let source = Source { store, places: places? };
+    let source = Source { store, places: places?, references: exporter.references() };
     for place in &options.to {
         let many = matches!(place, Place::Layout { name: None, .. })
             && (selected.len() > 1 || selected.values().any(|variants| variants.len() != 1));
@@ -103,6 +113,27 @@ pub(super) fn deliver(
             let put = put(env, &source, &name, descriptor, place, &options.platforms)?;
             copied.push(Copied { from: format!("{target}#{variant}"), ..put });
         }
+    }
+    Ok(copied)
+}
+
+/// Puts what was built into its repositories.
+pub(super) fn push_all(
+    env: &Env<'_>,
+    store: &Store,
+    exporter: &Exporter,
+    destinations: &[Destination],
+    platforms: &[Platform],
+) -> Result<Vec<Copied>, Error> {
+    let opened = exporter.origins.iter().map(|origin| open_origin(env, &exporter.root, origin));
+    let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
+    let source = Source { store, places: places?, references: exporter.references() };
+    let mut copied = Vec::new();
+    for Destination { target, variant, reference } in destinations {
+        let name = format!("{target}#{variant}");
+        let Some(descriptor) = exporter.outputs.get(&(target.clone(), variant.clone())) else { continue };
+        let place = Place::Registry(reference.clone());
+        copied.push(put(env, &source, &name, descriptor.clone(), &place, platforms)?);
     }
     Ok(copied)
 }
@@ -130,7 +161,11 @@ pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Re
     };
     let store = Store::open(&env.store)?;
     let root = from_place.resolve(selector.as_deref())?;
-    let source = Source { store: &store, places: vec![from_place] };
+    let references = match &place {
+        Place::Registry(reference) => vec![reference.clone()],
+        _ => Vec::new(),
+    };
+    let source = Source { store: &store, places: vec![from_place], references };
     let name = root
         .annotations
         .get("io.containerd.image.name")
@@ -172,6 +207,8 @@ fn copy_target(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) ->
 struct Source<'s> {
     store: &'s Store,
     places: Vec<Arc<dyn Substituter>>,
+    /// The references of those places that are in registries: another repository there has no need of bytes.
+    references: Vec<Reference>,
 }
 
 impl Source<'_> {
@@ -206,6 +243,28 @@ impl Source<'_> {
             }
         }
         failed.map_or(Ok(None), |error| Err(error.into()))
+    }
+}
+
+impl Source<'_> {
+    /// The repository of a reference, which names the image that is to be put there, if it names one by digest.
+    fn registry(
+        &self,
+        env: &Env<'_>,
+        reference: &Reference,
+        root: Digest,
+    ) -> Result<sink::Registry, Error> {
+        if env.offline {
+            return Err(Error::Offline { reference: reference.to_string() });
+        }
+        if reference.digest.is_some_and(|digest| digest != root) {
+            return Err(Error::Usage { message: format!("the image is {root}, not what {reference} says") });
+        }
+        let client = env.registries.client().map_err(substitute::Error::from)?;
+        let near = self.references.iter().filter(|other| other.registry == reference.registry);
+        let near: BTreeSet<String> = near.map(|other| other.repository.clone()).collect();
+        let tags = reference.tag.iter().cloned().collect();
+        Ok(sink::Registry::new(client.repository(reference), tags, near.into_iter().collect()))
     }
 }
 
@@ -258,12 +317,12 @@ fn put(
         Place::OciArchive { file, .. } => Box::new(OciArchive { file: env.dir.join(file) }),
         Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: env.dir.join(file) }),
         Place::Daemon(_) => Box::new(sink::Daemon { host: env.engine.clone(), stall: sink::STALL }),
-        Place::Registry(reference) => return Err(Error::NoRegistry { reference: reference.to_string() }),
+        Place::Registry(reference) => Box::new(source.registry(env, reference, root.digest)?),
     };
     env.progress.event(crate::progress::Event::Begin { what: "writing", name });
     sink.put(&export, &open)?;
     env.progress.event(crate::progress::Event::End);
-    Ok(Copied { from: name.to_owned(), to: to.to_string(), digest: root.digest, bytes })
+    Ok(Copied { from: name.to_owned(), to: to.to_string(), digest: root.digest, bytes, moved: sink.moved() })
 }
 
 /// The image's name in the place, and what engines call it.

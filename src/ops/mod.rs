@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod keep;
 mod lock;
+mod push;
 mod report;
 mod session;
 mod twice;
@@ -27,6 +28,7 @@ pub use init::{init, is_recipe_name};
 pub use inspect::{list, show};
 pub use keep::{gc, store_verify};
 pub use lock::{audit, lock, prune};
+pub use push::{PushOptions, push};
 pub use report::{
     Built, ByteSource, Collected, Copied, Difference, ImageName, Initialised, Listed, LockChange, PinMove,
     RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
+use crate::sink::Moved;
 
 /// A recipe's place in the workspace and one of its variants: `stack/name#variant`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -208,6 +209,8 @@ pub struct Copied {
     pub digest: Digest,
     /// Bytes of all blobs.
     pub bytes: u64,
+    /// To a registry: what travelled.
+    pub moved: Option<Moved>,
 }
 
 /// A rebuild that gave other bytes (`build --twice`).

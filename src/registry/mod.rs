@@ -5,12 +5,14 @@
 
 mod auth;
 mod download;
+mod push;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use auth::{Credential, Credentials, NoCredentials};
 pub use download::Download;
+pub use push::Arrived;
 
 use crate::digest::Digest;
 use crate::http::{self, Cause, Request, Response, Url};
@@ -118,6 +120,12 @@ impl Client {
         split.collect()
     }
 
+    /// The repository of a reference itself: where it is written.
+    pub fn repository(self: &Arc<Self>, reference: &Reference) -> Repository {
+        let (host, path) = (reference.registry.clone(), reference.repository.clone());
+        Repository { client: Arc::clone(self), host, path }
+    }
+
     fn tokens<T>(&self, look: impl FnOnce(&mut auth::Tokens) -> T) -> T {
         look(&mut self.tokens.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -139,6 +147,11 @@ impl fmt::Display for Repository {
 }
 
 impl Repository {
+    /// How many blobs may travel at once.
+    pub fn concurrency(&self) -> usize {
+        self.client.http.settings().concurrency
+    }
+
     /// The manifest or index of a tag or digest, if there is one.
     ///
     /// # Errors
@@ -189,7 +202,15 @@ impl Repository {
     }
 
     fn send(&self, request: Request<'_>, actions: &str) -> Result<Response, http::Error> {
-        let auth = auth::Asking { repository: self, scope: format!("repository:{}:{actions}", self.path) };
+        self.send_as(request, format!("repository:{}:{actions}", self.path))
+    }
+
+    fn send_as(&self, request: Request<'_>, scope: String) -> Result<Response, http::Error> {
+        let auth = self.asking(scope);
         self.client.http.send(&Request { auth: Some(&auth), ..request })
+    }
+
+    const fn asking(&self, scope: String) -> auth::Asking<'_> {
+        auth::Asking { repository: self, scope }
     }
 }

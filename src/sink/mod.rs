@@ -9,6 +9,7 @@ mod daemon;
 mod docker_archive;
 mod layout;
 mod oci_archive;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -18,6 +19,7 @@ pub use daemon::{Daemon, STALL};
 pub use docker_archive::DockerArchive;
 pub use layout::Layout;
 pub use oci_archive::OciArchive;
+pub use registry::{Moved, Registry};
 
 use crate::digest::{Digest, VerifyingReader};
 use crate::disk;
@@ -41,6 +43,11 @@ pub trait Sink {
     /// # Errors
     /// A blob that can't be had or is damaged, a place that can't be written.
     fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error>;
+
+    /// What travelled, where a sink needn't take everything.
+    fn moved(&self) -> Option<Moved> {
+        None
+    }
 }
 
 /// What is to be written.
@@ -140,6 +147,9 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// A registry.
+    #[error(transparent)]
+    Registry(crate::registry::Error),
     /// The engine doesn't want it.
     #[error("the engine at {host} refused the image: {message}")]
     Refused {
@@ -188,14 +198,14 @@ impl Export {
         self.reference.as_ref().filter(|reference| reference.tag.is_some()).map(Reference::tagged)
     }
 
-    fn reader<'a>(
-        &'a self,
+    fn reader(
+        &self,
         blob: &Descriptor,
         open: Open<'_>,
-    ) -> Result<VerifyingReader<Box<dyn Read + Send + 'a>>, Error> {
+    ) -> Result<VerifyingReader<Box<dyn Read + Send>>, Error> {
         let digest = blob.digest;
-        let inner: Box<dyn Read + Send + 'a> = match self.documents.get(&digest) {
-            Some(bytes) => Box::new(bytes.as_slice()),
+        let inner: Box<dyn Read + Send> = match self.documents.get(&digest) {
+            Some(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             None => match blob.data().map_err(|source| Error::Document { digest, source })? {
                 Some(bytes) => Box::new(io::Cursor::new(bytes)),
                 None => open(blob).map_err(|source| Error::Open { digest, source })?,

@@ -145,6 +145,7 @@ pub(crate) enum Command {
     Show(Show),
     List(List),
     Copy(Copy),
+    Push(Push),
     #[command(subcommand)]
     Store(Store),
     Gc(Gc),
@@ -319,6 +320,35 @@ pub(crate) struct Copy {
     pub(crate) net: Net,
 }
 
+/// Build images and put them into their registry
+///
+/// [publish] repository in cooper.toml says where, [image] tags of a recipe under which names; without tags an image has
+/// its digest for a name. What the registry has is not sent again, and layers of a base in the same registry are mounted
+/// from there. Tags are set last, when the image is whole.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper push                         the default variant of the workspace's default recipes
+  cooper push shop/web#dev            another variant: its name is put behind the tag, 1.2-dev
+  cooper push --all --all-variants
+  cooper push shop/web --tag 1.2 --tag latest
+  cooper push --locked                in CI: only what the committed locks say")]
+pub(crate) struct Push {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+    /// The tag, in place of the recipe's own; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Every variant, not only the workspace's default
+    #[arg(long)]
+    pub(crate) all_variants: bool,
+    /// Only these platforms, such as linux/arm64; repeatable
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub(crate) platform: Vec<Platform>,
+    #[command(flatten)]
+    pub(crate) net: Net,
+}
+
 /// Look after the store
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:
@@ -373,6 +403,7 @@ impl Command {
             Self::Build(args) => args.net,
             Self::Lock(args) => args.net,
             Self::Copy(args) => args.net,
+            Self::Push(args) => args.net,
             Self::Update(args) => Net { locked: false, offline: args.offline },
             _ => Net { locked: false, offline: false },
         }

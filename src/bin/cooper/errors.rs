@@ -281,6 +281,7 @@ fn one_problem(error: &ops::Error) -> Problem {
     match error {
         Error::Workspace(error) => workspace_problem(error),
         Error::Store(error) => store_problem(error),
+        Error::Sink(sink::Error::Registry(_)) => registry_problem(error),
         Error::Sink(error) => sink_problem(error),
         Error::Lock { file, source } => lock_problem(file, source),
         Error::Conflict { file, differences } => {
@@ -304,9 +305,9 @@ fn one_problem(error: &ops::Error) -> Problem {
         }
         error if registry_error(error).is_some() => registry_problem(error),
         Error::Base { base, source, .. } => input("base").hints(base_hint(base, source)),
-        Error::NoRegistry { .. } => Problem::chain("base", Exit::Missing, error).hint(
-            "until then: `skopeo copy --all docker://… oci:bases/NAME:TAG`, and [base] layout = \"bases/NAME:TAG\"",
-        ),
+        Error::Unpublished { .. } => {
+            input("publish").file("cooper.toml").hint("add [publish] repository = \"registry.example/{{stack}}/{{name}}\"")
+        }
         Error::Offline { .. } => Problem::chain("base", Exit::Missing, error).hint("leave out --offline"),
         Error::Unpinned { .. } => Problem::chain("base", Exit::Missing, error).hint("run `cooper lock` without --offline"),
         Error::Absent { .. } => Problem::chain("absent", Exit::Missing, error),
@@ -343,6 +344,12 @@ fn registry_error(error: &(dyn StdError + 'static)) -> Option<registry::Error> {
             _ => error.downcast_ref(),
         };
         if let Some(substitute::Error::Registry(found)) = place {
+            return Some(found.clone());
+        }
+        if let Some(sink::Error::Registry(found)) = error.downcast_ref().or_else(|| match error.downcast_ref() {
+            Some(ops::Error::Sink(error)) => Some(error),
+            _ => None,
+        }) {
             return Some(found.clone());
         }
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -64,6 +64,8 @@ struct File {
     timeout: Option<u64>,
     /// Milliseconds.
     backoff: Option<u64>,
+    /// Blobs that travel at once.
+    concurrency: Option<usize>,
     #[serde(default)]
     registry: BTreeMap<String, Registry>,
     #[serde(default)]
@@ -144,6 +146,7 @@ fn parse(text: &str, dir: &Path) -> Result<http::Settings, String> {
         attempts: file.attempts.unwrap_or(defaults.attempts).max(1),
         backoff: file.backoff.map_or(defaults.backoff, Duration::from_millis),
         timeout: file.timeout.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.max(1))),
+        concurrency: file.concurrency.map_or(defaults.concurrency, |many| many.clamp(1, 64)),
     })
 }
 

@@ -16,7 +16,6 @@ pub(super) fn run(args: &Build, env: &ops::Env<'_>) -> Result<Answer, Failure> {
             .hint("what CI brings is better put into a referrer or an annotation than into the image")
             .into());
     }
-    super::no_registry(&args.to)?;
     let options = BuildOptions {
         select: (&args.select).into(),
         platforms: args.platform.clone(),

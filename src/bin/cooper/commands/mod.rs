@@ -8,16 +8,16 @@ mod init;
 mod list;
 mod lock;
 pub(crate) mod not_built;
+mod push;
 mod recipes;
 mod show;
 mod store;
 mod update;
 
-use cooperage::oci::Place;
 use cooperage::ops;
 
 use crate::cli::{Command, Targets};
-use crate::errors::{Failure, Problem};
+use crate::errors::Failure;
 use crate::exit::Exit;
 use crate::settings::Settings;
 use crate::shell::{Answer, Shell};
@@ -41,6 +41,7 @@ fn answer(command: &Command, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         Command::Show(args) => show::run(args, env),
         Command::List(args) => list::run(args, env),
         Command::Copy(args) => copy::run(args, env),
+        Command::Push(args) => push::run(args, env),
         Command::Store(args) => store::run(args, env),
         Command::Gc(args) => gc::run(args, env),
         Command::Completions(_) => Ok(Answer::default()),
@@ -51,17 +52,6 @@ impl From<&Targets> for ops::Selection {
     fn from(select: &Targets) -> Self {
         Self { targets: select.targets.clone(), all: select.all }
     }
-}
-
-/// Refuses a registry as a destination before anything is built.
-fn no_registry(to: &[Place]) -> Result<(), Failure> {
-    let Some(Place::Registry(reference)) = to.iter().find(|place| matches!(place, Place::Registry(_))) else {
-        return Ok(());
-    };
-    let problem = Problem::usage(format!("{reference} is in a registry, and pushing is not built yet"));
-    Err(problem
-        .hint("until then: --to oci-archive:FILE, and `skopeo copy --all oci-archive:FILE docker://…`")
-        .into())
 }
 
 /// `stack/name#variant`

@@ -3,7 +3,7 @@
 use crate::errors::Problem;
 
 /// Their names, and what there is instead.
-const NAMES: [(&str, Option<&str>); 15] = [
+const NAMES: [(&str, Option<&str>); 14] = [
     ("check", Some("`cooper lock --check` compares every recipe with its lock")),
     ("diff", Some("`cooper show --format json` of both, for diff")),
     (
@@ -11,10 +11,6 @@ const NAMES: [(&str, Option<&str>); 15] = [
         Some(
             "`cooper build` says which input changed an image, `cooper lock --check` without writing anything",
         ),
-    ),
-    (
-        "push",
-        Some("`cooper build --to oci-archive:FILE`, then `skopeo copy --all oci-archive:FILE docker://…`"),
     ),
     ("pull", Some("`skopeo copy --all docker://… oci:DIR:TAG`, then [base] layout = \"DIR:TAG\"")),
     ("sign", Some("cosign signs the digests that `cooper build` prints, once they are in a registry")),

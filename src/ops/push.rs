@@ -1,0 +1,102 @@
+//! `push`: images as their locks say go where `[publish]` and `[image] tags` say.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::build::{compute_all, finish};
+use super::compute::Computed;
+use super::error::Error;
+use super::export::{Exporter, push_all};
+use super::session::{Asks, Session};
+use super::{Copied, Env, Selection};
+use crate::oci::{Platform, Reference};
+use crate::recipe::{DELIMITERS, interpolate};
+use crate::workspace::Target;
+
+/// What `push` is asked.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    /// Which recipes.
+    pub select: Selection,
+    /// In place of the recipes' own tags.
+    pub tags: Vec<String>,
+    /// Also the variants that aren't the workspace's default.
+    pub all_variants: bool,
+    /// Limits what is pushed; empty: all of the recipe's.
+    pub platforms: Vec<Platform>,
+}
+
+/// Where one image goes: a repository, and a tag unless its digest is its only name.
+pub(super) struct Destination {
+    pub(super) target: Target,
+    pub(super) variant: String,
+    pub(super) reference: Reference,
+}
+
+/// Builds what is selected and puts it into its registry.
+///
+/// # Errors
+/// See [`Error`]. What was pushed before is told by its tags: an image is whole before it has one.
+pub fn push(env: &Env<'_>, options: &PushOptions) -> Result<Vec<Copied>, Error> {
+    let mut session = Session::open(env, Asks::default())?;
+    let selected = session.select(&options.select)?;
+    if let (Some(target), true) = (selected.keys().next(), env.offline) {
+        return Err(Error::Offline { reference: target.to_string() });
+    }
+    let all = compute_all(&session, selected.keys())?;
+    let mut destinations = Vec::new();
+    for computed in &all {
+        let asked = selected.get(&computed.target).map(Vec::as_slice).unwrap_or_default();
+        destinations.extend(of(&session, computed, asked, options)?);
+    }
+    let exporter = Exporter::new(&session, &all);
+    let store = finish(&mut session, &selected)?.0;
+    let copied = push_all(env, &store, &exporter, &destinations, &options.platforms)?;
+    session.end(all);
+    Ok(copied)
+}
+
+/// Where the chosen variants of a recipe go.
+fn of(
+    session: &Session<'_>,
+    computed: &Rc<Computed>,
+    asked: &[String],
+    options: &PushOptions,
+) -> Result<Vec<Destination>, Error> {
+    let default = session.file.default_variant();
+    let repository = repository(session, &computed.target)?;
+    let chosen = |name: &str| match asked {
+        [] => options.all_variants || name == default,
+        names => names.iter().any(|asked| asked == name),
+    };
+    let mut found = Vec::new();
+    for (name, variant) in computed.variants.iter().filter(|(name, _)| chosen(name)) {
+        let tags = if options.tags.is_empty() { &variant.tags } else { &options.tags };
+        let suffix = if name == default { String::new() } else { format!("-{name}") };
+        let mut texts: Vec<String> = tags.iter().map(|tag| format!("{repository}:{tag}{suffix}")).collect();
+        if texts.is_empty() {
+            texts.push(format!("{repository}@{}", variant.descriptor.digest));
+        }
+        for text in texts {
+            let reference = text.parse().map_err(|error| Error::Usage {
+                message: format!("{text:?}, where {} should go, is no reference: {error}", computed.target),
+            })?;
+            found.push(Destination { target: computed.target.clone(), variant: name.clone(), reference });
+        }
+    }
+    Ok(found)
+}
+
+/// `[publish] repository` for a recipe.
+fn repository(session: &Session<'_>, target: &Target) -> Result<String, Error> {
+    let Some(repository) = &session.file.repository else {
+        return Err(Error::Unpublished { recipe: target.to_string() });
+    };
+    let names = BTreeMap::from([("stack", &target.stack), ("name", &target.name)]);
+    let lookup = |name: &str| names.get(name).map(|text| (*text).clone());
+    let text = interpolate(repository.value.as_bytes(), DELIMITERS, &lookup);
+    let text = text.ok().and_then(|text| String::from_utf8(text).ok());
+    text.ok_or_else(|| Error::Usage {
+        message: format!("[publish] repository is {:?}, which means nothing for {target}", repository.value),
+    })
+}

@@ -1,0 +1,170 @@
+//! What is written to a repository: blobs, then the documents that name them.
+//!
+//! Nothing is sent that is there already, and what lies in another repository of the registry is mounted from it.
+
+use super::{Error, Repository};
+use crate::digest::Digest;
+use crate::http::{self, Body, Cause, Request, Response, Source, Url};
+
+/// How a blob came to be where it was wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrived {
+    /// It was there.
+    Before,
+    /// From another repository of the registry, without its bytes.
+    Mounted,
+    /// Its bytes were sent.
+    Sent,
+}
+
+/// Where an upload goes on.
+enum Begun {
+    Mounted,
+    At(Url),
+}
+
+impl Repository {
+    /// The digest that the registry tells of a tag or digest, if there is such a manifest.
+    ///
+    /// # Errors
+    /// When it can't be asked, or doesn't tell.
+    pub fn told(&self, reference: &str) -> Result<Option<Digest>, Error> {
+        let url = self.url(&format!("manifests/{reference}"))?;
+        let mut request = Request::new("HEAD", url.clone());
+        request.headers.push(("accept", super::MANIFESTS.to_owned()));
+        let response = self.send(request, "pull,push")?;
+        match response.status {
+            200 => {}
+            404 => return Ok(None),
+            _ => return Err(response.refused().into()),
+        }
+        let digest = response.header("docker-content-digest").and_then(|text| text.parse().ok());
+        // Some keep it to themselves: then the document itself says it.
+        match digest.or_else(|| reference.parse().ok()) {
+            Some(digest) => Ok(Some(digest)),
+            None => Ok(self.manifest(reference)?.map(|found| found.descriptor.digest)),
+        }
+    }
+
+    /// Brings a blob into the repository; `from` are others of the same registry that may have it, `open` gives its bytes.
+    ///
+    /// # Errors
+    /// When the registry doesn't take it, or `open` doesn't give what `digest` and `size` say.
+    pub fn put_blob(
+        &self,
+        digest: Digest,
+        size: u64,
+        from: &[String],
+        open: Source<'_>,
+    ) -> Result<Arrived, Error> {
+        let mut attempts = 0;
+        loop {
+            // Also after an upload whose end was lost: its bytes may have arrived.
+            if self.has_blob(digest)? {
+                return Ok(if attempts == 0 { Arrived::Before } else { Arrived::Sent });
+            }
+            let place = match self.begin(digest, from)? {
+                Begun::Mounted => return Ok(Arrived::Mounted),
+                Begun::At(place) => place,
+            };
+            attempts += 1;
+            let http = &self.client.http;
+            match self.upload(&place.with("digest", &digest.to_string()), digest, size, open) {
+                Ok(()) => return Ok(Arrived::Sent),
+                Err(Error::Http(mut error)) if attempts >= http.settings().attempts => {
+                    error.attempts = attempts;
+                    return Err(error.into());
+                }
+                Err(Error::Http(error)) if is_passing(&error.cause) => http.wait(attempts, None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn has_blob(&self, digest: Digest) -> Result<bool, Error> {
+        let request = Request::new("HEAD", self.url(&format!("blobs/{digest}"))?);
+        let response = self.send(request, "pull,push")?;
+        match response.status {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => Err(response.refused().into()),
+        }
+    }
+
+    /// Begins an upload, or makes one needless.
+    fn begin(&self, digest: Digest, from: &[String]) -> Result<Begun, Error> {
+        let start = self.url("blobs/uploads/")?;
+        for other in from.iter().filter(|other| **other != self.path) {
+            let url = start.with("mount", &digest.to_string()).with("from", other);
+            let scope = format!("repository:{}:pull,push repository:{other}:pull", self.path);
+            // Whoever may not read there, or meets a registry that knows no mounts, sends the bytes.
+            let Ok(response) = self.send_as(Request::new("POST", url), scope) else { continue };
+            match response.status {
+                201 => return Ok(Begun::Mounted),
+                202 => return self.location(&start, response).map(Begun::At),
+                _ => {}
+            }
+        }
+        let response = self.send(Request::new("POST", start.clone()), "pull,push")?;
+        match response.status {
+            202 => self.location(&start, response).map(Begun::At),
+            _ => Err(response.refused().into()),
+        }
+    }
+
+    fn location(&self, asked: &Url, response: Response) -> Result<Url, Error> {
+        let failed = |why: String| http::Error::new("POST", asked.clone(), Cause::Answer(why));
+        let Some(location) = response.header("location").map(str::to_owned) else {
+            return Err(failed("the answer does not say where the upload goes".into()).into());
+        };
+        _ = response.bytes(1 << 16);
+        let place = asked.resolve(&location);
+        Ok(place.map_err(|why| failed(format!("the upload should go to {location:?}: {why}")))?)
+    }
+
+    fn upload(&self, place: &Url, digest: Digest, size: u64, open: Source<'_>) -> Result<(), Error> {
+        let mut request = Request::new("PUT", place.clone());
+        request.headers.push(("content-type", "application/octet-stream".to_owned()));
+        request.body = Body::Stream { open, size };
+        let asking = self.asking(format!("repository:{}:pull,push", self.path));
+        if place.same_origin(&self.url("")?) {
+            request.auth = Some(&asking);
+        }
+        // Once: an upload that broke is begun anew.
+        let response = self.client.http.send_upto(&request, 1)?;
+        self.accepted(response, digest)
+    }
+
+    /// Puts a document under a tag or its digest.
+    ///
+    /// # Errors
+    /// When the registry doesn't take it.
+    pub fn put_manifest(&self, reference: &str, media_type: &str, bytes: &[u8]) -> Result<(), Error> {
+        let mut request = Request::new("PUT", self.url(&format!("manifests/{reference}"))?);
+        request.headers.push(("content-type", media_type.to_owned()));
+        request.body = Body::Bytes(bytes);
+        let response = self.send(request, "pull,push")?;
+        self.accepted(response, Digest::of(bytes))
+    }
+
+    /// That the registry took what it was given for what it is.
+    fn accepted(&self, response: Response, expected: Digest) -> Result<(), Error> {
+        if !matches!(response.status, 200..=204) {
+            return Err(response.refused().into());
+        }
+        let told = response.header("docker-content-digest").and_then(|text| text.parse().ok());
+        match told.filter(|told| *told != expected) {
+            Some(found) => Err(Error::Unexpected { url: response.url().clone(), expected, found }),
+            None => Ok(_ = response.bytes(1 << 16)),
+        }
+    }
+}
+
+/// Whether an upload that failed so may succeed when it is begun anew: a session that the registry lost, too.
+const fn is_passing(cause: &Cause) -> bool {
+    match cause {
+        Cause::Connect(_) | Cause::Broken(_) | Cause::Timeout(_) => true,
+        Cause::Status { status, .. } => matches!(*status, 404 | 408 | 416 | 429 | 500 | 502 | 503 | 504),
+        _ => false,
+    }
+}
