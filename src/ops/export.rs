@@ -248,12 +248,7 @@ impl Source<'_> {
 
 impl Source<'_> {
     /// The repository of a reference, which names the image that is to be put there, if it names one by digest.
-    fn registry(
-        &self,
-        env: &Env<'_>,
-        reference: &Reference,
-        root: Digest,
-    ) -> Result<sink::Registry, Error> {
+    fn registry(&self, env: &Env<'_>, reference: &Reference, root: Digest) -> Result<sink::Registry, Error> {
         if env.offline {
             return Err(Error::Offline { reference: reference.to_string() });
         }

@@ -97,12 +97,14 @@ impl Repository {
         for other in from.iter().filter(|other| **other != self.path) {
             let url = start.with("mount", &digest.to_string()).with("from", other);
             let scope = format!("repository:{}:pull,push repository:{other}:pull", self.path);
-            // Whoever may not read there, or meets a registry that knows no mounts, sends the bytes.
-            let Ok(response) = self.send_as(Request::new("POST", url), scope) else { continue };
-            match response.status {
-                201 => return Ok(Begun::Mounted),
-                202 => return self.location(&start, response).map(Begun::At),
-                _ => {}
+            match self.send_as(Request::new("POST", url), scope) {
+                Ok(response) if response.status == 201 => return Ok(Begun::Mounted),
+                Ok(response) if response.status == 202 => {
+                    return self.location(&start, response).map(Begun::At);
+                }
+                // Whoever may not read there, or meets a registry that knows no mounts, sends the bytes.
+                Ok(_) | Err(http::Error { cause: Cause::Status { status: 400..500, .. }, .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         let response = self.send(Request::new("POST", start.clone()), "pull,push")?;

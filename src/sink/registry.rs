@@ -50,7 +50,8 @@ impl Registry {
         let mut known = BTreeSet::new();
         // The root is last, and what stands above is asked for before what is below.
         for document in export.blobs.iter().filter(is_document).rev() {
-            if known.contains(&document.digest) || self.repository.told(&document.digest.to_string())?.is_some()
+            if known.contains(&document.digest)
+                || self.repository.told(&document.digest.to_string())?.is_some()
             {
                 self.moved.there += 1;
                 known.extend(children(export, document)?.iter().map(|child| child.digest));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::Test;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["init"],
     &["lock"],
@@ -16,6 +16,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["show"],
     &["list"],
     &["copy"],
+    &["push"],
     &["store"],
     &["store", "verify"],
     &["gc"],
@@ -44,7 +45,7 @@ fn help_texts() {
 #[test]
 fn help_names_only_what_is_built() {
     let help = Test::new().run(["--help"]).out.clone();
-    for word in ["push", "sign", "attest", "compose", "vendor"] {
+    for word in ["pull", "sign", "attest", "compose", "vendor"] {
         assert!(!help.contains(word), "{word}");
     }
 }
@@ -72,12 +73,12 @@ For more information, try '--help'.
 #[test]
 fn a_command_that_is_not_built_yet() {
     let expected = "\
-error: `cooper push` is not built yet
+error: `cooper export` is not built yet
  |
- = help: until then: `cooper build --to oci-archive:FILE`, then `skopeo copy --all oci-archive:FILE docker://…`
+ = help: until then: `cooper copy TARGET oci-archive:FILE`
 ";
-    Test::new().run(["push", "--force", "shop/web"]).stdout("").stderr(expected).status(2);
-    for name in ["pull", "sign", "verify", "attest", "export", "import", "inventory", "rebuild", "compose"] {
+    Test::new().run(["export", "--force", "shop/web"]).stdout("").stderr(expected).status(2);
+    for name in ["pull", "sign", "verify", "attest", "import", "inventory", "rebuild", "compose"] {
         let run = Test::new().run(["help", name]).stdout("").status(2);
         assert!(run.err.starts_with(&format!("error: `cooper {name}` is not built yet")), "{}", run.err);
     }
@@ -154,7 +155,7 @@ fn errors_as_json() {
         assert_eq!(error["error"]["kind"], "usage");
         assert!(!error["error"]["message"].as_str().unwrap().is_empty());
     }
-    let run = Test::new().run(["--format", "json", "push"]).stdout("").status(2);
+    let run = Test::new().run(["--format", "json", "sign"]).stdout("").status(2);
     assert_eq!(serde_json::from_str::<Value>(&run.err).unwrap()["error"]["exit"], 2);
 }
 

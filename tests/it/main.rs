@@ -18,6 +18,7 @@ mod independent;
 mod listing;
 mod lock;
 mod peers;
+mod pushes;
 mod quick_start;
 mod refusals;
 mod registries;

@@ -25,13 +25,13 @@ fn recipe(reference: &str) -> String {
 }
 
 /// What the site says: as little patience as possible.
-fn site(registry: &Registry, more: &str) -> String {
+pub(super) fn site(registry: &Registry, more: &str) -> String {
     let host = registry.host();
     format!("attempts = 3\ntimeout = 1\nbackoff = 1\n[registry.\"{host}\"]\nplain-http = true\n{more}")
 }
 
 /// A registry with a base of two layers, and a workspace with a recipe on it.
-fn arranged() -> (Registry, Test) {
+pub(super) fn arranged() -> (Registry, Test) {
     let registry = Registry::start();
     let test = Test::workspace().base("seed", "1", &[TREE, &large()]);
     registry.seed_layout("lib/base", "1", &test.path("seed"));
@@ -44,14 +44,14 @@ fn arranged() -> (Registry, Test) {
 }
 
 /// `~/.docker/config.json`
-fn login(test: Test, registry: &Registry, entry: &str) -> Test {
+pub(super) fn login(test: Test, registry: &Registry, entry: &str) -> Test {
     let dir = test.path("docker").to_str().unwrap().to_owned();
     let text = format!("{{\"auths\": {{\"{}\": {entry}}}}}", registry.host());
     test.file("docker/config.json", text).env("DOCKER_CONFIG", &dir)
 }
 
 // me:secret
-const ME: &str = "{\"auth\": \"bWU6c2VjcmV0\"}";
+pub(super) const ME: &str = "{\"auth\": \"bWU6c2VjcmV0\"}";
 
 #[test]
 fn a_lock_is_made_once_and_builds_without() {

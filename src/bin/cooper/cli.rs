@@ -249,7 +249,7 @@ pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) select: Targets,
     /// Where to put the images: oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME],
-    /// docker-daemon:NAME; repeatable
+    /// docker-daemon:NAME, docker://REFERENCE; repeatable
     #[arg(long, value_name = "PLACE")]
     pub(crate) to: Vec<Place>,
     /// Only these platforms go to PLACE, such as linux/arm64; repeatable
@@ -298,14 +298,15 @@ pub(crate) struct List {
 
 /// Copy an image from a place or recipe to a place
 ///
-/// Places are written as for skopeo: oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], docker-daemon:NAME.
-/// What is at the destination is replaced at once or not at all.
+/// Places are written as for skopeo: oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME], docker-daemon:NAME,
+/// docker://REFERENCE. What is at the destination is replaced at once or not at all.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cooper copy shop/web oci-archive:web.tar
   cooper copy shop/web#dev docker-daemon:shop/web:dev
-  cooper copy oci-archive:alpine.tar oci:bases/alpine:3.20")]
+  cooper copy oci-archive:alpine.tar oci:bases/alpine:3.20
+  cooper copy oci:bases/alpine:3.20 docker://registry.example/bases/alpine:3.20")]
 pub(crate) struct Copy {
     /// A target (stack/name#variant) or a place
     #[arg(value_name = "FROM")]

@@ -300,16 +300,19 @@ fn one_problem(error: &ops::Error) -> Problem {
         }
         Error::NoPlatform { recipe, .. } => {
             let whose = Some(recipe).filter(|recipe| !recipe.is_empty());
-            let problem = whose.into_iter().fold(input("base"), |problem, recipe| problem.note(format!("in {recipe}")));
+            let problem =
+                whose.into_iter().fold(input("base"), |problem, recipe| problem.note(format!("in {recipe}")));
             problem.hint("[image] platforms says which ones the recipe is built for")
         }
         error if registry_error(error).is_some() => registry_problem(error),
         Error::Base { base, source, .. } => input("base").hints(base_hint(base, source)),
-        Error::Unpublished { .. } => {
-            input("publish").file("cooper.toml").hint("add [publish] repository = \"registry.example/{{stack}}/{{name}}\"")
-        }
+        Error::Unpublished { .. } => input("publish")
+            .file("cooper.toml")
+            .hint("add [publish] repository = \"registry.example/{{stack}}/{{name}}\""),
         Error::Offline { .. } => Problem::chain("base", Exit::Missing, error).hint("leave out --offline"),
-        Error::Unpinned { .. } => Problem::chain("base", Exit::Missing, error).hint("run `cooper lock` without --offline"),
+        Error::Unpinned { .. } => {
+            Problem::chain("base", Exit::Missing, error).hint("run `cooper lock` without --offline")
+        }
         Error::Absent { .. } => Problem::chain("absent", Exit::Missing, error),
         Error::Document { source: DocumentError::Unsupported { .. }, .. } => input("base").hint(KIND_HINT),
         Error::Document { .. } | Error::BaseLayer { .. } => input("base").hint(BASE_HINT),
@@ -319,9 +322,9 @@ fn one_problem(error: &ops::Error) -> Problem {
         Error::Facts { .. } => {
             input("base").hint("restore lockfiles/blobs from version control, or run `cooper lock`")
         }
-        Error::LineEndings { file } => {
-            input("source").file(file).hint("add `recipes/** -text` to .gitattributes, and check the file out again")
-        }
+        Error::LineEndings { file } => input("source")
+            .file(file)
+            .hint("add `recipes/** -text` to .gitattributes, and check the file out again"),
         Error::Secret { at, .. } => input("secret").at(Some(at.clone()), None).hint(SECRET_HINT),
         Error::SetLocked | Error::Usage { .. } | Error::Platform(_) => Problem::usage(error.to_string()),
         Error::Layer { source: BuildError::Encoder { .. }, .. } => Problem::bug(&error.to_string()),
@@ -346,10 +349,12 @@ fn registry_error(error: &(dyn StdError + 'static)) -> Option<registry::Error> {
         if let Some(substitute::Error::Registry(found)) = place {
             return Some(found.clone());
         }
-        if let Some(sink::Error::Registry(found)) = error.downcast_ref().or_else(|| match error.downcast_ref() {
-            Some(ops::Error::Sink(error)) => Some(error),
-            _ => None,
-        }) {
+        if let Some(sink::Error::Registry(found)) =
+            error.downcast_ref().or_else(|| match error.downcast_ref() {
+                Some(ops::Error::Sink(error)) => Some(error),
+                _ => None,
+            })
+        {
             return Some(found.clone());
         }
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);

@@ -15,21 +15,24 @@ pub(super) fn run(args: &Copy, env: &ops::Env<'_>) -> Result<Answer, Failure> {
 
 /// `shop/web#prod -> oci-archive:web.tar  sha256:…  1.2 MB`
 pub(super) fn line(copied: &Copied) -> String {
-    let moved = copied.moved.map_or_else(|| size(copied.bytes), |moved| {
-        let mut parts = vec![format!("{} sent", size(moved.sent_bytes))];
-        parts.extend((moved.mounted > 0).then(|| format!("{} mounted", moved.mounted)));
-        parts.extend((moved.there > 0).then(|| format!("{} there already", moved.there)));
-        parts.join(", ")
-    });
+    let moved = copied.moved.map_or_else(
+        || size(copied.bytes),
+        |moved| {
+            let mut parts = vec![format!("{} sent", size(moved.sent_bytes))];
+            parts.extend((moved.mounted > 0).then(|| format!("{} mounted", moved.mounted)));
+            parts.extend((moved.there > 0).then(|| format!("{} there already", moved.there)));
+            parts.join(", ")
+        },
+    );
     format!("{} -> {}  {}  {moved}", copied.from, copied.to, copied.digest)
 }
 
 pub(super) fn to_json(copied: &Copied) -> Value {
-    let mut value =
-        json!({ "from": copied.from, "to": copied.to, "digest": copied.digest.to_string(), "bytes": copied.bytes });
+    let mut value = json!({ "from": copied.from, "to": copied.to, "digest": copied.digest.to_string(), "bytes": copied.bytes });
     if let Some(moved) = copied.moved {
         let Moved { sent, sent_bytes, mounted, there } = moved;
-        value["moved"] = json!({ "sent": sent, "sent_bytes": sent_bytes, "mounted": mounted, "there": there });
+        value["moved"] =
+            json!({ "sent": sent, "sent_bytes": sent_bytes, "mounted": mounted, "there": there });
     }
     value
 }

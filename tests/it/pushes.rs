@@ -1,0 +1,218 @@
+//! Pushing: only what isn't there, mounts, tags last, who may, and registries on a bad day.
+
+use super::registries::{ME, arranged, login, site};
+use super::registry::{Auth, Bearer, Registry, What};
+use super::support::Test;
+
+/// A registry with a base, and a workspace whose recipe is published in the same registry.
+fn published(more: &str) -> (Registry, Test) {
+    let (registry, test) = arranged();
+    let text = test.read("cooper.toml")
+        + &format!("[publish]\nrepository = \"{}/shop/{{{{ stack }}}}-{{{{ name }}}}\"\n", registry.host());
+    let recipe = test.read("recipes/a/web/recipe.toml") + more;
+    (registry, test.file("cooper.toml", text).file("recipes/a/web/recipe.toml", recipe))
+}
+
+const TAGS: &str = "[image]\ntags = [\"1.0\", \"latest\"]\n";
+
+fn digest_of(lock: &str, variant: &str) -> String {
+    let section = lock.split_once(&format!("[output.{variant}]")).unwrap().1;
+    let text = section.split_once("index = \"").unwrap().1;
+    text.split_once(' ').unwrap().0.to_owned()
+}
+
+#[test]
+fn only_what_is_not_there() {
+    let (registry, test) = published(TAGS);
+    let run = test.run(["push"]).status(0);
+    assert!(run.out.contains("mounted"), "{}", run.out);
+    let test = run.then();
+    let digest = digest_of(&test.read("lockfiles/a/web.lock"), "prod");
+    let tags = registry.tags("shop/a-web");
+    assert_eq!(tags.keys().collect::<Vec<_>>(), ["1.0", "latest"]);
+    assert!(tags.values().all(|tag| tag.to_string() == digest));
+    // The base's layers were neither fetched nor sent for it, and whoever mounts says from where.
+    let sent: Vec<_> =
+        registry.requests().into_iter().filter(|r| r.method == "PUT" && r.received > 2000).collect();
+    assert!(sent.is_empty(), "{sent:#?}");
+    assert!(registry.count("POST", "from=lib%2Fbase") + registry.count("POST", "from=lib/base") >= 2);
+    // Children before the index, tags last.
+    let puts: Vec<_> =
+        registry.requests().into_iter().filter(|r| r.method == "PUT").map(|r| r.path).collect();
+    let manifests: Vec<_> = puts.iter().filter(|path| path.contains("/manifests/")).collect();
+    assert_eq!(manifests.len(), 4, "{puts:#?}");
+    assert!(manifests[2].ends_with("/1.0") && manifests[3].ends_with("/latest"), "{manifests:#?}");
+    assert!(
+        puts.iter().rposition(|path| path.contains("/blobs/"))
+            < puts.iter().position(|path| path.contains("/manifests/"))
+    );
+    // Again: nothing travels. Another tag: one document.
+    let before = registry.requests().len();
+    let test = test.run(["push"]).status(0).then();
+    assert!(registry.requests()[before..].iter().all(|request| request.method == "HEAD"));
+    let test = test.run(["push", "--tag", "2.0", "--locked"]).status(0).then();
+    assert_eq!(registry.tags("shop/a-web")["2.0"].to_string(), digest);
+    // Variants have their name behind the tag.
+    let test = test.run(["push", "--all-variants", "--tag", "v"]).status(0).then();
+    let tags = registry.tags("shop/a-web");
+    assert!(tags.contains_key("v") && tags.contains_key("v-dev"), "{tags:?}");
+    let json = test.run(["push", "a/web#dev", "--format", "json"]).status(0);
+    assert!(json.out.contains("\"there\""), "{}", json.out);
+}
+
+#[test]
+fn into_another_registry() {
+    let (registry, test) = published("");
+    let other = Registry::start();
+    let to = format!("docker://{}/mirror/web:1", other.host());
+    let more = format!("[registry.\"{}\"]\nplain-http = true\n", other.host());
+    let test = test.file("site.toml", site(&registry, &more));
+    let test = test.run(["build", "--to", &to]).status(0).then();
+    let digest = digest_of(&test.read("lockfiles/a/web.lock"), "prod");
+    assert_eq!(other.tags("mirror/web")["1"].to_string(), digest);
+    // What comes out of it is whole, and the same.
+    let test = test.run(["copy", &to, "oci:out:1"]).status(0).then();
+    let run = test.run(["copy", "oci:out:1", &to]).status(0);
+    assert!(run.out.contains("0 B sent") && run.out.contains(&digest), "{}", run.out);
+    // A reference with another digest is a promise that can't be kept.
+    let wrong = format!("docker://{}/mirror/web@sha256:{}", other.host(), "0".repeat(64));
+    let run = run.then().run(["copy", "oci:out:1", &wrong]).status(2);
+    let run = run.then().run(["copy", "--offline", "oci:out:1", &to]).status(4);
+    assert!(run.err.contains("no connection"), "{}", run.err);
+}
+
+#[test]
+fn without_a_name() {
+    let (registry, test) = arranged();
+    let run = test.run(["push"]).status(3);
+    assert!(
+        run.err.contains("does not say where a/web is published") && run.err.contains("[publish]"),
+        "{}",
+        run.err
+    );
+    drop(registry);
+    // Without tags an image has its digest for a name.
+    let (registry, test) = published("");
+    let run = test.run(["push"]).status(0);
+    assert!(run.out.contains("shop/a-web@sha256:"), "{}", run.out);
+    assert!(registry.tags("shop/a-web").is_empty());
+}
+
+#[test]
+fn who_may() {
+    let (registry, test) = published(TAGS);
+    registry.set(|settings| settings.auth = Auth::Basic("me".into(), "secret".into()));
+    let test = login(test, &registry, ME).run(["push"]).status(0).then();
+    // Tokens are asked for both repositories of a mount, and renewed.
+    for uses in [None, Some(1)] {
+        let (registry, test) = published(TAGS);
+        registry.set(|s| s.auth = Auth::Bearer(Bearer { uses, ..Bearer::new("me", "secret") }));
+        let test = login(test, &registry, ME).run(["push"]).status(0).then();
+        assert_eq!(registry.tags("shop/a-web").len(), 2);
+        drop(test);
+    }
+    drop(test);
+}
+
+/// A fault, what becomes of it (nothing: healed), and what the message says.
+type Case = (&'static str, &'static str, usize, What, Option<(i32, &'static str)>);
+
+#[test]
+fn on_a_bad_day() {
+    let cases: Vec<Case> = vec![
+        ("POST", "/uploads/", 2, What::status(503), None),
+        ("POST", "/uploads/", 99, What::status(503), Some((5, "503 Service Unavailable"))),
+        ("POST", "/uploads/", 1, What::retry_after(429, 0), None),
+        ("POST", "/uploads/", 99, What::status(403), Some((5, "403 Forbidden"))),
+        ("POST", "mount=", 99, What::status(404), None),
+        ("POST", "mount=", 99, What::status(405), None),
+        ("POST", "/uploads/", 1, What::Close, None),
+        ("POST", "/uploads/", 1, What::Stall, None),
+        (
+            "POST",
+            "/uploads/",
+            9,
+            What::Header("location", None),
+            Some((3, "does not say where the upload goes")),
+        ),
+        ("PUT", "/uploads/", 1, What::CutUpload(10), None),
+        ("PUT", "/uploads/", 1, What::status(500), None),
+        ("PUT", "/uploads/", 1, What::status(404), None),
+        ("PUT", "/uploads/", 99, What::status(500), Some((5, "tried 3 times"))),
+        ("PUT", "/uploads/", 1, What::Lose, None),
+        ("PUT", "/uploads/", 1, What::Stall, None),
+        ("PUT", "/uploads/", 99, What::status(413), Some((5, "413"))),
+        ("PUT", "/uploads/", 1, What::wrong_digest(), Some((3, "sha256:0000"))),
+        ("PUT", "/manifests/", 2, What::status(502), None),
+        ("PUT", "/manifests/", 1, What::Lose, None),
+        ("PUT", "/manifests/", 99, What::status(400), Some((5, "400 Bad Request"))),
+        ("PUT", "/manifests/", 1, What::wrong_digest(), Some((3, "sha256:0000"))),
+        ("HEAD", "/manifests/", 2, What::Close, None),
+        ("HEAD", "/blobs/", 2, What::status(503), None),
+        ("HEAD", "/blobs/", 99, What::status(500), Some((5, "500"))),
+    ];
+    let (seed, mut test) = published(TAGS);
+    let recipe = test.read("recipes/a/web/recipe.toml");
+    for (number, (method, path, times, what, expected)) in cases.iter().enumerate() {
+        // Something new each time.
+        let text = recipe.replace("\"hello\"", &format!("\"hello {number}\""));
+        test = test.file("recipes/a/web/recipe.toml", text);
+        seed.fault(method, path, *times, what.clone());
+        let run = test.run(["push"]);
+        let told = format!("{method} {path} {times} {what:?}: {:?}\n{}", run.code, run.err);
+        match expected {
+            None => assert_eq!(run.code, Some(0), "{told}"),
+            Some((code, said)) => {
+                assert_eq!(run.code, Some(*code), "{told}");
+                assert!(run.err.contains(said) && run.err.contains(seed.host()), "{told}");
+                // Nobody who pulls by tag meets what isn't whole.
+                let digest = digest_of(&run.test().read("lockfiles/a/web.lock"), "prod");
+                assert!(
+                    *path == "/manifests/"
+                        || seed.tags("shop/a-web").values().all(|tag| tag.to_string() != digest)
+                );
+            }
+        }
+        seed.forget_faults();
+        test = run.then().run(["push"]).status(0).then();
+        let digest = digest_of(&test.read("lockfiles/a/web.lock"), "prod");
+        assert!(seed.tags("shop/a-web").values().all(|tag| tag.to_string() == digest), "{told}");
+    }
+}
+
+#[test]
+fn registries_of_other_kinds() {
+    // One that mounts nothing, says where uploads go in full, and moves no tag.
+    for status in [400, 409, 412] {
+        let (registry, test) = published(TAGS);
+        registry.set(|settings| {
+            (settings.mount, settings.absolute_locations, settings.immutable) = (false, true, Some(status));
+        });
+        let test = test.run(["push"]).status(0).then().run(["push"]).status(0).then();
+        let text = test.read("recipes/a/web/recipe.toml").replace("\"hello\"", "\"other\"");
+        let run = test.file("recipes/a/web/recipe.toml", text).run(["push"]).status(5);
+        assert!(run.err.contains("/manifests/1.0") && run.err.contains(&status.to_string()), "{}", run.err);
+    }
+    // One where a repository is made first.
+    let (registry, test) = published(TAGS);
+    registry.set(|settings| settings.known_only = true);
+    let run = test.run(["push"]).status(5);
+    assert!(run.err.contains("shop/a-web") && run.err.contains("404"), "{}", run.err);
+    registry.create("shop/a-web");
+    run.then().run(["push"]).status(0);
+}
+
+#[test]
+fn two_push_the_same() {
+    let (registry, test) = published(TAGS);
+    let test = test.run(["build"]).status(0).then();
+    std::thread::scope(|scope| {
+        let pushes: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| test.command(["push", "--locked"]).output().unwrap())).collect();
+        for push in pushes {
+            let output = push.join().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    });
+    assert_eq!(registry.tags("shop/a-web").len(), 2);
+}
