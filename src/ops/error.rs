@@ -124,6 +124,14 @@ pub enum Error {
         /// The image.
         reference: String,
     },
+    /// Nothing says which images a recipe has.
+    #[error("{file} names no images of {recipe}")]
+    NoOutput {
+        /// The recipe.
+        recipe: String,
+        /// Its lock.
+        file: String,
+    },
     /// Nothing says where images go.
     #[error("cooper.toml does not say where {recipe} is published")]
     Unpublished {

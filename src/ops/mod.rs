@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod keep;
 mod lock;
+mod pull;
 mod push;
 mod report;
 mod session;
@@ -28,6 +29,7 @@ pub use init::{init, is_recipe_name};
 pub use inspect::{list, show};
 pub use keep::{gc, store_verify};
 pub use lock::{audit, lock, prune};
+pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use report::{
     Built, ByteSource, Collected, Copied, Difference, ImageName, Initialised, Listed, LockChange, PinMove,

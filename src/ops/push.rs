@@ -88,7 +88,7 @@ fn of(
 }
 
 /// `[publish] repository` for a recipe.
-fn repository(session: &Session<'_>, target: &Target) -> Result<String, Error> {
+pub(super) fn repository(session: &Session<'_>, target: &Target) -> Result<String, Error> {
     let Some(repository) = &session.file.repository else {
         return Err(Error::Unpublished { recipe: target.to_string() });
     };

@@ -9,6 +9,7 @@ mod push;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 pub use auth::{Credential, Credentials, NoCredentials};
 pub use download::Download;
@@ -56,6 +57,11 @@ impl Registries {
     /// `open` is asked once, by whoever needs a registry first.
     pub fn new(open: impl Fn() -> Result<Client, String> + Send + Sync + 'static) -> Self {
         Self { open: Box::new(open), client: OnceLock::new() }
+    }
+
+    /// How many blobs may travel at once.
+    pub fn concurrency(&self) -> usize {
+        self.client().map_or(1, |client| client.http.settings().concurrency)
     }
 
     /// The client.
@@ -129,6 +135,38 @@ impl Client {
     fn tokens<T>(&self, look: impl FnOnce(&mut auth::Tokens) -> T) -> T {
         look(&mut self.tokens.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Does `work` for each item, so many at once, in their order; the first error ends it.
+///
+/// # Errors
+/// Those of `work`.
+pub fn each<T: Sync, E: Send>(
+    items: &[T],
+    at_once: usize,
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let state = Mutex::new((items.iter(), None));
+    let locked = || state.lock().unwrap_or_else(PoisonError::into_inner);
+    let next = || {
+        let mut state = locked();
+        if state.1.is_none() { state.0.next() } else { None }
+    };
+    let run = || {
+        while let Some(item) = next() {
+            if let Err(error) = work(item) {
+                locked().1.get_or_insert(error);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        // Where there are no threads to be had, this one does it all.
+        for _ in 1..at_once.min(items.len()) {
+            _ = thread::Builder::new().spawn_scoped(scope, run);
+        }
+        run();
+    });
+    state.into_inner().unwrap_or_else(PoisonError::into_inner).1.map_or(Ok(()), Err)
 }
 
 /// One repository of one registry.

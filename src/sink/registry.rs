@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use super::{Error, Export, Open, Sink};
 use crate::http::{self, Cause};
@@ -64,29 +63,14 @@ impl Registry {
     }
 
     fn blobs(&mut self, export: &Export, blobs: &[Descriptor], open: Open<'_>) -> Result<(), Error> {
-        let queue = Mutex::new(blobs.iter());
-        let outcome = Mutex::new((self.moved, None));
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let noted = || outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = || {
-            while let Some(blob) = next().filter(|_| noted().1.is_none()) {
-                match self.blob(export, blob, open) {
-                    Ok(arrived) => count(&mut noted().0, arrived, blob.size),
-                    Err(error) => _ = noted().1.get_or_insert(error),
-                }
-            }
-        };
-        thread::scope(|scope| {
-            let more = self.repository.concurrency().min(blobs.len()).saturating_sub(1);
-            // Where there are no threads to be had, this one does it all.
-            let others: Vec<_> =
-                (0..more).map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
-            work();
-            drop(others);
-        });
-        let (moved, failed) = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.moved = moved;
-        failed.map_or(Ok(()), Err)
+        let moved = Mutex::new(self.moved);
+        registry::each(blobs, self.repository.concurrency(), |blob| -> Result<(), Error> {
+            let arrived = self.blob(export, blob, open)?;
+            count(&mut moved.lock().unwrap_or_else(PoisonError::into_inner), arrived, blob.size);
+            Ok(())
+        })?;
+        self.moved = moved.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(())
     }
 
     fn document(&mut self, export: &Export, document: &Descriptor, name: &str) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::Test;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["init"],
     &["lock"],
@@ -16,6 +16,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["show"],
     &["list"],
     &["copy"],
+    &["pull"],
     &["push"],
     &["store"],
     &["store", "verify"],
@@ -45,7 +46,7 @@ fn help_texts() {
 #[test]
 fn help_names_only_what_is_built() {
     let help = Test::new().run(["--help"]).out.clone();
-    for word in ["pull", "sign", "attest", "compose", "vendor"] {
+    for word in ["sign", "attest", "compose", "vendor"] {
         assert!(!help.contains(word), "{word}");
     }
 }
@@ -78,7 +79,7 @@ error: `cooper export` is not built yet
  = help: until then: `cooper copy TARGET oci-archive:FILE`
 ";
     Test::new().run(["export", "--force", "shop/web"]).stdout("").stderr(expected).status(2);
-    for name in ["pull", "sign", "verify", "attest", "import", "inventory", "rebuild", "compose"] {
+    for name in ["sign", "verify", "attest", "import", "inventory", "rebuild", "compose"] {
         let run = Test::new().run(["help", name]).stdout("").status(2);
         assert!(run.err.starts_with(&format!("error: `cooper {name}` is not built yet")), "{}", run.err);
     }

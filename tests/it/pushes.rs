@@ -73,7 +73,7 @@ fn into_another_registry() {
     // What comes out of it is whole, and the same.
     let test = test.run(["copy", &to, "oci:out:1"]).status(0).then();
     let run = test.run(["copy", "oci:out:1", &to]).status(0);
-    assert!(run.out.contains("0 B sent") && run.out.contains(&digest), "{}", run.out);
+    assert!(run.out.contains("0 B moved") && run.out.contains(&digest), "{}", run.out);
     // A reference with another digest is a promise that can't be kept.
     let wrong = format!("docker://{}/mirror/web@sha256:{}", other.host(), "0".repeat(64));
     let run = run.then().run(["copy", "oci:out:1", &wrong]).status(2);
@@ -215,4 +215,43 @@ fn two_push_the_same() {
         }
     });
     assert_eq!(registry.tags("shop/a-web").len(), 2);
+}
+
+#[test]
+fn what_was_pushed_is_pulled() {
+    let (registry, test) = published(TAGS);
+    let run = test.run(["pull"]).status(4);
+    assert!(run.err.contains("lockfiles/a/web.lock names no images of a/web"), "{}", run.err);
+    let run = run.then().run(["build"]).status(0).then().run(["pull"]).status(4);
+    assert!(run.err.contains("is not in the registry"), "{}", run.err);
+    let test = run.then().run(["push"]).status(0).then();
+    let digest = digest_of(&test.read("lockfiles/a/web.lock"), "prod");
+    std::fs::remove_dir_all(test.store()).unwrap();
+    // A layer that breaks off is taken up again; one that is another is refused, and nothing is kept.
+    registry.fault("GET", "/blobs/", 2, What::CutBody(100));
+    let run = test.run(["pull", "a/web"]).status(0);
+    assert!(run.out.contains(&digest), "{}", run.out);
+    let test = run.then().run(["store", "verify"]).status(0).then();
+    let before = registry.requests().len();
+    let run = test.run(["pull"]).status(0);
+    assert!(run.out.contains("0 B moved"), "{}", run.out);
+    assert!(registry.requests().len() <= before + 1);
+    // Whole: it goes on without the registry, and gc keeps it.
+    let test = run.then().run(["gc"]).status(0).then();
+    registry.fault("", "/", 99, What::status(500));
+    let test = test.run(["build", "--locked", "a/web#prod", "--to", "oci:out:1"]).status(0).then();
+    registry.forget_faults();
+    std::fs::remove_dir_all(test.store()).unwrap();
+    registry.fault("GET", "/blobs/", 99, What::Flip);
+    let run = test.run(["pull"]).status(3);
+    registry.forget_faults();
+    let test = run
+        .then()
+        .run(["store", "verify"])
+        .status(0)
+        .then()
+        .run(["pull", "--format", "json"])
+        .status(0)
+        .then();
+    test.run(["pull", "--offline"]).status(4);
 }

@@ -145,6 +145,7 @@ pub(crate) enum Command {
     Show(Show),
     List(List),
     Copy(Copy),
+    Pull(Pull),
     Push(Push),
     #[command(subcommand)]
     Store(Store),
@@ -321,6 +322,27 @@ pub(crate) struct Copy {
     pub(crate) net: Net,
 }
 
+/// Fetch the images that locks name from their registry into the store
+///
+/// Whole images, base layers too, by the digests of the committed locks; nothing is built. [publish] repository in
+/// cooper.toml says where they are.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper pull                     the default variant of the workspace's default recipes
+  cooper pull shop/web#dev
+  cooper pull --all --all-variants")]
+pub(crate) struct Pull {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+    /// Every variant, not only the workspace's default
+    #[arg(long)]
+    pub(crate) all_variants: bool,
+    /// Open no connection [env: COOPER_OFFLINE]
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
 /// Build images and put them into their registry
 ///
 /// [publish] repository in cooper.toml says where, [image] tags of a recipe under which names; without tags an image has
@@ -406,6 +428,7 @@ impl Command {
             Self::Copy(args) => args.net,
             Self::Push(args) => args.net,
             Self::Update(args) => Net { locked: false, offline: args.offline },
+            Self::Pull(args) => Net { locked: false, offline: args.offline },
             _ => Net { locked: false, offline: false },
         }
     }

@@ -306,6 +306,9 @@ fn one_problem(error: &ops::Error) -> Problem {
         }
         error if registry_error(error).is_some() => registry_problem(error),
         Error::Base { base, source, .. } => input("base").hints(base_hint(base, source)),
+        Error::NoOutput { file, .. } => {
+            Problem::chain("lock", Exit::Missing, error).file(file).hint("run `cooper build`")
+        }
         Error::Unpublished { .. } => input("publish")
             .file("cooper.toml")
             .hint("add [publish] repository = \"registry.example/{{stack}}/{{name}}\""),

@@ -18,7 +18,7 @@ pub(super) fn line(copied: &Copied) -> String {
     let moved = copied.moved.map_or_else(
         || size(copied.bytes),
         |moved| {
-            let mut parts = vec![format!("{} sent", size(moved.sent_bytes))];
+            let mut parts = vec![format!("{} moved", size(moved.sent_bytes))];
             parts.extend((moved.mounted > 0).then(|| format!("{} mounted", moved.mounted)));
             parts.extend((moved.there > 0).then(|| format!("{} there already", moved.there)));
             parts.join(", ")

@@ -8,6 +8,7 @@ mod init;
 mod list;
 mod lock;
 pub(crate) mod not_built;
+mod pull;
 mod push;
 mod recipes;
 mod show;
@@ -41,6 +42,7 @@ fn answer(command: &Command, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         Command::Show(args) => show::run(args, env),
         Command::List(args) => list::run(args, env),
         Command::Copy(args) => copy::run(args, env),
+        Command::Pull(args) => pull::run(args, env),
         Command::Push(args) => push::run(args, env),
         Command::Store(args) => store::run(args, env),
         Command::Gc(args) => gc::run(args, env),

@@ -3,7 +3,7 @@
 use crate::errors::Problem;
 
 /// Their names, and what there is instead.
-const NAMES: [(&str, Option<&str>); 14] = [
+const NAMES: [(&str, Option<&str>); 13] = [
     ("check", Some("`cooper lock --check` compares every recipe with its lock")),
     ("diff", Some("`cooper show --format json` of both, for diff")),
     (
@@ -12,7 +12,6 @@ const NAMES: [(&str, Option<&str>); 14] = [
             "`cooper build` says which input changed an image, `cooper lock --check` without writing anything",
         ),
     ),
-    ("pull", Some("`skopeo copy --all docker://… oci:DIR:TAG`, then [base] layout = \"DIR:TAG\"")),
     ("sign", Some("cosign signs the digests that `cooper build` prints, once they are in a registry")),
     ("verify", Some("`cooper build --locked` for images, `cooper store verify` for the store")),
     ("attest", None),
