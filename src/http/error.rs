@@ -30,6 +30,9 @@ pub enum Cause {
     /// No connection, or none that TLS agrees to.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// Whoever answers isn't whom the certificates say.
+    #[error("{0}")]
+    Untrusted(String),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),

@@ -200,7 +200,7 @@ impl Client {
         let scheme = match self.once(&probe, &probe.url, None) {
             Ok(_) => "https",
             // A certificate that isn't trusted is no reason to speak in the clear.
-            Err(Error { cause: Cause::Connect(why), .. }) if why.contains("certificate") => "https",
+            Err(Error { cause: Cause::Untrusted(_), .. }) => "https",
             Err(_) => "http",
         };
         locked().insert(host.to_owned(), scheme);
@@ -354,6 +354,11 @@ impl Client {
     }
 
     fn cause(&self, error: ureq::Error) -> Cause {
+        // rustls' errors come as others', in several wrappings.
+        let text = error.to_string();
+        if let Some(at) = text.find("invalid peer certificate") {
+            return Cause::Untrusted(text[at..].to_owned());
+        }
         match error {
             ureq::Error::Timeout(_) => Cause::Timeout(self.settings.timeout),
             ureq::Error::HostNotFound => Cause::Connect("there is no such host".into()),

@@ -382,6 +382,10 @@ fn registry_problem(error: &ops::Error) -> Problem {
             Cause::Status { status: 401 | 403, .. } => {
                 (Exit::System, Some("`docker login` or `podman login` says who you are to a registry"))
             }
+            Cause::Untrusted(_) => (
+                Exit::System,
+                Some("ca = \"FILE.pem\" for the host in cooper's configuration says whom to trust"),
+            ),
             Cause::Plain => {
                 (Exit::System, Some("plain-http = true in cooper's configuration allows it for a host"))
             }
