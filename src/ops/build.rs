@@ -7,7 +7,9 @@ use super::compute::{Computed, Variant};
 use super::error::Error;
 use super::export::{Exporter, deliver};
 use super::session::{Asks, Session};
-use super::{BuildOptions, BuildReport, Built, Env, ImageName, LockChange, PinMove, RecipeReport, twice};
+use super::{
+    BuildOptions, BuildReport, Built, Env, ImageName, LockChange, PinMove, RecipeReport, Shard, twice,
+};
 use crate::lock::{self, Reason};
 use crate::plan::source_key;
 use crate::recipe::{Resolved, ResolvedAction, ResolvedFile, ResolvedSource};
@@ -25,7 +27,7 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     }
     let asks = Asks { set: options.set.clone(), ..Asks::default() };
     let mut session = Session::open(env, asks)?;
-    let selected = session.select(&options.select)?;
+    let selected = Shard::of(options.shard, session.select(&options.select)?);
     let all = compute_all(&session, selected.keys())?;
     if options.twice {
         let differences = twice::compare(env, options, &session, &all)?;

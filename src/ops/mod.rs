@@ -16,6 +16,7 @@ mod pull;
 mod push;
 mod report;
 mod session;
+mod shard;
 mod twice;
 mod update;
 
@@ -35,6 +36,7 @@ pub use report::{
     Built, ByteSource, Collected, Copied, Difference, ImageName, Initialised, Listed, LockChange, PinMove,
     RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
 };
+pub use shard::{ParseShardError, Shard};
 pub use update::update;
 
 use crate::oci::{Place, Platform};
@@ -90,6 +92,8 @@ pub struct BuildOptions {
     pub to: Vec<Place>,
     /// Build again from nothing into a second store, and compare.
     pub twice: bool,
+    /// Only this part of what is selected.
+    pub shard: Option<Shard>,
 }
 
 /// What `lock` is asked.

@@ -40,7 +40,11 @@ pub fn pull(env: &Env<'_>, options: &PullOptions) -> Result<Vec<Copied>, Error> 
             [] => options.all_variants || *name == default,
             names => names.contains(name),
         };
-        for (variant, output) in lock.outputs.iter().filter(|(name, _)| chosen(name)) {
+        let outputs: Vec<_> = lock.outputs.iter().filter(|(name, _)| chosen(name)).collect();
+        if outputs.is_empty() {
+            return Err(absent());
+        }
+        for (variant, output) in outputs {
             let text = format!("{repository}@{}", output.index.digest);
             let reference: Reference = text.parse().map_err(|error| Error::Usage {
                 message: format!("{text:?}, where {target} should be, is no reference: {error}"),

@@ -8,7 +8,7 @@ use super::compute::Computed;
 use super::error::Error;
 use super::export::{Exporter, push_all};
 use super::session::{Asks, Session};
-use super::{Copied, Env, Selection};
+use super::{Copied, Env, Selection, Shard};
 use crate::oci::{Platform, Reference};
 use crate::recipe::{DELIMITERS, interpolate};
 use crate::workspace::Target;
@@ -24,6 +24,8 @@ pub struct PushOptions {
     pub all_variants: bool,
     /// Limits what is pushed; empty: all of the recipe's.
     pub platforms: Vec<Platform>,
+    /// Only this part of what is selected.
+    pub shard: Option<Shard>,
 }
 
 /// Where one image goes: a repository, and a tag unless its digest is its only name.
@@ -39,7 +41,7 @@ pub(super) struct Destination {
 /// See [`Error`]. What was pushed before is told by its tags: an image is whole before it has one.
 pub fn push(env: &Env<'_>, options: &PushOptions) -> Result<Vec<Copied>, Error> {
     let mut session = Session::open(env, Asks::default())?;
-    let selected = session.select(&options.select)?;
+    let selected = Shard::of(options.shard, session.select(&options.select)?);
     if let (Some(target), true) = (selected.keys().next(), env.offline) {
         return Err(Error::Offline { reference: target.to_string() });
     }

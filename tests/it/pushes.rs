@@ -255,3 +255,43 @@ fn what_was_pushed_is_pulled() {
         .then();
     test.run(["pull", "--offline"]).status(4);
 }
+
+#[test]
+fn several_machines_build_one_workspace() {
+    let (registry, mut test) = published(TAGS);
+    let text = test.read("recipes/a/web/recipe.toml");
+    for number in 0..4 {
+        test = test
+            .file(&format!("recipes/b/r{number}/recipe.toml"), text.replace("hello", &number.to_string()));
+    }
+    let test = test.file(
+        "recipes/b/child/recipe.toml",
+        "[base]\nrecipe = \"a/web\"\n[image]\ntags = [\"1\"]\n[config]\ncmd = [\"x\"]\n",
+    );
+    let whole = test.run(["build", "--all"]).status(0);
+    let digests = |out: &str| {
+        let mut lines: Vec<String> =
+            out.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
+        lines.sort();
+        lines
+    };
+    let expected = digests(&whole.out);
+    let mut test = whole.then();
+    let mut parts = Vec::new();
+    for part in ["1/2", "2/2"] {
+        // Each on an empty store.
+        std::fs::remove_dir_all(test.store()).unwrap();
+        let run = test.run(["build", "--all", "--locked", "--shard", part]).status(0);
+        parts.extend(digests(&run.out));
+        test = run.then().run(["push", "--all", "--locked", "--shard", part]).status(0).then();
+    }
+    parts.sort();
+    assert_eq!(parts, expected);
+    for name in ["a-web", "b-child", "b-r0", "b-r1", "b-r2", "b-r3"] {
+        assert!(!registry.tags(&format!("shop/{name}")).is_empty(), "{name}");
+    }
+    // One that pulls has what both made.
+    std::fs::remove_dir_all(test.store()).unwrap();
+    let test = test.run(["pull", "--all"]).status(0).then();
+    test.run(["build", "--all", "--shard", "3/2"]).status(2);
+}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use cooperage::oci::{Place, Platform};
+use cooperage::ops::Shard;
 
 use crate::commands::not_built;
 use crate::errors::Problem;
@@ -262,6 +263,9 @@ pub(crate) struct Build {
     /// Build again from nothing into a second store, and compare
     #[arg(long)]
     pub(crate) twice: bool,
+    /// Only the I-th of N parts of what is selected: several machines build one workspace
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     #[command(flatten)]
     pub(crate) net: Net,
 }
@@ -368,6 +372,9 @@ pub(crate) struct Push {
     /// Only these platforms, such as linux/arm64; repeatable
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
+    /// Only the I-th of N parts of what is selected: several machines build one workspace
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     #[command(flatten)]
     pub(crate) net: Net,
 }

@@ -22,6 +22,7 @@ pub(super) fn run(args: &Build, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         set: args.set.iter().cloned().collect(),
         to: args.to.clone(),
         twice: args.twice,
+        shard: args.shard,
     };
     Ok(answer(&ops::build(env, &options)?, args.twice))
 }

@@ -14,6 +14,7 @@ pub(super) fn run(args: &Push, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         tags: args.tag.clone(),
         all_variants: args.all_variants,
         platforms: args.platform.clone(),
+        shard: args.shard,
     };
     let copied = ops::push(env, &options)?;
     let status = match copied.len() {
