@@ -24,12 +24,12 @@ pub use build::build;
 pub use error::{Error, LockedRecipe};
 pub use export::copy;
 pub use init::{init, is_recipe_name};
-pub use inspect::{list, show};
+pub use inspect::{digests, list, show};
 pub use keep::{gc, store_verify};
 pub use lock::{audit, lock, prune};
 pub use report::{
-    Built, ByteSource, Collected, Copied, Difference, ImageName, Initialised, Listed, LockChange, PinMove,
-    RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
+    Built, ByteSource, Collected, Copied, Difference, ImageDigests, ImageName, Initialised, Listed,
+    LockChange, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
 };
 pub use update::update;
 
