@@ -1,14 +1,14 @@
-//! `show` and `list`: what is there, without building it.
+//! `show`, `digests` and `list`: what is there, or would be, without building it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::compute::{Computed, Image};
 use super::error::Error;
+use super::publish::{checked, repository, tags};
 use super::session::{Asks, Session};
-use super::{Env, ImageName, Listed, Selection, Shown, ShownLayer, ShownPlatform};
+use super::{Env, ImageDigests, ImageName, Listed, Selection, Shown, ShownLayer, ShownPlatform};
 use crate::digest::Encoding;
 use crate::lock::State;
-use crate::recipe::{Spanned, interpolate};
 use crate::tree::{FileTree, Kind};
 
 /// Every selected recipe's variants with the state of their locks. Nothing is read but recipes and locks, so a
@@ -69,6 +69,54 @@ pub fn show(env: &Env<'_>, target: &str) -> Result<Vec<Shown>, Error> {
         }
     }
     Ok(shown)
+}
+
+/// What the selected images are called once they are published, without asking or telling anybody. A bare name means the
+/// default variant, or every one.
+///
+/// # Errors
+/// As for a build: the digests are of what would be built. A `[publish] repository` that no registry can have.
+pub fn digests(env: &Env<'_>, select: &Selection, all_variants: bool) -> Result<Vec<ImageDigests>, Error> {
+    let session = Session::open(env, Asks::default())?;
+    // Each by itself: together, a recipe as a whole would swallow its variants that are named beside it.
+    let one = |target: &String| Selection { targets: vec![target.clone()], all: false };
+    let selections = match select.targets.as_slice() {
+        [] => vec![select.clone()],
+        targets => targets.iter().map(one).collect(),
+    };
+    let mut wanted: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for select in &selections {
+        for (target, variants) in session.select(select)? {
+            wanted.entry(target).or_default().extend(match variants.is_empty() {
+                true if all_variants => session.file.variants.clone(),
+                true => vec![session.file.default_variant().to_owned()],
+                false => variants,
+            });
+        }
+    }
+    let mut found = Vec::new();
+    for (target, variants) in wanted {
+        let computed = session.compute(&target)?;
+        for name in variants {
+            found.push(image_digests(&session, &computed, name)?);
+        }
+    }
+    Ok(found)
+}
+
+fn image_digests(session: &Session<'_>, computed: &Computed, name: String) -> Result<ImageDigests, Error> {
+    let variant = &computed.variants[&name];
+    let platforms =
+        variant.images.iter().map(|(platform, image)| (platform.clone(), image.descriptor.digest));
+    Ok(ImageDigests {
+        default: name == session.file.default_variant(),
+        state: State::of(&computed.reasons, false).name().to_owned(),
+        digest: variant.descriptor.digest,
+        repository: checked(session, repository(session, &computed.target))?,
+        tags: tags(session, computed, &name),
+        platforms: platforms.collect(),
+        name: ImageName { recipe: computed.target.to_string(), variant: name },
+    })
 }
 
 fn image(session: &Session<'_>, computed: &Computed, name: &str) -> Result<Shown, Error> {
@@ -135,16 +183,8 @@ fn entries(tree: &FileTree) -> Vec<String> {
         .collect()
 }
 
-/// `[publish] repository` with this recipe's tags; a variant that isn't the default has its name behind the tag.
+/// `[publish] repository` with this recipe's tags.
 fn published(session: &Session<'_>, computed: &Computed, variant: &str) -> Vec<String> {
-    let Some(Spanned { value, .. }) = &session.file.repository else { return Vec::new() };
-    let names = BTreeMap::from([("stack", &computed.target.stack), ("name", &computed.target.name)]);
-    let lookup = |name: &str| names.get(name).map(|text| (*text).clone());
-    let Ok(repository) = interpolate(value.as_bytes(), crate::recipe::DELIMITERS, &lookup) else {
-        return Vec::new();
-    };
-    let repository = String::from_utf8_lossy(&repository).into_owned();
-    let suffix =
-        if variant == session.file.default_variant() { String::new() } else { format!("-{variant}") };
-    computed.variants[variant].tags.iter().map(|tag| format!("{repository}:{tag}{suffix}")).collect()
+    let Some(repository) = repository(session, &computed.target) else { return Vec::new() };
+    tags(session, computed, variant).iter().map(|tag| format!("{repository}:{tag}")).collect()
 }

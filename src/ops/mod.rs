@@ -12,6 +12,7 @@ mod init;
 mod inspect;
 mod keep;
 mod lock;
+mod publish;
 mod pull;
 mod push;
 mod report;
@@ -27,14 +28,14 @@ pub use build::build;
 pub use error::{Error, LockedRecipe};
 pub use export::copy;
 pub use init::{init, is_recipe_name};
-pub use inspect::{list, show};
+pub use inspect::{digests, list, show};
 pub use keep::{gc, store_verify};
 pub use lock::{audit, lock, prune};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use report::{
-    Built, ByteSource, Collected, Copied, Difference, ImageName, Initialised, Listed, LockChange, PinMove,
-    RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
+    Built, ByteSource, Collected, Copied, Difference, ImageDigests, ImageName, Initialised, Listed,
+    LockChange, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
 };
 pub use shard::{ParseShardError, Shard};
 pub use update::update;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::base::open_reference;
 use super::error::Error;
-use super::push::repository;
+use super::publish::needed;
 use super::session::{Asks, Session, lock_file};
 use super::{Copied, Env, Selection};
 use crate::oci::{Descriptor, Reference};
@@ -33,7 +33,7 @@ pub fn pull(env: &Env<'_>, options: &PullOptions) -> Result<Vec<Copied>, Error> 
     let mut pulled = Vec::new();
     let default = session.file.default_variant().to_owned();
     for (target, asked) in session.select(&options.select)? {
-        let repository = repository(&session, &target)?;
+        let repository = needed(&session, &target)?;
         let absent = || Error::NoOutput { recipe: target.to_string(), file: lock_file(&target) };
         let lock = session.old_lock(&target)?.lock.ok_or_else(absent)?;
         let chosen = |name: &String| match asked.as_slice() {

@@ -1,16 +1,15 @@
 //! `push`: images as their locks say go where `[publish]` and `[image] tags` say.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::build::{compute_all, finish};
 use super::compute::Computed;
 use super::error::Error;
 use super::export::{Exporter, push_all};
+use super::publish::{needed, tag_of, tags};
 use super::session::{Asks, Session};
 use super::{Copied, Env, Selection, Shard};
 use crate::oci::{Platform, Reference};
-use crate::recipe::{DELIMITERS, interpolate};
 use crate::workspace::Target;
 
 /// What `push` is asked.
@@ -66,16 +65,18 @@ fn of(
     options: &PushOptions,
 ) -> Result<Vec<Destination>, Error> {
     let default = session.file.default_variant();
-    let repository = repository(session, &computed.target)?;
+    let repository = needed(session, &computed.target)?;
     let chosen = |name: &str| match asked {
         [] => options.all_variants || name == default,
         names => names.iter().any(|asked| asked == name),
     };
     let mut found = Vec::new();
     for (name, variant) in computed.variants.iter().filter(|(name, _)| chosen(name)) {
-        let tags = if options.tags.is_empty() { &variant.tags } else { &options.tags };
-        let suffix = if name == default { String::new() } else { format!("-{name}") };
-        let mut texts: Vec<String> = tags.iter().map(|tag| format!("{repository}:{tag}{suffix}")).collect();
+        let tags = match options.tags.as_slice() {
+            [] => tags(session, computed, name),
+            own => own.iter().map(|tag| tag_of(session, tag, name)).collect(),
+        };
+        let mut texts: Vec<String> = tags.iter().map(|tag| format!("{repository}:{tag}")).collect();
         if texts.is_empty() {
             texts.push(format!("{repository}@{}", variant.descriptor.digest));
         }
@@ -87,18 +88,4 @@ fn of(
         }
     }
     Ok(found)
-}
-
-/// `[publish] repository` for a recipe.
-pub(super) fn repository(session: &Session<'_>, target: &Target) -> Result<String, Error> {
-    let Some(repository) = &session.file.repository else {
-        return Err(Error::Unpublished { recipe: target.to_string() });
-    };
-    let names = BTreeMap::from([("stack", &target.stack), ("name", &target.name)]);
-    let lookup = |name: &str| names.get(name).map(|text| (*text).clone());
-    let text = interpolate(repository.value.as_bytes(), DELIMITERS, &lookup);
-    let text = text.ok().and_then(|text| String::from_utf8(text).ok());
-    text.ok_or_else(|| Error::Usage {
-        message: format!("[publish] repository is {:?}, which means nothing for {target}", repository.value),
-    })
 }

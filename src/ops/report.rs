@@ -116,6 +116,25 @@ pub struct Shown {
     pub platforms: Vec<ShownPlatform>,
 }
 
+/// What one image is called wherever it is used, before it is anywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageDigests {
+    /// Which.
+    pub name: ImageName,
+    /// It is the variant that a bare name means.
+    pub default: bool,
+    /// The state of the lock.
+    pub state: String,
+    /// The index (or upstream's descriptor of a bare recipe).
+    pub digest: Digest,
+    /// `[publish] repository` for this recipe, when the workspace has one: a good reference, without tag.
+    pub repository: Option<String>,
+    /// What `push` would tag it with.
+    pub tags: Vec<String>,
+    /// Manifest digests by platform (`linux/amd64`).
+    pub platforms: BTreeMap<String, Digest>,
+}
+
 /// One platform of a shown image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownPlatform {

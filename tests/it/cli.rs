@@ -97,7 +97,7 @@ fn usage_errors() {
         (&["lock", "--check", "--prune"], "cannot be used with"),
         (&["copy", "x"], "required"),
         (&["init", "Hello"], "can't be the name of a recipe"),
-        (&["list", "--format", "yaml"], "possible values: text, json"),
+        (&["list", "--format", "yaml"], "possible values: text, json, env, kustomize, tfvars, quadlet"),
         (&["store"], "store"),
     ] {
         let run = Test::new().run(arguments.iter().copied()).stdout("").status(2);

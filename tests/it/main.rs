@@ -11,6 +11,7 @@ mod contract;
 mod craft;
 mod decoders;
 mod determinism;
+mod digests;
 mod engines;
 mod faults;
 mod hostile;

@@ -3,6 +3,7 @@
 //! Knows neither environment nor terminal; `settings` resolves what is written here.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
@@ -100,6 +101,20 @@ pub(crate) enum Format {
     Text,
     /// For scripts: one JSON document
     Json,
+    /// `show --digests` only: variables for Compose and shells
+    Env,
+    /// `show --digests` only: `images` of a kustomization.yaml
+    Kustomize,
+    /// `show --digests` only: the variable `images` for Terraform and OpenTofu
+    Tfvars,
+    /// `show --digests` only: drop-ins for Podman's Quadlet
+    Quadlet,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
 }
 
 /// When messages are coloured.
@@ -282,11 +297,26 @@ fn pair(text: &str) -> Result<(String, String), String> {
 Examples:
   cooper show shop/web                    the default variant
   cooper show shop/web#dev                another one
-  cooper show 'shop/*' --format json      with the image configs, for jq")]
+  cooper show 'shop/*' --format json      with the image configs, for jq
+  cooper show --digests --all             what to deploy, by digest
+  cooper show --digests --format env > images.env
+  cooper show --digests shop --all-variants --format kustomize")]
 pub(crate) struct Show {
-    /// A recipe: stack/name or stack/name#variant
-    #[arg(value_name = "TARGET")]
-    pub(crate) target: String,
+    /// A recipe: stack/name or stack/name#variant; any number with --digests
+    #[arg(value_name = "TARGET", required_unless_present = "digests")]
+    pub(crate) targets: Vec<String>,
+    /// Only names for deployment: published names by digest, known before any push
+    ///
+    /// Without TARGET those of the workspace's default recipes. --format may also be env, kustomize, tfvars or quadlet;
+    /// these need [publish] repository in cooper.toml.
+    #[arg(long)]
+    pub(crate) digests: bool,
+    /// With --digests: every recipe of the workspace
+    #[arg(short, long, requires = "digests", conflicts_with = "targets")]
+    pub(crate) all: bool,
+    /// With --digests: every variant of targets that name none
+    #[arg(long, requires = "digests")]
+    pub(crate) all_variants: bool,
 }
 
 /// List recipes, the states of their locks, and their digests
@@ -427,6 +457,12 @@ pub(crate) struct Completions {
 }
 
 impl Command {
+    /// Whether its results can be written so.
+    pub(crate) const fn takes(&self, format: Format) -> bool {
+        matches!(format, Format::Text | Format::Json)
+            || matches!(self, Self::Show(Show { digests: true, .. }))
+    }
+
     /// The limits that were given.
     pub(crate) const fn net(&self) -> Net {
         match self {

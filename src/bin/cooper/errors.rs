@@ -15,7 +15,7 @@ use cooperage::digest::Mismatch;
 use cooperage::layer::BuildError;
 use cooperage::oci::DocumentError;
 use cooperage::plan::{self, Fault, ResolveError};
-use cooperage::recipe::{self, At, ErrorKind, TemplateFault};
+use cooperage::recipe::{self, At, ErrorKind, TemplateFault, What};
 use cooperage::{disk, http, lock, ops, registry, sink, store, substitute, workspace};
 use serde_json::{Value, json};
 
@@ -151,7 +151,8 @@ impl Problem {
         self
     }
 
-    fn file(mut self, path: impl Into<String>) -> Self {
+    /// The file where it is wrong.
+    pub(crate) fn file(mut self, path: impl Into<String>) -> Self {
         self.place = Place::File(path.into());
         self
     }
@@ -485,6 +486,10 @@ fn recipe_hints(kind: &ErrorKind) -> Vec<String> {
             "this key waits for a later version; what it makes can be given as a [[file]]"
         }
         ErrorKind::TooOld { .. } => "install a newer cooper",
+        ErrorKind::Invalid { what: What::Reference, .. } => {
+            "a registry, then names of lower-case letters and digits, with one of . _ __ - between them: \
+             registry.example/shop/web"
+        }
         _ => return Vec::new(),
     };
     vec![text.to_owned()]

@@ -1,6 +1,6 @@
 //! The only place that prints. Results go to standard output, everything else to standard error.
 //!
-//! Owns the choice between text and JSON, colour, quietness, broken pipes, and [`escape`]: nothing that came from
+//! Owns the choice between lines and JSON, colour, quietness, broken pipes, and [`escape`]: nothing that came from
 //! outside (names in archives, labels, paths, messages of an engine) reaches a terminal with its control characters.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::exit::Exit;
 /// What a command gives to be printed: both forms, and how to end.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    /// Standard output, one line each.
+    /// Standard output unless that is JSON, one line each.
     pub(crate) lines: Vec<String>,
     /// Standard error, whatever the format: what a person should know.
     pub(crate) warnings: Vec<String>,
@@ -39,7 +39,7 @@ impl Answer {
 /// How to print.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shell {
-    /// Text or JSON.
+    /// What is written; errors are text unless it is JSON.
     pub(crate) format: Format,
     /// Neither status nor warnings.
     pub(crate) quiet: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Shell {
 impl Shell {
     /// Whether somebody watches standard error and wants to hear of progress.
     pub(crate) fn watched(&self) -> bool {
-        !self.quiet && self.format == Format::Text && io::stderr().is_terminal()
+        !self.quiet && self.format != Format::Json && io::stderr().is_terminal()
     }
 
     /// Prints an answer.
@@ -59,11 +59,11 @@ impl Shell {
             answer.warnings.iter().for_each(|warning| self.say("warning", warning));
         }
         let text = match self.format {
-            Format::Text => answer.lines.iter().fold(String::new(), |mut text, line| {
+            Format::Json => json_text(&answer.json),
+            _ => answer.lines.iter().fold(String::new(), |mut text, line| {
                 let _ = writeln!(text, "{}", escape(line));
                 text
             }),
-            Format::Json => json_text(&answer.json),
         };
         let printed = self.raw(text.as_bytes(), answer.exit());
         if self.watched() {
@@ -87,13 +87,11 @@ impl Shell {
         for problem in &failure.0 {
             let text = problem.quoted(dir);
             match self.format {
-                Format::Text => {
-                    write_error(&rendered(&problem.render(text.as_deref(), self.styled), self.styled))
-                }
                 Format::Json => write_error(&harmless_json(&format!("{}\n", problem.json(text.as_deref())))),
+                _ => write_error(&rendered(&problem.render(text.as_deref(), self.styled), self.styled)),
             }
         }
-        if failure.0.len() > 1 && self.format == Format::Text {
+        if failure.0.len() > 1 && self.format != Format::Json {
             self.say("error", &format!("stopped by {} errors", failure.0.len()));
         }
         failure.0.first().map_or(Exit::Bug, |problem| problem.exit)
@@ -107,7 +105,7 @@ impl Shell {
     fn say(&self, level: &str, message: &str) {
         let text = match self.format {
             Format::Json => harmless_json(&json!({ level: { "message": message } }).to_string()).into_owned(),
-            Format::Text => {
+            _ => {
                 let colour = if level == "warning" { 33 } else { 31 };
                 let (on, off) =
                     if self.styled { (format!("\x1b[1;{colour}m"), "\x1b[0m") } else { Default::default() };

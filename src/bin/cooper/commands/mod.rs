@@ -3,6 +3,7 @@
 mod build;
 mod completions;
 mod copy;
+mod digests;
 mod gc;
 mod init;
 mod list;
@@ -17,28 +18,33 @@ mod update;
 
 use cooperage::ops;
 
-use crate::cli::{Command, Targets};
-use crate::errors::Failure;
+use crate::cli::{Command, Format, Targets};
+use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
 use crate::settings::Settings;
 use crate::shell::{Answer, Shell};
 
 /// Runs a command and prints its answer.
 pub(crate) fn run(command: &Command, settings: &Settings, shell: Shell) -> Result<Exit, Failure> {
+    if !command.takes(shell.format) {
+        let problem = Problem::usage(format!("only `cooper show --digests` takes --format {}", shell.format));
+        return Err(problem.hint("everything else is written as text or json").into());
+    }
     if let Command::Completions(args) = command {
         return Ok(shell.raw(&completions::script(args), Exit::Done));
     }
     settings.start_threads()?;
-    let answer = crate::listen(shell, |progress| answer(command, &settings.env(progress)))?;
+    let answer = crate::listen(shell, |progress| answer(command, shell.format, &settings.env(progress)))?;
     Ok(shell.answer(&answer))
 }
 
-fn answer(command: &Command, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+fn answer(command: &Command, format: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     match command {
         Command::Init(args) => init::run(args, env),
         Command::Lock(args) => lock::run(args, env),
         Command::Update(args) => update::run(args, env),
         Command::Build(args) => build::run(args, env),
+        Command::Show(args) if args.digests => digests::run(args, format, env),
         Command::Show(args) => show::run(args, env),
         Command::List(args) => list::run(args, env),
         Command::Copy(args) => copy::run(args, env),

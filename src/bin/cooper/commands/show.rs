@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 
 use super::full_name;
 use crate::cli::Show;
-use crate::errors::Failure;
+use crate::errors::{Failure, Problem};
 use crate::shell::{Answer, columns, size};
 
 pub(super) fn run(args: &Show, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    let shown = ops::show(env, &args.target)?;
+    let [target] = args.targets.as_slice() else {
+        let problem = Problem::usage(format!("show takes one TARGET, not {}", args.targets.len()));
+        return Err(problem.hint("a glob means several; so does --digests").into());
+    };
+    let shown = ops::show(env, target)?;
     let images: Vec<Value> = shown.iter().map(to_json).collect();
     let lines = shown.iter().flat_map(lines).collect();
     Ok(Answer { lines, json: json!({ "images": images }), ..Answer::default() })
