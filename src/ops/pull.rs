@@ -99,7 +99,7 @@ fn fetch(
         let count = |fetched: bool| {
             let mut moved = moved.lock().unwrap_or_else(PoisonError::into_inner);
             match fetched {
-                true => (moved.sent, moved.sent_bytes) = (moved.sent + 1, moved.sent_bytes + blob.size),
+                true => (moved.blobs, moved.bytes) = (moved.blobs + 1, moved.bytes + blob.size),
                 false => moved.there += 1,
             }
         };

@@ -120,8 +120,12 @@ impl Repository {
             return Err(failed("the answer does not say where the upload goes".into()).into());
         };
         _ = response.bytes(1 << 16);
-        let place = asked.resolve(&location);
-        Ok(place.map_err(|why| failed(format!("the upload should go to {location:?}: {why}")))?)
+        let wrong = |why: String| failed(format!("the upload should go to {location:?}: {why}"));
+        let place = asked.resolve(&location).map_err(wrong)?;
+        if asked.is_tls() && !place.is_tls() {
+            return Err(wrong("that is not encrypted".to_owned()).into());
+        }
+        Ok(place)
     }
 
     fn upload(&self, place: &Url, digest: Digest, size: u64, open: Source<'_>) -> Result<(), Error> {

@@ -22,13 +22,13 @@ pub struct Registry {
     moved: Moved,
 }
 
-/// What a push had to do.
+/// What a push or pull had to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Blobs and documents that were sent.
-    pub sent: usize,
+    /// Blobs and documents that travelled.
+    pub blobs: usize,
     /// Their bytes.
-    pub sent_bytes: u64,
+    pub bytes: u64,
     /// Blobs that the registry took from another repository of its own.
     pub mounted: usize,
     /// What was there already.
@@ -113,8 +113,8 @@ fn count(moved: &mut Moved, arrived: Arrived, size: u64) {
         Arrived::Before => moved.there += 1,
         Arrived::Mounted => moved.mounted += 1,
         Arrived::Sent => {
-            moved.sent += 1;
-            moved.sent_bytes += size;
+            moved.blobs += 1;
+            moved.bytes += size;
         }
     }
 }

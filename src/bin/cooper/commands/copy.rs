@@ -18,7 +18,7 @@ pub(super) fn line(copied: &Copied) -> String {
     let moved = copied.moved.map_or_else(
         || size(copied.bytes),
         |moved| {
-            let mut parts = vec![format!("{} moved", size(moved.sent_bytes))];
+            let mut parts = vec![format!("{} moved", size(moved.bytes))];
             parts.extend((moved.mounted > 0).then(|| format!("{} mounted", moved.mounted)));
             parts.extend((moved.there > 0).then(|| format!("{} there already", moved.there)));
             parts.join(", ")
@@ -30,9 +30,8 @@ pub(super) fn line(copied: &Copied) -> String {
 pub(super) fn to_json(copied: &Copied) -> Value {
     let mut value = json!({ "from": copied.from, "to": copied.to, "digest": copied.digest.to_string(), "bytes": copied.bytes });
     if let Some(moved) = copied.moved {
-        let Moved { sent, sent_bytes, mounted, there } = moved;
-        value["moved"] =
-            json!({ "sent": sent, "sent_bytes": sent_bytes, "mounted": mounted, "there": there });
+        let Moved { blobs, bytes, mounted, there } = moved;
+        value["moved"] = json!({ "blobs": blobs, "bytes": bytes, "mounted": mounted, "there": there });
     }
     value
 }
