@@ -310,9 +310,9 @@ fn one_problem(error: &ops::Error) -> Problem {
         Error::NoOutput { file, .. } => {
             Problem::chain("lock", Exit::Missing, error).file(file).hint("run `cooper build`")
         }
-        Error::Unpublished { .. } => input("publish")
+        Error::Unpublished { .. } => input("workspace")
             .file("cooper.toml")
-            .hint("add [publish] repository = \"registry.example/{{stack}}/{{name}}\""),
+            .hint("add a table [publish] with repository = \"registry.example/{{ stack }}/{{ name }}\""),
         Error::Offline { .. } => Problem::chain("base", Exit::Missing, error).hint("leave out --offline"),
         Error::Unpinned { .. } => {
             Problem::chain("base", Exit::Missing, error).hint("run `cooper lock` without --offline")
