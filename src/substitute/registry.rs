@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Error, Substituter, read, verified};
 use crate::digest::Digest;
 use crate::oci::{Descriptor, MediaType, Reference};
-use crate::registry::{self, Found, Repository};
+use crate::registry::{self, Download, Found, Repository};
 
 /// What a reference names, wherever it may be read.
 #[derive(Debug)]
@@ -42,6 +42,10 @@ impl Registry {
         failed.map_or(Ok(None), |error| Err(error.into()))
     }
 
+    fn download(&self, blob: &Descriptor) -> Result<Option<Download>, Error> {
+        self.first(|place| place.blob(blob.digest, blob.size))
+    }
+
     fn keep(&self, found: Found) -> Descriptor {
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.insert(found.descriptor.digest, found.bytes);
@@ -69,8 +73,14 @@ impl Substituter for Registry {
             let found = self.first(|place| place.manifest(&digest.to_string()))?;
             return Ok(found.map(|found| verified(std::io::Cursor::new(found.bytes), descriptor)));
         }
-        let found = self.first(|place| place.blob(digest, descriptor.size))?;
-        Ok(found.map(|download| verified(download, descriptor)))
+        Ok(self.download(descriptor)?.map(|download| verified(download, descriptor)))
+    }
+
+    fn open_unverified(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        if descriptor.kind().is_ok_and(|kind| matches!(kind, MediaType::Layer(_))) {
+            return Ok(self.download(descriptor)?.map(|download| Box::new(download) as Box<_>));
+        }
+        self.open(descriptor)
     }
 
     fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
