@@ -48,13 +48,15 @@ impl Exporter {
         Self { default_variant, outputs, origins, root }
     }
 
-    /// Those of the bases that are in registries.
-    fn references(&self) -> Vec<Reference> {
-        let texts = self.origins.iter().filter_map(|origin| match origin {
+    /// The store, and wherever the bases come from.
+    fn source<'s>(&self, env: &Env<'_>, store: &'s Store) -> Result<Source<'s>, Error> {
+        let opened = self.origins.iter().map(|origin| open_origin(env, &self.root, origin));
+        let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
+        let references = self.origins.iter().filter_map(|origin| match origin {
             BaseOrigin::Image(text) => text.parse().ok(),
             BaseOrigin::Layout(_) => None,
         });
-        texts.collect()
+        Ok(Source { store, places: places?, references: references.collect() })
     }
 
     /// The one image that a target means.
@@ -92,9 +94,7 @@ pub(super) fn deliver(
     if options.to.is_empty() {
         return Ok(copied);
     }
-    let opened = exporter.origins.iter().map(|origin| open_origin(env, &exporter.root, origin));
-    let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
-    let source = Source { store, places: places?, references: exporter.references() };
+    let source = exporter.source(env, store)?;
     for place in &options.to {
         let many = matches!(place, Place::Layout { name: None, .. })
             && (selected.len() > 1 || selected.values().any(|variants| variants.len() != 1));
@@ -125,9 +125,7 @@ pub(super) fn push_all(
     destinations: &[Destination],
     platforms: &[Platform],
 ) -> Result<Vec<Copied>, Error> {
-    let opened = exporter.origins.iter().map(|origin| open_origin(env, &exporter.root, origin));
-    let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
-    let source = Source { store, places: places?, references: exporter.references() };
+    let source = exporter.source(env, store)?;
     let mut copied = Vec::new();
     for Destination { target, variant, reference } in destinations {
         let name = format!("{target}#{variant}");

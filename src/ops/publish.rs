@@ -36,6 +36,14 @@ pub(super) fn needed(session: &Session<'_>, target: &Target) -> Result<String, E
     repository.ok_or_else(|| Error::Unpublished { recipe: target.to_string() })
 }
 
+/// Whether a variant is meant: one that was asked for, or without any the default one, or all.
+pub(super) fn is_meant(session: &Session<'_>, asked: &[String], all: bool, variant: &String) -> bool {
+    match asked {
+        [] => all || variant == session.file.default_variant(),
+        names => names.contains(variant),
+    }
+}
+
 /// A recipe's own tags as a variant has them.
 pub(super) fn tags(session: &Session<'_>, computed: &Computed, variant: &str) -> Vec<String> {
     computed.variants[variant].tags.iter().map(|tag| tag_of(session, tag, variant)).collect()

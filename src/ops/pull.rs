@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::base::open_reference;
 use super::error::Error;
-use super::publish::needed;
+use super::publish::{is_meant, needed};
 use super::session::{Asks, Session, lock_file};
 use super::{Copied, Env, Selection};
 use crate::oci::{Descriptor, Reference};
@@ -31,15 +31,11 @@ pub struct PullOptions {
 pub fn pull(env: &Env<'_>, options: &PullOptions) -> Result<Vec<Copied>, Error> {
     let mut session = Session::open(env, Asks::default())?;
     let mut pulled = Vec::new();
-    let default = session.file.default_variant().to_owned();
     for (target, asked) in session.select(&options.select)? {
         let repository = needed(&session, &target)?;
         let absent = || Error::NoOutput { recipe: target.to_string(), file: lock_file(&target) };
         let lock = session.old_lock(&target)?.lock.ok_or_else(absent)?;
-        let chosen = |name: &String| match asked.as_slice() {
-            [] => options.all_variants || *name == default,
-            names => names.contains(name),
-        };
+        let chosen = |name: &String| is_meant(&session, &asked, options.all_variants, name);
         let outputs: Vec<_> = lock.outputs.iter().filter(|(name, _)| chosen(name)).collect();
         if outputs.is_empty() {
             return Err(absent());

@@ -6,7 +6,7 @@ use super::build::{compute_all, finish};
 use super::compute::Computed;
 use super::error::Error;
 use super::export::{Exporter, push_all};
-use super::publish::{needed, tag_of, tags};
+use super::publish::{is_meant, needed, tag_of, tags};
 use super::session::{Asks, Session};
 use super::{Copied, Env, Selection, Shard};
 use crate::oci::{Platform, Reference};
@@ -64,12 +64,8 @@ fn of(
     asked: &[String],
     options: &PushOptions,
 ) -> Result<Vec<Destination>, Error> {
-    let default = session.file.default_variant();
     let repository = needed(session, &computed.target)?;
-    let chosen = |name: &str| match asked {
-        [] => options.all_variants || name == default,
-        names => names.iter().any(|asked| asked == name),
-    };
+    let chosen = |name: &String| is_meant(session, asked, options.all_variants, name);
     let mut found = Vec::new();
     for (name, variant) in computed.variants.iter().filter(|(name, _)| chosen(name)) {
         let tags = match options.tags.as_slice() {

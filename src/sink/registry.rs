@@ -100,8 +100,7 @@ impl Registry {
         }
         put.map_err(|error| match error {
             registry::Error::Http(http::Error { cause: Cause::Source(source), .. }) => {
-                let copy = || io::Error::new(source.kind(), source.to_string());
-                Error::Copy { digest, source: copy() }
+                Error::Copy { digest, source: io::Error::new(source.kind(), source.to_string()) }
             }
             error => Error::Registry(error),
         })

@@ -155,7 +155,8 @@ impl Work<'_, '_> {
         for platform in platforms {
             let mut patterns = self.patterns(recipe, platform)?;
             let images = parent.variants.get(variant).map(|variant| &variant.images);
-            if let Some(image) = images.and_then(|images| images.get(&platform.short())) {
+            let image = images.and_then(|images| images.get(&platform.short()));
+            if let Some(image) = image.filter(|_| !patterns.is_empty()) {
                 let below = image.stand(&parent.target)?;
                 patterns.iter_mut().for_each(|pattern| *pattern = below.pattern_in_base(pattern));
             }
