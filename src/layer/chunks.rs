@@ -1,6 +1,11 @@
 //! Chunk tables: what of a layer's blob a later layer may copy, as a value and as a text.
 //!
-//! Owns the text that the store keeps beside a layer. It must not read blobs: where the bytes lie is the caller's.
+//! Owns the text that the store keeps beside a layer, and the proof that a table is that of a blob. It must not open
+//! blobs: where the bytes lie is the caller's.
+
+use std::io::Read;
+
+use flate2::{Decompress, FlushDecompress};
 
 use super::v1::gzip::Chunk;
 use crate::digest::Digest;
@@ -22,6 +27,33 @@ pub fn parse(text: &[u8]) -> Option<Vec<Chunk>> {
     lines.next().filter(|line| *line == VERSION)?;
     lines.map(chunk).collect()
 }
+
+/// Whether each row says of `blob` what is in it: a table that somebody else made counts only then.
+pub fn is_of(chunks: &[Chunk], mut blob: impl Read) -> bool {
+    let (mut at, mut compressed, mut plain) = (0, Vec::new(), Vec::new());
+    chunks.iter().all(|chunk| {
+        let small = chunk.len <= MOST && chunk.input_len <= MOST;
+        let Some(skip) = chunk.offset.checked_sub(at).filter(|_| small) else { return false };
+        at = chunk.offset + chunk.len;
+        compressed.clear();
+        let skipped = std::io::copy(&mut blob.by_ref().take(skip), &mut std::io::sink());
+        let read = blob.by_ref().take(chunk.len).read_to_end(&mut compressed);
+        if !(skipped.is_ok_and(|count| count == skip) && read.is_ok_and(|count| count as u64 == chunk.len)) {
+            return false;
+        }
+        plain.clear();
+        // One byte more shows that there are more.
+        plain.reserve(chunk.input_len as usize + 1);
+        let inflated = Decompress::new(false).decompress_vec(&compressed, &mut plain, FlushDecompress::Sync);
+        inflated.is_ok()
+            && plain.len() as u64 == chunk.input_len
+            && Digest::of(&plain) == chunk.input
+            && Digest::of(&compressed) == chunk.output
+    })
+}
+
+/// No chunk has more bytes, on either side.
+const MOST: u64 = 4 << 20;
 
 fn chunk(line: &str) -> Option<Chunk> {
     let fields: Vec<&str> = line.split(' ').collect();

@@ -28,7 +28,7 @@ use crate::plan::{matches_in_base, pattern_in_base};
 use crate::progress::Event;
 use crate::recipe::{Base, Selector, layout_place};
 use crate::store::{self, SEAL};
-use crate::substitute::{self, Substituter};
+use crate::substitute::{self, Beside, Substituter};
 use crate::tree::{Content, FileTree, TreePath};
 use crate::workspace::MAX_BULK;
 
@@ -302,14 +302,16 @@ impl Session<'_> {
         }
     }
 
-    /// A layer's scan: kept by the store, or made now from the layer itself. None: the layer isn't at hand. Of a large
-    /// layer it takes megabytes: whoever asks takes it apart.
+    /// A layer's scan: kept by the store, or made now from the layer itself, and with `claims` as a substituter has it:
+    /// the second value says so. None: the layer isn't at hand. Of a large layer it takes megabytes: whoever asks takes
+    /// it apart.
     fn scan(
         &self,
         origin: &BaseOrigin,
         expected: &Expected,
         layer: &Descriptor,
-    ) -> Result<Option<LayerScan>, Error> {
+        claims: bool,
+    ) -> Result<Option<(LayerScan, bool)>, Error> {
         let wrong = |source| Error::BaseLayer { base: origin.to_string(), layer: layer.digest, source };
         let kept = self
             .transaction()?
@@ -321,8 +323,15 @@ impl Session<'_> {
         // An index says nothing of a diff_id that another config claims for the same layer.
         let kept =
             kept.flatten().filter(|scan| expected.diff_id.is_none_or(|diff_id| diff_id == scan.diff_id));
-        if kept.is_some() {
-            return Ok(kept);
+        if let Some(kept) = kept.filter(|_| !self.asks.fresh_facts) {
+            return Ok(Some((kept, false)));
+        }
+        if claims
+            && let Some(bytes) = self.substitutes.beside(Beside::Headers, layer.digest)
+            && let Ok(Some(scan)) = LayerScan::parse(&bytes)
+            && (scan.digest, scan.size, Some(scan.diff_id)) == (layer.digest, layer.size, expected.diff_id)
+        {
+            return Ok(Some((scan, true)));
         }
         let Some(blob) = self.blob(origin, layer)? else { return Ok(None) };
         let name = layer.digest.short();
@@ -330,7 +339,7 @@ impl Session<'_> {
         let scan = scan_layer(blob, expected, Limits::default()).map_err(wrong)?;
         self.env.progress.event(Event::End);
         self.transaction()?.header(layer.digest, &scan.to_bytes())?;
-        Ok(Some(scan))
+        Ok(Some((scan, false)))
     }
 
     /// Whether the image of these layers has something at `path` that is no directory. What isn't known of every
@@ -510,7 +519,9 @@ impl Reading<'_, '_> {
         };
         manifest.check_image().map_err(|source| self.wrong(source))?;
         check_config(&manifest, &config).map_err(|source| self.wrong(source))?;
-        let mut view = LazyMerged { reading: self, manifest: &manifest, config: &config, merged: None };
+        let pinned = old.and_then(|pin| pin.facts);
+        let mut view =
+            LazyMerged { reading: self, manifest: &manifest, config: &config, pinned, merged: None };
         let Known { facts, content, bytes } = view.facts(old, platform)?;
         let removed = view.removed(old, patterns)?;
         view.for_guards()?;
@@ -565,6 +576,8 @@ struct LazyMerged<'m, 's, 'e> {
     reading: &'m Reading<'s, 'e>,
     manifest: &'m Manifest,
     config: &'m ImageConfig,
+    /// The facts that the lock pins.
+    pinned: Option<Content>,
     merged: Option<View>,
 }
 
@@ -646,26 +659,55 @@ impl LazyMerged<'_, '_, '_> {
         if let Some(view) = views.borrow().get(&key) {
             return Ok(self.merged.insert(view.clone()).clone());
         }
+        let view = self.claimed()?.map_or_else(|| Ok(self.read(false)?.0), Ok::<_, Error>)?;
+        views.borrow_mut().insert(key, view.clone());
+        Ok(self.merged.insert(view).clone())
+    }
+
+    /// What a substituter has of the layers, if it gives the facts that the lock pins: it is kept then.
+    fn claimed(&self) -> Result<Option<View>, Error> {
+        let session = self.reading.session;
+        let Some(pinned) =
+            self.pinned.filter(|_| !session.asks.fresh_facts && !session.substitutes.is_empty())
+        else {
+            return Ok(None);
+        };
+        let (view, claims) = self.read(true)?;
+        let captured: Vec<&Captured> = view.1.iter().collect();
+        let same = |facts: Facts| Content::of(facts.to_text().as_bytes()) == pinned;
+        if !claims.is_empty() && !Facts::derive(&view.0, &captured).is_ok_and(same) {
+            return Ok(None);
+        }
+        for (layer, bytes) in claims {
+            session.transaction()?.header(layer, &bytes)?;
+        }
+        Ok(Some(view))
+    }
+
+    /// Merges the layers, and gives what is only claimed of them.
+    fn read(&self, claims: bool) -> Result<(View, BTreeMap<Digest, Vec<u8>>), Error> {
+        let reading = self.reading;
         let diff_ids = self.config.diff_ids().map_err(|source| reading.wrong(source))?;
-        let (mut merged, mut captured) = (Merged::default(), Vec::new());
+        let (mut merged, mut captured, mut claimed) = (Merged::default(), Vec::new(), BTreeMap::new());
         for (number, layer) in self.manifest.layers.iter().enumerate() {
             let compression = layer.compression().map_err(|source| reading.wrong(source))?;
             let diff_id = diff_ids.get(number).copied();
             let expected = Expected { digest: layer.digest, size: layer.size, compression, diff_id };
-            let scan = reading.session.scan(reading.origin, &expected, layer)?;
-            let scan = scan.ok_or_else(|| Error::Absent {
+            let scan = reading.session.scan(reading.origin, &expected, layer, claims)?;
+            let (scan, is_claim) = scan.ok_or_else(|| Error::Absent {
                 what: format!("the layer {}", layer.digest),
                 base: reading.name.clone(),
                 digest: layer.digest,
             })?;
+            if is_claim {
+                claimed.insert(layer.digest, scan.to_bytes());
+            }
             let base = reading.name.clone();
             let wrong = |source| Error::BaseLayer { base, layer: layer.digest, source };
             merged.apply(scan.index).map_err(wrong)?;
             captured.push(scan.captured);
         }
-        let view = (Rc::new(merged), Rc::new(captured));
-        views.borrow_mut().insert(key, view.clone());
-        Ok(self.merged.insert(view).clone())
+        Ok(((Rc::new(merged), Rc::new(captured)), claimed))
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Exporter {
     /// What bases are called, and where their layouts' paths begin.
     origins: BTreeSet<BaseOrigin>,
     root: PathBuf,
+    /// Asked after the places that bases come from.
+    others: Vec<Arc<dyn Substituter>>,
 }
 
 impl Exporter {
@@ -45,13 +47,14 @@ impl Exporter {
         }
         let (default_variant, root) =
             (session.file.default_variant().to_owned(), session.workspace.root().to_owned());
-        Self { default_variant, outputs, origins, root }
+        Self { default_variant, outputs, origins, root, others: session.substitutes.places().collect() }
     }
 
     /// The store, and wherever the bases come from.
     fn source<'s>(&self, env: &Env<'_>, store: &'s Store) -> Result<Source<'s>, Error> {
         let opened = self.origins.iter().map(|origin| open_origin(env, &self.root, origin));
         let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
+        let places = places.map(|places| [places, self.others.clone()].concat());
         let references = self.origins.iter().filter_map(|origin| match origin {
             BaseOrigin::Image(text) => text.parse().ok(),
             BaseOrigin::Layout(_) => None,
@@ -146,17 +149,7 @@ pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Re
         Err(ParsePlaceError::Transport { .. }) => return copy_target(env, from, to, platforms),
         Err(source) => return Err(Error::Usage { message: source.to_string() }),
     };
-    let (from_place, selector) = match &place {
-        Place::Layout { dir, name } => (substitute::open(&env.dir.join(dir))?, name.clone()),
-        Place::OciArchive { file, name } => (substitute::open(&env.dir.join(file))?, name.clone()),
-        Place::DockerArchive { file, name } => {
-            (substitute::open(&env.dir.join(file))?, name.as_ref().map(ToString::to_string))
-        }
-        Place::Registry(reference) => (open_reference(env, reference)?, None),
-        Place::Daemon(_) => {
-            return Err(Error::Usage { message: "images can't be taken out of an engine yet".into() });
-        }
-    };
+    let (from_place, selector) = open_place(env, &place)?;
     let store = Store::open(&env.store)?;
     let root = from_place.resolve(selector.as_deref())?;
     let references = match &place {
@@ -178,6 +171,24 @@ pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Re
     let mut copied = put(env, &source, &name, root, to, platforms)?;
     copied.from = from.to_owned();
     Ok(copied)
+}
+
+/// Opens a place to read from, and what is meant in it.
+pub(super) fn open_place(
+    env: &Env<'_>,
+    place: &Place,
+) -> Result<(Arc<dyn Substituter>, Option<String>), Error> {
+    Ok(match place {
+        Place::Layout { dir, name } => (substitute::open(&env.dir.join(dir))?, name.clone()),
+        Place::OciArchive { file, name } => (substitute::open(&env.dir.join(file))?, name.clone()),
+        Place::DockerArchive { file, name } => {
+            (substitute::open(&env.dir.join(file))?, name.as_ref().map(ToString::to_string))
+        }
+        Place::Registry(reference) => (open_reference(env, reference)?, None),
+        Place::Daemon(_) => {
+            return Err(Error::Usage { message: "images can't be taken out of an engine yet".into() });
+        }
+    })
 }
 
 fn copy_target(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Result<Copied, Error> {

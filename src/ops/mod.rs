@@ -12,12 +12,14 @@ mod init;
 mod inspect;
 mod keep;
 mod lock;
+mod outputs;
 mod publish;
 mod pull;
 mod push;
 mod report;
 mod session;
 mod shard;
+mod substitutes;
 mod twice;
 mod update;
 
@@ -57,6 +59,8 @@ pub struct Env<'a> {
     pub locked: bool,
     /// Open no connection.
     pub offline: bool,
+    /// Where what other machines have made is looked for.
+    pub substitute: Vec<Place>,
     /// `SOURCE_DATE_EPOCH`: the epoch of locks that are made now.
     pub epoch: Option<i64>,
     /// The engine's address for `docker-daemon:` (`unix:///var/run/docker.sock`).

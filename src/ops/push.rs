@@ -6,10 +6,11 @@ use super::build::{compute_all, finish};
 use super::compute::Computed;
 use super::error::Error;
 use super::export::{Exporter, push_all};
+use super::outputs::{push_outputs, repository};
 use super::publish::{is_meant, needed, tag_of, tags};
 use super::session::{Asks, Session};
 use super::{Copied, Env, Selection, Shard};
-use crate::oci::{Platform, Reference};
+use crate::oci::{Place, Platform, Reference};
 use crate::workspace::Target;
 
 /// What `push` is asked.
@@ -25,6 +26,9 @@ pub struct PushOptions {
     pub platforms: Vec<Platform>,
     /// Only this part of what is selected.
     pub shard: Option<Shard>,
+    /// A repository for other machines to build on, in place of where images are published: every variant, and what
+    /// the recipes stand on.
+    pub outputs: Option<Place>,
 }
 
 /// Where one image goes: a repository, and a tag unless its digest is its only name.
@@ -45,6 +49,12 @@ pub fn push(env: &Env<'_>, options: &PushOptions) -> Result<Vec<Copied>, Error> 
         return Err(Error::Offline { reference: target.to_string() });
     }
     let all = compute_all(&session, selected.keys())?;
+    if let Some(place) = &options.outputs {
+        let to = repository(place)?;
+        let store = finish(&mut session, &selected)?.0;
+        let computed = session.computed.borrow();
+        return push_outputs(env, &store, computed.values().map(|computed| &**computed), to);
+    }
     let mut destinations = Vec::new();
     for computed in &all {
         let asked = selected.get(&computed.target).map(Vec::as_slice).unwrap_or_default();

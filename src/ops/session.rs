@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::base::{Answers, View};
+use super::substitutes::Substitutes;
 use super::{Env, Error, Selection};
 use crate::digest::Digest;
 use crate::layer::facts::Facts;
@@ -33,6 +34,7 @@ pub(super) struct Session<'a> {
     transaction: OnceCell<Transaction>,
     store: Option<Store>,
     pub(super) asks: Asks,
+    pub(super) substitutes: Substitutes,
     recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
     sources: RefCell<BTreeMap<SourceKey, Rc<Scan>>>,
     /// Where bases come from: a registry's knows what it was told already.
@@ -87,8 +89,10 @@ impl<'a> Session<'a> {
             workspace,
             file,
             transaction: OnceCell::new(),
-            store,
             asks,
+            // Into another store everything is made anew.
+            substitutes: if store.is_none() { Substitutes::open(env)? } else { Substitutes::default() },
+            store,
             recipes: RefCell::default(),
             sources: RefCell::default(),
             places: RefCell::default(),

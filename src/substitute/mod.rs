@@ -27,6 +27,34 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// Larger `index.json`s are not read.
 const MAX_INDEX: u64 = 8 << 20;
 
+/// What a registry keeps beside layers, found by the layer's digest. `book/src/registries.md` has the names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Its header index, with the packages that its databases list.
+    Headers,
+    /// Its chunk table.
+    Chunks,
+}
+
+impl Beside {
+    /// The tag of the artifact that holds it.
+    pub fn tag(self, layer: Digest) -> String {
+        let kind = match self {
+            Self::Headers => "headers",
+            Self::Chunks => "chunks",
+        };
+        format!("{kind}-{}", layer.hex())
+    }
+
+    /// The media type of the artifact's one blob.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Headers => "application/vnd.cooperage.headers.v1",
+            Self::Chunks => "application/vnd.cooperage.chunks.v1",
+        }
+    }
+}
+
 /// Gives blobs by digest.
 pub trait Substituter: Send + Sync {
     /// What a selector (a tag or other name, a digest, a reference) means here; without one, the only image.
@@ -47,6 +75,15 @@ pub trait Substituter: Send + Sync {
     /// As for [`open`](Self::open).
     fn open_unverified(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
         self.open(descriptor)
+    }
+
+    /// What is said here of a layer: somebody's claim, for whoever can tell that it is true.
+    ///
+    /// # Errors
+    /// When it is here and can't be read.
+    fn beside(&self, kind: Beside, layer: Digest) -> Result<Option<Vec<u8>>, Error> {
+        _ = (kind, layer);
+        Ok(None)
     }
 
     /// All bytes of a document, or nothing when it isn't here.

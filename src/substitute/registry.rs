@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Error, Substituter, read, verified};
+use super::{Beside, Error, Substituter, read, verified};
 use crate::digest::Digest;
-use crate::oci::{Descriptor, MediaType, Reference};
+use crate::oci::{Descriptor, Document, MediaType, Reference};
 use crate::registry::{self, Download, Found, Repository};
+
+/// Header indexes of the largest images in the field are a few megabytes.
+const MAX_BESIDE: u64 = 256 << 20;
 
 /// What a reference names, wherever it may be read.
 #[derive(Debug)]
@@ -71,7 +74,10 @@ impl Substituter for Registry {
         }
         if matches!(descriptor.kind(), Ok(MediaType::Index | MediaType::Manifest)) {
             let found = self.first(|place| place.manifest(&digest.to_string()))?;
-            return Ok(found.map(|found| verified(std::io::Cursor::new(found.bytes), descriptor)));
+            if let Some(found) = found {
+                return Ok(Some(verified(std::io::Cursor::new(found.bytes), descriptor)));
+            }
+            // Outputs that were put there for others to build on are blobs.
         }
         Ok(self.download(descriptor)?.map(|download| verified(download, descriptor)))
     }
@@ -81,6 +87,19 @@ impl Substituter for Registry {
             return Ok(self.download(descriptor)?.map(|download| Box::new(download) as Box<_>));
         }
         self.open(descriptor)
+    }
+
+    fn beside(&self, kind: Beside, layer: Digest) -> Result<Option<Vec<u8>>, Error> {
+        let Some(found) = self.first(|place| place.manifest(&kind.tag(layer)))? else { return Ok(None) };
+        let document = Document::parse(&found.bytes, &found.descriptor.media_type);
+        let Ok(Document::Manifest(manifest)) = document else { return Ok(None) };
+        let own = |blob: &&Descriptor| blob.media_type == kind.media_type() && blob.size <= MAX_BESIDE;
+        let Some(blob) = manifest.layers.iter().find(own) else { return Ok(None) };
+        let Some(download) = self.download(blob)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let failed = |source| Error::Read { digest: blob.digest, source };
+        verified(download, blob).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Some(bytes))
     }
 
     fn read(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {

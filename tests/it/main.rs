@@ -25,5 +25,6 @@ mod refusals;
 mod registries;
 mod registry;
 mod schema;
+mod substitutes;
 mod support;
 mod taking_away;

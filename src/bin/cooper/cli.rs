@@ -45,6 +45,7 @@ Environment:
   COOPER_STORE        the store's directory, as --store
   COOPER_LOCKED       1: as --locked, for every command
   COOPER_OFFLINE      1: as --offline, for every command
+  COOPER_SUBSTITUTE   places as for --substitute, with spaces between them
   SOURCE_DATE_EPOCH   the time of files in images whose lock is made now
   DOCKER_HOST         the engine of docker-daemon:
   NO_COLOR, CLICOLOR  no colours";
@@ -130,7 +131,7 @@ pub(crate) enum Color {
 }
 
 /// What limits commands that resolve and build.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Net {
     /// Write no lock, and fail unless every image is what its lock says [env: COOPER_LOCKED]
     #[arg(long)]
@@ -138,6 +139,10 @@ pub(crate) struct Net {
     /// Open no connection [env: COOPER_OFFLINE]
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Where finished layers and what is known of bases are looked for first, such as docker://HOST/NAME as `push
+    /// --outputs` has filled it; repeatable [env: COOPER_SUBSTITUTE]
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) substitute: Vec<Place>,
 }
 
 /// Which recipes.
@@ -389,7 +394,8 @@ Examples:
   cooper push shop/web#dev            another variant: its name is put behind the tag, 1.2-dev
   cooper push --all --all-variants
   cooper push shop/web --tag 1.2 --tag latest
-  cooper push --locked                in CI: only what the committed locks say")]
+  cooper push --locked                in CI: only what the committed locks say
+  cooper push --all --outputs docker://registry.example/cooper    for others' --substitute")]
 pub(crate) struct Push {
     #[command(flatten)]
     pub(crate) select: Targets,
@@ -405,6 +411,11 @@ pub(crate) struct Push {
     /// Only the I-th of N parts of what is selected: several machines build one workspace
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
+    /// Publish nothing; put layers and what is known of bases where --substitute finds them: docker://HOST/NAME
+    ///
+    /// Every variant of the recipes, and of those that they stand on. Base layers stay where they are.
+    #[arg(long, value_name = "PLACE", conflicts_with_all = ["tag", "all_variants", "platform"])]
+    pub(crate) outputs: Option<Place>,
     #[command(flatten)]
     pub(crate) net: Net,
 }
@@ -464,15 +475,15 @@ impl Command {
     }
 
     /// The limits that were given.
-    pub(crate) const fn net(&self) -> Net {
+    pub(crate) fn net(&self) -> Net {
         match self {
-            Self::Build(args) => args.net,
-            Self::Lock(args) => args.net,
-            Self::Copy(args) => args.net,
-            Self::Push(args) => args.net,
-            Self::Update(args) => Net { locked: false, offline: args.offline },
-            Self::Pull(args) => Net { locked: false, offline: args.offline },
-            _ => Net { locked: false, offline: false },
+            Self::Build(args) => args.net.clone(),
+            Self::Lock(args) => args.net.clone(),
+            Self::Copy(args) => args.net.clone(),
+            Self::Push(args) => args.net.clone(),
+            Self::Update(args) => Net { offline: args.offline, ..Net::default() },
+            Self::Pull(args) => Net { offline: args.offline, ..Net::default() },
+            _ => Net::default(),
         }
     }
 }

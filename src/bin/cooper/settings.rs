@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use cooperage::oci::{Platform, json};
+use cooperage::oci::{Place, Platform, json};
 use cooperage::ops;
 use cooperage::progress::Progress;
 use cooperage::registry::Registries;
@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     /// `--locked` or `COOPER_LOCKED`.
     pub(crate) locked: bool,
     offline: bool,
+    substitute: Vec<Place>,
     epoch: Option<i64>,
     engine: String,
     registries: Registries,
@@ -61,6 +62,7 @@ impl Settings {
             jobs: global.jobs,
             locked: net.locked || flag("COOPER_LOCKED", env)?,
             offline: net.offline || flag("COOPER_OFFLINE", env)?,
+            substitute: substitute(net.substitute, env)?,
             epoch: epoch(env)?,
             registries: {
                 let places = Places::of(env);
@@ -80,6 +82,7 @@ impl Settings {
             lockfiles: self.lockfiles.clone(),
             locked: self.locked,
             offline: self.offline,
+            substitute: self.substitute.clone(),
             epoch: self.epoch,
             engine: self.engine.clone(),
             platform: host_platform(),
@@ -162,6 +165,15 @@ fn flag(name: &str, env: Variables<'_>) -> Result<bool, Failure> {
         Some("1" | "true" | "yes") => Ok(true),
         Some(other) => Err(Problem::usage(format!("{name} is {other:?}")).hint("it takes 1 or 0").into()),
     }
+}
+
+/// Those of the command line, then those of the environment.
+fn substitute(mut places: Vec<Place>, env: Variables<'_>) -> Result<Vec<Place>, Failure> {
+    let name = "COOPER_SUBSTITUTE";
+    for text in text(name, env)?.unwrap_or_default().split_whitespace() {
+        places.push(text.parse().map_err(|error| Problem::usage(format!("{name}: {error}")))?);
+    }
+    Ok(places)
 }
 
 /// <https://reproducible-builds.org/specs/source-date-epoch/>: an ASCII number of seconds, and a malformed one is fatal.

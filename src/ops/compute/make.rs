@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::ground::base_name;
 use super::{Draft, Ground, Image, Made, Variant, Work, with_platform};
 use crate::derivation::{ConfigPatch, LayerDerivation};
-use crate::digest::{Digest, Encoding};
+use crate::digest::{DiffId, Digest, Encoding};
 use crate::image;
 use crate::layer;
 use crate::lock::SourceLock;
@@ -15,6 +15,7 @@ use crate::oci::{Compression, Descriptor, Document, Index, MediaType, Platform};
 use crate::ops::base::{Below, child_of};
 use crate::ops::error::Error;
 use crate::plan::{self, Plan, Stage, config_patch, source_key};
+use crate::progress::Event;
 use crate::recipe::{Resolved, ResolvedAction};
 use crate::store::{Realisation, RootKey};
 use crate::tree::{Content, FileTree, Sources, TreePath};
@@ -214,22 +215,27 @@ impl Work<'_, '_> {
         session.transaction()?.put(&bytes)?;
         let tree = Rc::new(derivation.tree);
         let kept = session.store()?.realisation(drv)?;
-        let (layer, fresh) = match kept.and_then(|kept| Some((kept, kept.diff_id?))) {
-            Some((kept, diff_id)) => {
-                (image::Layer { diff_id, digest: kept.digest, size: kept.size, compression, name }, false)
+        let of = |Realisation { digest, size, .. }, diff_id| {
+            let name = name.clone();
+            image::Layer { diff_id, digest, size, compression, name }
+        };
+        let known = |layer| Made { layer, tree: Rc::clone(&tree), fresh: false };
+        if let Some((kept, diff_id)) = kept.and_then(|kept| Some((kept, kept.diff_id?))) {
+            let made = known(of(kept, diff_id));
+            session.layers.borrow_mut().insert(drv, made.clone());
+            return Ok(made);
+        }
+        let label = name.clone().unwrap_or_else(|| self.target.to_string());
+        session.env.progress.event(Event::Begin { what: "making a layer of", name: &label });
+        let open = |content: &Content| -> io::Result<Box<dyn Read + Send>> {
+            match made.get(content) {
+                Some(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+                None => contents.open(content).map_err(io::Error::other),
             }
+        };
+        let (realisation, diff_id, fresh) = match self.others(&tree, &open)? {
+            Some((layer, diff_id)) => (layer, diff_id, false),
             None => {
-                let label = name.clone().unwrap_or_else(|| self.target.to_string());
-                session
-                    .env
-                    .progress
-                    .event(crate::progress::Event::Begin { what: "making a layer of", name: &label });
-                let open = |content: &Content| -> io::Result<Box<dyn Read + Send>> {
-                    match made.get(content) {
-                        Some(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-                        None => contents.open(content).map_err(io::Error::other),
-                    }
-                };
                 let failed = |source| Error::Layer { recipe: self.target.to_string(), source };
                 let writer = session.transaction()?.writer()?;
                 let reuse = self.earlier_chunks(&tree);
@@ -240,17 +246,31 @@ impl Work<'_, '_> {
                     let table = layer::chunks::to_text(&built.chunks);
                     session.transaction()?.chunks(digest, table.as_bytes())?;
                 }
-                let diff_id = built.diff_id;
-                session
-                    .transaction()?
-                    .realisation(drv, Realisation { digest, size, diff_id: Some(diff_id) })?;
-                session.env.progress.event(crate::progress::Event::End);
-                (image::Layer { diff_id, digest, size, compression, name }, true)
+                (Realisation { digest, size, diff_id: Some(built.diff_id) }, built.diff_id, true)
             }
         };
-        let made = Made { layer, tree, fresh };
-        session.layers.borrow_mut().insert(drv, Made { fresh: false, ..made.clone() });
-        Ok(made)
+        session.transaction()?.realisation(drv, realisation)?;
+        session.env.progress.event(Event::End);
+        let layer = of(realisation, diff_id);
+        session.layers.borrow_mut().insert(drv, known(layer.clone()));
+        Ok(Made { layer, tree, fresh })
+    }
+
+    /// The layer as a substituter has it: it is told by the tar, which costs a tenth of compressing it.
+    fn others(
+        &self,
+        tree: &FileTree,
+        open: &(impl Fn(&Content) -> io::Result<Box<dyn Read + Send>> + Sync),
+    ) -> Result<Option<(Realisation, DiffId)>, Error> {
+        let session = self.session;
+        let Some(lock) = self.old.filter(|_| !session.substitutes.is_empty()) else { return Ok(None) };
+        let failed = |source| Error::Layer { recipe: self.target.to_string(), source };
+        let tar = layer::build(Encoding::V1, Compression::None, tree, open, None, io::sink());
+        let diff_id = tar.map_err(failed)?.1.diff_id;
+        let found = session.substituted(&lock.outputs, diff_id)?;
+        let kept =
+            |Descriptor { digest, size, .. }| (Realisation { digest, size, diff_id: Some(diff_id) }, diff_id);
+        Ok(found.map(kept))
     }
 
     /// The index over a variant's images, or upstream's own.

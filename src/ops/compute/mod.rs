@@ -236,6 +236,7 @@ impl Work<'_, '_> {
             variants.insert(draft.name.clone(), Box::new(variant));
         }
         lock.sort();
+        warnings.extend(self.session.substitutes.warnings());
         warnings.sort();
         warnings.dedup();
         let (old, reasons) = (None, Vec::new());

@@ -15,10 +15,12 @@ pub(super) fn run(args: &Push, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         all_variants: args.all_variants,
         platforms: args.platform.clone(),
         shard: args.shard,
+        outputs: args.outputs.clone(),
     };
     let copied = ops::push(env, &options)?;
     let status = match copied.len() {
         0 => "nothing to push: `cooper init` writes a first recipe".to_owned(),
+        many if args.outputs.is_some() => format!("{} pushed", count(many, "output")),
         many => format!("{} pushed", count(many, "name")),
     };
     let pushed: Vec<Value> = copied.iter().map(copy::to_json).collect();
