@@ -4,6 +4,8 @@
 //! hands them a listener.
 
 use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
 
 /// Something that a person who waits would want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +25,30 @@ pub enum Event<'a> {
 }
 
 /// Listens. Called from several threads.
-pub trait Progress: Sync {
+pub trait Progress: Send + Sync {
     /// Takes one event; must return at once.
     fn event(&self, event: Event<'_>);
+}
+
+/// Tells of the bytes that go by.
+pub struct Counting<R> {
+    inner: R,
+    progress: Arc<dyn Progress>,
+}
+
+impl<R> Counting<R> {
+    /// Tells `progress` what is read from `inner`.
+    pub const fn new(inner: R, progress: Arc<dyn Progress>) -> Self {
+        Self { inner, progress }
+    }
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.progress.event(Event::Bytes(count as u64));
+        Ok(count)
+    }
 }
 
 /// Hears nothing.

@@ -11,26 +11,20 @@ use std::sync::Arc;
 
 use super::Env;
 use super::error::Error;
+use super::reading::Reading;
 use super::session::Session;
 use crate::digest::Digest;
-use crate::layer::captured::Captured;
 use crate::layer::facts::Facts;
-use crate::layer::merged::Merged;
 use crate::layer::names::{self, Names};
-use crate::layer::scan::{Expected, LayerScan, scan_layer};
-use crate::layer::tar::Limits;
-use crate::lock::{BaseOrigin, BasePin, Lock, PlatformPin, Reason};
+use crate::lock::{BaseOrigin, BasePin, Lock, Reason};
 use crate::oci::{
-    Descriptor, Document, DocumentError, ImageConfig, Index, MAX_DOCUMENT, Manifest, MediaType,
-    ParseReferenceError, Platform, Reference, json,
+    Descriptor, Document, ImageConfig, Index, Manifest, ParseReferenceError, Platform, Reference, json,
 };
-use crate::plan::{matches_in_base, pattern_in_base};
-use crate::progress::Event;
+use crate::plan::pattern_in_base;
 use crate::recipe::{Base, Selector, layout_place};
-use crate::store::{self, SEAL};
-use crate::substitute::{self, Beside, Substituter};
+use crate::store::SEAL;
+use crate::substitute::{self, Substituter};
 use crate::tree::{Content, FileTree, TreePath};
-use crate::workspace::MAX_BULK;
 
 /// Documents, facts and listings, by digest: shared by all recipes of a session.
 pub(super) type Blobs = BTreeMap<Digest, Rc<[u8]>>;
@@ -208,13 +202,7 @@ impl Session<'_> {
 
     fn read_external(&self, want: &Wanted<'_>, old: Option<&BasePin>) -> Result<External, Error> {
         let name = want.origin.to_string();
-        let mut reading = Reading {
-            session: self,
-            origin: &want.origin,
-            name: name.clone(),
-            blobs: BTreeMap::new(),
-            documents: Vec::new(),
-        };
+        let mut reading = Reading::new(self, &want.origin);
         let descriptor = match old {
             Some(pin) => reading.pinned(&pin.index)?,
             None => self.resolve(&want.origin).map_err(|error| match error {
@@ -302,46 +290,6 @@ impl Session<'_> {
         }
     }
 
-    /// A layer's scan: kept by the store, or made now from the layer itself, and with `claims` as a substituter has it:
-    /// the second value says so. None: the layer isn't at hand. Of a large layer it takes megabytes: whoever asks takes
-    /// it apart.
-    fn scan(
-        &self,
-        origin: &BaseOrigin,
-        expected: &Expected,
-        layer: &Descriptor,
-        claims: bool,
-    ) -> Result<Option<(LayerScan, bool)>, Error> {
-        let wrong = |source| Error::BaseLayer { base: origin.to_string(), layer: layer.digest, source };
-        let kept = self
-            .transaction()?
-            .kept_header(layer.digest)?
-            .map(|bytes| LayerScan::parse(&bytes))
-            .transpose()
-            .ok()
-            .flatten();
-        // An index says nothing of a diff_id that another config claims for the same layer.
-        let kept =
-            kept.flatten().filter(|scan| expected.diff_id.is_none_or(|diff_id| diff_id == scan.diff_id));
-        if let Some(kept) = kept.filter(|_| !self.asks.fresh_facts) {
-            return Ok(Some((kept, false)));
-        }
-        if claims
-            && let Some(bytes) = self.substitutes.beside(Beside::Headers, layer.digest)
-            && let Ok(Some(scan)) = LayerScan::parse(&bytes)
-            && (scan.digest, scan.size, Some(scan.diff_id)) == (layer.digest, layer.size, expected.diff_id)
-        {
-            return Ok(Some((scan, true)));
-        }
-        let Some(blob) = self.blob(origin, layer)? else { return Ok(None) };
-        let name = layer.digest.short();
-        self.env.progress.event(Event::Begin { what: "reading layer", name: &name });
-        let scan = scan_layer(blob, expected, Limits::default()).map_err(wrong)?;
-        self.env.progress.event(Event::End);
-        self.transaction()?.header(layer.digest, &scan.to_bytes())?;
-        Ok(Some((scan, false)))
-    }
-
     /// Whether the image of these layers has something at `path` that is no directory. What isn't known of every
     /// layer without reading it is not known: no.
     pub(super) fn is_base_file(&self, layers: &Rc<[Digest]>, path: &TreePath) -> bool {
@@ -370,31 +318,6 @@ impl Session<'_> {
         names
     }
 
-    /// A document of a base: from the store, or from where the base comes from if it isn't there or no good.
-    fn stored_document(
-        &self,
-        origin: &BaseOrigin,
-        blob: &Descriptor,
-        what: &str,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let failed = match self.store()?.read(blob.digest, blob.size, MAX_DOCUMENT) {
-            Ok(bytes) => return Ok(Some(bytes)),
-            Err(store::Error::Missing { .. }) => None,
-            Err(error) => Some(error),
-        };
-        let found = match self.substituter(origin)? {
-            Some(place) => {
-                let what = format!("{what} {}", blob.digest);
-                place.read(blob).map_err(|error| Error::of_document(error, what, &origin.to_string()))?
-            }
-            None => None,
-        };
-        match (found, failed) {
-            (None, Some(error)) => Err(error.into()),
-            (found, _) => Ok(found),
-        }
-    }
-
     /// A blob of a base: from the store, or from where the base comes from.
     pub(super) fn blob(
         &self,
@@ -408,319 +331,6 @@ impl Session<'_> {
             Some(place) => Ok(place.open(blob)?),
             None => Ok(None),
         }
-    }
-}
-
-/// The documents of one base while they are being read.
-struct Reading<'s, 'e> {
-    session: &'s Session<'e>,
-    origin: &'s BaseOrigin,
-    name: String,
-    blobs: Blobs,
-    documents: Vec<Digest>,
-}
-
-impl Reading<'_, '_> {
-    fn wrong(&self, source: DocumentError) -> Error {
-        Error::Document { base: self.name.clone(), source }
-    }
-
-    /// The same, of one document.
-    fn wrong_in(&self, digest: Digest, source: DocumentError) -> Error {
-        Error::Document { base: format!("{}: {digest}", self.name), source }
-    }
-
-    /// The descriptor of a pin: its media type is what the document itself says.
-    fn pinned(&mut self, index: &Content) -> Result<Descriptor, Error> {
-        let mut descriptor = Descriptor::new(MediaType::Index, index.digest, index.size);
-        let bytes = self.document(&descriptor, "the index")?;
-        let members = json::parse(&bytes).ok();
-        let members = members.as_ref().and_then(json::Value::as_object);
-        let own = members.and_then(|members| members.get("mediaType")).and_then(json::Value::as_str);
-        descriptor.media_type = match own {
-            Some(own) => own.to_owned(),
-            None if members.is_some_and(|members| members.contains_key("manifests")) => {
-                MediaType::Index.to_string()
-            }
-            None => MediaType::Manifest.to_string(),
-        };
-        Ok(descriptor)
-    }
-
-    /// A document, read and verified once: from `lockfiles/blobs`, the store, the descriptor itself, or where the base comes from.
-    fn document(&mut self, descriptor: &Descriptor, what: &str) -> Result<Rc<[u8]>, Error> {
-        let content = Content { digest: descriptor.digest, size: descriptor.size };
-        if let Some(bytes) =
-            self.blobs.get(&content.digest).filter(|bytes| bytes.len() as u64 == content.size)
-        {
-            return Ok(Rc::clone(bytes));
-        }
-        let absent = || Error::Absent {
-            what: format!("{what} {}", descriptor.digest),
-            base: self.name.clone(),
-            digest: descriptor.digest,
-        };
-        let bytes = match self.session.committed(&content, MAX_DOCUMENT)? {
-            Some(bytes) => bytes,
-            None => {
-                let mut bytes = descriptor.data().map_err(|source| self.wrong(source))?;
-                if bytes.is_none() {
-                    if descriptor.size > MAX_DOCUMENT {
-                        let (digest, size) = (descriptor.digest, descriptor.size);
-                        return Err(substitute::Error::TooLarge { digest, size }.into());
-                    }
-                    bytes = self.session.stored_document(self.origin, descriptor, what)?;
-                }
-                bytes.filter(|bytes| Content::of(bytes) == content).ok_or_else(absent)?.into()
-            }
-        };
-        self.blobs.insert(descriptor.digest, Rc::clone(&bytes));
-        self.documents.push(descriptor.digest);
-        Ok(bytes)
-    }
-
-    fn platform(
-        &mut self,
-        external: &External,
-        platform: &Platform,
-        want: &Wanted<'_>,
-        old: Option<&PlatformPin>,
-        patterns: &[String],
-    ) -> Result<Option<(PlatformPin, Below)>, Error> {
-        let (child, manifest, config) = match &external.document {
-            Document::Manifest(manifest) => {
-                let config = self.config(manifest)?;
-                let own = config.platform().map_err(|source| self.wrong(source))?;
-                let mut child = external.descriptor.clone();
-                child.platform = Some(own.clone());
-                if !own.matches(platform) {
-                    return self.missing(want, platform, vec![own.short()]);
-                }
-                (child, manifest.clone(), config)
-            }
-            Document::Index(index) => {
-                let Some(child) = child_of(index, platform) else {
-                    let have = index.manifests.iter().filter(|child| !child.is_attestation());
-                    let have = have.filter_map(|child| Some(child.platform.as_ref()?.short())).collect();
-                    return self.missing(want, platform, have);
-                };
-                let bytes = self.document(child, "the manifest")?;
-                let manifest = match Document::parse(&bytes, &child.media_type) {
-                    Ok(Document::Manifest(manifest)) => manifest,
-                    Ok(Document::Index(_)) => {
-                        let what = "an index inside an index".to_owned();
-                        return Err(self.wrong_in(child.digest, DocumentError::Unsupported { what }));
-                    }
-                    Err(source) => return Err(self.wrong_in(child.digest, source)),
-                };
-                let config = self.config(&manifest)?;
-                (child.clone(), manifest, config)
-            }
-        };
-        manifest.check_image().map_err(|source| self.wrong(source))?;
-        check_config(&manifest, &config).map_err(|source| self.wrong(source))?;
-        let pinned = old.and_then(|pin| pin.facts);
-        let mut view =
-            LazyMerged { reading: self, manifest: &manifest, config: &config, pinned, merged: None };
-        let Known { facts, content, bytes } = view.facts(old, platform)?;
-        let removed = view.removed(old, patterns)?;
-        view.for_guards()?;
-        self.blobs.insert(content.digest, bytes);
-        let pin = PlatformPin {
-            manifest: Content { digest: child.digest, size: child.size },
-            facts: Some(content),
-            removed: removed.clone(),
-        };
-        let below = Below {
-            platform: child.platform.clone().unwrap_or_else(|| platform.clone()),
-            volumes: volumes(&config),
-            base_layers: manifest.layers.iter().map(|layer| layer.digest).collect(),
-            manifest: Some((Rc::new(manifest), Content { digest: child.digest, size: child.size })),
-            config: Rc::new(config),
-            facts,
-            removed,
-            parents: Vec::new(),
-            root: root_name(self.origin).map(|name| (name, external.descriptor.digest)),
-        };
-        Ok(Some((pin, below)))
-    }
-
-    fn missing(
-        &self,
-        want: &Wanted<'_>,
-        platform: &Platform,
-        have: Vec<String>,
-    ) -> Result<Option<(PlatformPin, Below)>, Error> {
-        if want.lenient {
-            return Ok(None);
-        }
-        let (recipe, platform) = (want.recipe.to_owned(), platform.short());
-        Err(Error::NoPlatform { recipe, base: self.name.clone(), platform, have })
-    }
-
-    fn config(&mut self, manifest: &Manifest) -> Result<ImageConfig, Error> {
-        let bytes = self.document(&manifest.config, "the config")?;
-        ImageConfig::parse(&bytes).map_err(|source| self.wrong_in(manifest.config.digest, source))
-    }
-}
-
-/// Facts, as a value and as the text that the lock pins.
-struct Known {
-    facts: Rc<Facts>,
-    content: Content,
-    bytes: Rc<[u8]>,
-}
-
-/// The merged header indexes of a base's layers, made when something needs them.
-struct LazyMerged<'m, 's, 'e> {
-    reading: &'m Reading<'s, 'e>,
-    manifest: &'m Manifest,
-    config: &'m ImageConfig,
-    /// The facts that the lock pins.
-    pinned: Option<Content>,
-    merged: Option<View>,
-}
-
-/// The merged headers of an image, and what was captured of each of its layers.
-pub(super) type View = (Rc<Merged>, Rc<Vec<Captured>>);
-
-impl LazyMerged<'_, '_, '_> {
-    /// The facts that the lock pins, or those that the layers tell now.
-    fn facts(&mut self, old: Option<&PlatformPin>, platform: &Platform) -> Result<Known, Error> {
-        let session = self.reading.session;
-        let pinned = old.and_then(|pin| pin.facts);
-        if let Some(content) = pinned.filter(|_| !session.asks.fresh_facts)
-            && let Some(bytes) = session.committed(&content, MAX_BULK)?
-        {
-            let wrong = |_| Error::Facts { base: self.reading.name.clone(), platform: platform.short() };
-            let known = session.facts.borrow().get(&content.digest).cloned();
-            let facts = match known {
-                Some(facts) => facts,
-                None => Rc::new(Facts::parse(&bytes).map_err(wrong)?),
-            };
-            session.facts.borrow_mut().insert(content.digest, Rc::clone(&facts));
-            return Ok(Known { facts, content, bytes });
-        }
-        let (merged, captured) = self.need()?;
-        let captured: Vec<&Captured> = captured.iter().collect();
-        let layer = self.manifest.layers.first().map_or(Digest::of(b""), |layer| layer.digest);
-        let base = self.reading.name.clone();
-        let facts =
-            Facts::derive(&merged, &captured).map_err(|source| Error::BaseLayer { base, layer, source })?;
-        let bytes = facts.to_text().as_bytes();
-        let content = Content::of(bytes);
-        if pinned.is_some_and(|pinned| pinned != content) {
-            return Err(Error::Facts { base: self.reading.name.clone(), platform: platform.short() });
-        }
-        let bytes = bytes.into();
-        Ok(Known { facts: Rc::new(facts), content, bytes })
-    }
-
-    fn removed(
-        &mut self,
-        old: Option<&PlatformPin>,
-        patterns: &[String],
-    ) -> Result<BTreeMap<String, Vec<TreePath>>, Error> {
-        let mut removed = BTreeMap::new();
-        for pattern in patterns {
-            let known = old.and_then(|pin| pin.removed.get(pattern)).cloned();
-            let matched = match known {
-                Some(matched) => matched,
-                None => {
-                    let (merged, _) = self.need()?;
-                    // A pattern that can't be read is told by the plan, where its place is known.
-                    matches_in_base(pattern, &merged).unwrap_or_default()
-                }
-            };
-            removed.insert(pattern.clone(), matched);
-        }
-        Ok(removed)
-    }
-
-    /// A thorough command reads the layers where they can be had, so that every guard can answer.
-    fn for_guards(&mut self) -> Result<(), Error> {
-        if !self.reading.session.asks.thorough {
-            return Ok(());
-        }
-        match self.need() {
-            // A complete lock builds without.
-            Ok(_) | Err(Error::Absent { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn need(&mut self) -> Result<View, Error> {
-        if let Some(view) = &self.merged {
-            return Ok(view.clone());
-        }
-        let reading = self.reading;
-        let views = &reading.session.views;
-        let key = Digest::of(&self.manifest.to_bytes());
-        if let Some(view) = views.borrow().get(&key) {
-            return Ok(self.merged.insert(view.clone()).clone());
-        }
-        let view = self.claimed()?.map_or_else(|| Ok(self.read(false)?.0), Ok::<_, Error>)?;
-        views.borrow_mut().insert(key, view.clone());
-        Ok(self.merged.insert(view).clone())
-    }
-
-    /// What a substituter has of the layers, if it gives the facts that the lock pins: it is kept then.
-    fn claimed(&self) -> Result<Option<View>, Error> {
-        let session = self.reading.session;
-        let Some(pinned) =
-            self.pinned.filter(|_| !session.asks.fresh_facts && !session.substitutes.is_empty())
-        else {
-            return Ok(None);
-        };
-        let (view, claims) = self.read(true)?;
-        let captured: Vec<&Captured> = view.1.iter().collect();
-        let same = |facts: Facts| Content::of(facts.to_text().as_bytes()) == pinned;
-        if !claims.is_empty() && !Facts::derive(&view.0, &captured).is_ok_and(same) {
-            return Ok(None);
-        }
-        for (layer, bytes) in claims {
-            session.transaction()?.header(layer, &bytes)?;
-        }
-        Ok(Some(view))
-    }
-
-    /// Merges the layers, and gives what is only claimed of them.
-    fn read(&self, claims: bool) -> Result<(View, BTreeMap<Digest, Vec<u8>>), Error> {
-        let reading = self.reading;
-        let diff_ids = self.config.diff_ids().map_err(|source| reading.wrong(source))?;
-        let (mut merged, mut captured, mut claimed) = (Merged::default(), Vec::new(), BTreeMap::new());
-        for (number, layer) in self.manifest.layers.iter().enumerate() {
-            let compression = layer.compression().map_err(|source| reading.wrong(source))?;
-            let diff_id = diff_ids.get(number).copied();
-            let expected = Expected { digest: layer.digest, size: layer.size, compression, diff_id };
-            let scan = reading.session.scan(reading.origin, &expected, layer, claims)?;
-            let (scan, is_claim) = scan.ok_or_else(|| Error::Absent {
-                what: format!("the layer {}", layer.digest),
-                base: reading.name.clone(),
-                digest: layer.digest,
-            })?;
-            if is_claim {
-                claimed.insert(layer.digest, scan.to_bytes());
-            }
-            let base = reading.name.clone();
-            let wrong = |source| Error::BaseLayer { base, layer: layer.digest, source };
-            merged.apply(scan.index).map_err(wrong)?;
-            captured.push(scan.captured);
-        }
-        Ok(((Rc::new(merged), Rc::new(captured)), claimed))
-    }
-}
-
-/// That a config isn't one of Windows, and speaks of as many layers as the manifest.
-fn check_config(manifest: &Manifest, config: &ImageConfig) -> Result<(), DocumentError> {
-    config.check_env()?;
-    let (here, there) = (manifest.layers.len(), config.diff_ids()?.len());
-    if here != there {
-        return Err(DocumentError::Layers { manifest: here, config: there });
-    }
-    match config.platform()?.os.as_str() {
-        "windows" => Err(DocumentError::Unsupported { what: "an image of Windows".into() }),
-        _ => Ok(()),
     }
 }
 
@@ -741,7 +351,7 @@ pub(super) fn volumes(config: &ImageConfig) -> Vec<TreePath> {
 }
 
 /// `org.opencontainers.image.base.name`: nothing for layouts.
-fn root_name(origin: &BaseOrigin) -> Option<String> {
+pub(super) fn root_name(origin: &BaseOrigin) -> Option<String> {
     match origin {
         BaseOrigin::Image(name) => Some(name.split('@').next().unwrap_or(name).to_owned()),
         BaseOrigin::Layout(_) => None,

@@ -165,7 +165,7 @@ fn takes(recipe: &Resolved, key: &SourceKey, single: bool) -> bool {
 }
 
 /// The pins that this lock has and the one before hadn't.
-pub(super) fn pins(computed: &Computed) -> Vec<PinMove> {
+fn pins(computed: &Computed) -> Vec<PinMove> {
     let mut seen = BTreeSet::new();
     let moved = computed.lock.bases.iter().filter_map(|pin| {
         let old = computed.old.as_ref().and_then(|old| old.pin(&pin.origin)).map(|pin| pin.index.digest);
@@ -176,6 +176,7 @@ pub(super) fn pins(computed: &Computed) -> Vec<PinMove> {
             old,
             new,
             recipes: vec![computed.target.to_string()],
+            packages: None,
         })
     });
     moved.collect()

@@ -18,6 +18,7 @@ use crate::lock::BaseOrigin;
 use crate::oci::{
     Descriptor, Document, Index, MAX_DOCUMENT, MediaType, ParsePlaceError, Place, Platform, Reference,
 };
+use crate::progress::Counting;
 use crate::sink::{self, BoxError, DockerArchive, Export, Layout, OciArchive, Sink};
 use crate::store::{self, ClosureError, Store, closure};
 use crate::substitute::{self, Substituter};
@@ -315,10 +316,15 @@ fn put(
             base: name.to_owned(),
             digest: blob.digest,
         };
-        Ok(source.open(blob)?.ok_or_else(absent)?)
+        Ok(Box::new(Counting::new(source.open(blob)?.ok_or_else(absent)?, Arc::clone(&env.progress))))
     };
     let mut sink: Box<dyn Sink> = match to {
-        Place::Layout { dir, .. } => Box::new(Layout { dir: env.dir.join(dir) }),
+        Place::Layout { dir, .. } => {
+            // What comes over a wire comes faster on several.
+            let here = source.references.is_empty() || env.offline;
+            let at_once = if here { 1 } else { env.registries.concurrency() };
+            Box::new(Layout { dir: env.dir.join(dir), at_once })
+        }
         Place::OciArchive { file, .. } => Box::new(OciArchive { file: env.dir.join(file) }),
         Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: env.dir.join(file) }),
         Place::Daemon(_) => Box::new(sink::Daemon { host: env.engine.clone(), stall: sink::STALL }),

@@ -43,7 +43,7 @@ fn is_live(root: &Root) -> bool {
 /// # Errors
 /// When the store can't be read.
 pub fn store_verify(env: &Env<'_>, repair: bool) -> Result<Verified, Error> {
-    let report = Store::open(&env.store)?.verify(repair, env.progress)?;
+    let report = Store::open(&env.store)?.verify(repair, &*env.progress)?;
     Ok(Verified {
         sound: report.sound,
         bytes: report.bytes,

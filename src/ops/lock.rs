@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::build::{compute_all, finish};
 use super::compute::Computed;
@@ -9,8 +10,9 @@ use super::error::{Error, LockedRecipe};
 use super::session::{Asks, Session};
 use super::{ByteSource, Env, LockOptions, RecipeReport, Selection, Side};
 use crate::digest::Digest;
-use crate::lock::{State, conflict};
+use crate::lock::{BaseOrigin, BasePin, State, conflict};
 use crate::oci::{Document, MediaType};
+use crate::registry::each;
 
 /// Pins what isn't pinned, checks everything that can be checked, and writes locks with their blobs.
 ///
@@ -39,7 +41,54 @@ pub fn lock(env: &Env<'_>, options: &LockOptions) -> Result<Vec<RecipeReport>, E
         check(&all)?;
         return Ok(Vec::new());
     }
-    Ok(finish(&mut session, &selected)?.1)
+    let moved = moved(&session, &all);
+    let mut reports = finish(&mut session, &selected)?.1;
+    for report in &mut reports {
+        report.warnings.extend(moved.get(&report.recipe).into_iter().flatten().cloned());
+    }
+    Ok(reports)
+}
+
+/// Tags that mean something else than what is pinned, by recipe: told, never followed. Asked once, and who doesn't answer
+/// isn't asked again.
+fn moved(session: &Session<'_>, all: &[Rc<Computed>]) -> BTreeMap<String, Vec<String>> {
+    let mut pins: BTreeMap<&BaseOrigin, Vec<(Digest, String)>> = BTreeMap::new();
+    for computed in all {
+        let kept = |pin: &&BasePin| computed.old.as_ref().is_some_and(|old| old.pin(&pin.origin).is_some());
+        for pin in computed.lock.bases.iter().filter(kept) {
+            pins.entry(&pin.origin).or_default().push((pin.index.digest, computed.target.to_string()));
+        }
+    }
+    let mut warnings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let places = pins.keys().filter_map(|origin| Some((*origin, session.substituter(origin).ok()??)));
+    let places: Vec<_> = places.collect();
+    let (silent, told) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeMap::new()));
+    let _: Result<(), ()> = each(&places, session.env.registries.concurrency(), |(origin, place)| {
+        let host = origin.to_string().split('/').next().unwrap_or_default().to_owned();
+        if lock_of(&silent).contains(&host) {
+            return Ok(());
+        }
+        match place.told() {
+            Ok(Some(digest)) => drop(lock_of(&told).insert(*origin, digest)),
+            Ok(None) => {}
+            Err(_) => drop(lock_of(&silent).insert(host)),
+        }
+        Ok(())
+    });
+    for (origin, digest) in &*lock_of(&told) {
+        for (pinned, recipe) in pins.get(origin).into_iter().flatten().filter(|(pinned, _)| pinned != digest)
+        {
+            warnings.entry(recipe.clone()).or_default().push(format!(
+                "{origin} is {digest} now; the lock keeps sha256:{}…: `cooper update --input {origin}` moves it",
+                pinned.short()
+            ));
+        }
+    }
+    warnings
+}
+
+fn lock_of<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn check(all: &[Rc<Computed>]) -> Result<(), Error> {

@@ -16,6 +16,7 @@ mod outputs;
 mod publish;
 mod pull;
 mod push;
+mod reading;
 mod report;
 mod session;
 mod shard;
@@ -25,6 +26,7 @@ mod update;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use build::build;
 pub use error::{Error, LockedRecipe};
@@ -37,7 +39,7 @@ pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use report::{
     Built, ByteSource, Collected, Copied, Difference, ImageDigests, ImageName, Initialised, Listed,
-    LockChange, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
+    LockChange, PackageMove, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
 };
 pub use shard::{ParseShardError, Shard};
 pub use update::update;
@@ -72,7 +74,7 @@ pub struct Env<'a> {
     /// The process ends with this verb: what it took is left to the system, which frees all of it at once.
     pub last: bool,
     /// Who hears what goes on.
-    pub progress: &'a dyn Progress,
+    pub progress: Arc<dyn Progress>,
 }
 
 /// Which recipes are meant.

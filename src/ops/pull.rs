@@ -1,7 +1,7 @@
 //! `pull`: the images that locks name come into the store whole, from where they are published.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::base::open_reference;
 use super::error::Error;
@@ -9,7 +9,7 @@ use super::publish::{is_meant, needed};
 use super::session::{Asks, Session, lock_file};
 use super::{Copied, Env, Selection};
 use crate::oci::{Descriptor, Reference};
-use crate::progress::Event;
+use crate::progress::{Counting, Event, Progress};
 use crate::registry::each;
 use crate::sink::{self, Moved};
 use crate::store::{RootKey, Transaction, closure};
@@ -48,7 +48,8 @@ pub fn pull(env: &Env<'_>, options: &PullOptions) -> Result<Vec<Copied>, Error> 
             let place = open_reference(env, &reference)?;
             let root = place.resolve(None)?;
             env.progress.event(Event::Begin { what: "pulling", name: &text });
-            let (moved, bytes) = fetch(session.transaction()?, &*place, &root, env.registries.concurrency())?;
+            let how = (env.registries.concurrency(), &env.progress);
+            let (moved, bytes) = fetch(session.transaction()?, &*place, &root, how)?;
             env.progress.event(Event::End);
             let key = RootKey {
                 workspace: session.workspace.root().display().to_string(),
@@ -74,7 +75,7 @@ fn fetch(
     transaction: &Transaction,
     place: &dyn Substituter,
     root: &Descriptor,
-    at_once: usize,
+    (at_once, progress): (usize, &Arc<dyn Progress>),
 ) -> Result<(Moved, u64), Error> {
     let all = closure(root, |descriptor| -> Result<_, Error> {
         match transaction.store().read(descriptor.digest, descriptor.size, crate::oci::MAX_DOCUMENT) {
@@ -108,6 +109,7 @@ fn fetch(
             Some(bytes) => io::Write::write_all(&mut writer, bytes).map_err(|error| copying(blob, error))?,
             None => {
                 let mut reader = place.open_unverified(blob)?.ok_or_else(|| absent("the layer", blob))?;
+                let mut reader = Counting::new(&mut reader, Arc::clone(progress));
                 io::copy(&mut reader, &mut writer).map_err(|error| copying(blob, error))?;
             }
         }

@@ -78,6 +78,21 @@ pub struct PinMove {
     pub new: Digest,
     /// Recipes that hold it.
     pub recipes: Vec<String>,
+    /// What that means for the base's packages, where `update` was asked; nothing where it can't be told.
+    pub packages: Option<Vec<PackageMove>>,
+}
+
+/// A package of a base that has another version now, that came, or that went.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackageMove {
+    /// The binary package.
+    pub name: String,
+    /// Its version before.
+    pub old: Option<String>,
+    /// Its version now.
+    pub new: Option<String>,
+    /// Where that is so; empty: on all platforms of the pin.
+    pub platforms: Vec<String>,
 }
 
 /// One line of `list`.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::base::{Answers, View};
+use super::base::Answers;
+use super::reading::View;
 use super::substitutes::Substitutes;
 use super::{Env, Error, Selection};
 use crate::digest::Digest;

@@ -1,11 +1,15 @@
 //! `update`: pins move, in every lock that holds them, and nothing else does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use super::build::{compute_all, finish, pins};
+use super::build::{compute_all, finish};
+use super::compute::Computed;
 use super::error::Error;
 use super::session::{Asks, Session};
-use super::{Env, PinMove, Selection, UpdateOptions};
+use super::{Env, PackageMove, PinMove, Selection, UpdateOptions};
+use crate::digest::Digest;
+use crate::lock::{BasePin, PlatformPin};
 
 /// Asks what references mean today and moves the pins, old to new; without targets and input it only tells what
 /// would move. The second value says whether locks were written.
@@ -41,15 +45,62 @@ pub fn update(env: &Env<'_>, options: &UpdateOptions) -> Result<(Vec<PinMove>, b
         }
     }
     let all = compute_all(&session, selected.keys())?;
-    let mut moves: BTreeMap<String, PinMove> = BTreeMap::new();
-    for moved in all.iter().flat_map(|computed| pins(computed)) {
-        match moves.get_mut(&moved.reference) {
-            Some(known) => known.recipes.extend(moved.recipes),
-            None => drop(moves.insert(moved.reference.clone(), moved)),
-        }
-    }
+    let moves = moves(&session, &all);
     if !plan_only {
         finish(&mut session, &selected)?;
     }
-    Ok((moves.into_values().collect(), !plan_only))
+    Ok((moves, !plan_only))
+}
+
+/// The pins that move, by reference and by what they were: locks needn't agree on that.
+fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
+    let mut moves: BTreeMap<(String, Option<Digest>), PinMove> = BTreeMap::new();
+    for computed in all {
+        for pin in &computed.lock.bases {
+            let old = computed.old.as_ref().and_then(|old| old.pin(&pin.origin));
+            let was = old.map(|old| old.index.digest);
+            if was == Some(pin.index.digest) {
+                continue;
+            }
+            let recipe = computed.target.to_string();
+            let reference = pin.origin.to_string();
+            let moved = moves.entry((reference.clone(), was)).or_insert_with(|| {
+                // What can't be read any more moves all the same.
+                let packages = old.and_then(|old| packages(session, old, pin).ok());
+                PinMove { reference, old: was, new: pin.index.digest, recipes: Vec::new(), packages }
+            });
+            if !moved.recipes.contains(&recipe) {
+                moved.recipes.push(recipe);
+            }
+        }
+    }
+    moves.into_values().collect()
+}
+
+/// What becomes of the packages of a base, on the platforms that it had and has.
+fn packages(session: &Session<'_>, old: &BasePin, new: &BasePin) -> Result<Vec<PackageMove>, Error> {
+    type Versions = BTreeMap<(String, String), String>;
+    let versions = |pin: &BasePin, platform: &PlatformPin| -> Result<Versions, Error> {
+        let packages = session.packages(&pin.origin, platform)?.0.into_iter();
+        Ok(packages.map(|it| ((it.name, it.architecture), it.version)).collect())
+    };
+    let mut moves: BTreeMap<(String, Option<String>, Option<String>), BTreeSet<String>> = BTreeMap::new();
+    let mut all = 0;
+    for (platform, new_pin) in &new.platforms {
+        let Some(old_pin) = old.platforms.get(platform) else { continue };
+        all += 1;
+        let (before, now) = (versions(old, old_pin)?, versions(new, new_pin)?);
+        for key in before.keys().chain(now.keys()) {
+            let (was, is) = (before.get(key), now.get(key));
+            if was != is {
+                let platforms = moves.entry((key.0.clone(), was.cloned(), is.cloned())).or_default();
+                platforms.insert(platform.clone());
+            }
+        }
+    }
+    let moves = moves.into_iter().map(|((name, old, new), platforms)| {
+        let platforms = if platforms.len() == all { Vec::new() } else { platforms.into_iter().collect() };
+        PackageMove { name, old, new, platforms }
+    });
+    Ok(moves.collect())
 }

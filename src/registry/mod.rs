@@ -5,6 +5,7 @@
 
 mod auth;
 mod download;
+mod list;
 mod push;
 
 use std::fmt;
@@ -97,6 +98,8 @@ pub enum Error {
     NoSuchImage {
         /// As asked for.
         reference: String,
+        /// A tag that was perhaps meant.
+        suggestion: Option<String>,
     },
 }
 

@@ -146,11 +146,22 @@ impl Repository {
     /// # Errors
     /// When the registry doesn't take it.
     pub fn put_manifest(&self, reference: &str, media_type: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.put_document(reference, media_type, bytes).map(drop)
+    }
+
+    /// The same; whether the registry said that it keeps what the document's `subject` is referred to by.
+    pub(super) fn put_document(
+        &self,
+        reference: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<bool, Error> {
         let mut request = Request::new("PUT", self.url(&format!("manifests/{reference}"))?);
         request.headers.push(("content-type", media_type.to_owned()));
         request.body = Body::Bytes(bytes);
         let response = self.send(request, "pull,push")?;
-        self.accepted(response, Digest::of(bytes))
+        let keeps = response.header("oci-subject").is_some();
+        self.accepted(response, Digest::of(bytes)).map(|()| keeps)
     }
 
     /// That the registry took what it was given for what it is.

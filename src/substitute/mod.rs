@@ -77,6 +77,14 @@ pub trait Substituter: Send + Sync {
         self.open(descriptor)
     }
 
+    /// What the place's own tag means now, asked once and without reading it; nothing where there is no tag or no telling.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    fn told(&self) -> Result<Option<Digest>, Error> {
+        Ok(None)
+    }
+
     /// What is said here of a layer: somebody's claim, for whoever can tell that it is true.
     ///
     /// # Errors

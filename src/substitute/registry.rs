@@ -49,6 +49,12 @@ impl Registry {
         self.first(|place| place.blob(blob.digest, blob.size))
     }
 
+    /// The tag that somebody who wrote `name` may have meant.
+    fn like(&self, name: &str) -> Option<String> {
+        let tags = self.places.last()?.tags().ok()?;
+        crate::recipe::suggest(name, tags.iter().map(String::as_str))
+    }
+
     fn keep(&self, found: Found) -> Descriptor {
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.insert(found.descriptor.digest, found.bytes);
@@ -62,7 +68,10 @@ impl Substituter for Registry {
         let name = selector.map(str::to_owned).or(own).or_else(|| self.reference.tag.clone());
         let name = name.unwrap_or_else(|| "latest".to_owned());
         let found = self.first(|place| place.manifest(&name))?;
-        let missing = || registry::Error::NoSuchImage { reference: self.reference.to_string() };
+        let missing = || {
+            let suggestion = self.like(&name);
+            registry::Error::NoSuchImage { reference: self.reference.to_string(), suggestion }
+        };
         Ok(self.keep(found.ok_or_else(missing)?))
     }
 
@@ -87,6 +96,13 @@ impl Substituter for Registry {
             return Ok(self.download(descriptor)?.map(|download| Box::new(download) as Box<_>));
         }
         self.open(descriptor)
+    }
+
+    fn told(&self) -> Result<Option<Digest>, Error> {
+        match &self.reference {
+            Reference { digest: None, tag: Some(tag), .. } => self.first(|place| place.peek(tag)),
+            _ => Ok(None),
+        }
     }
 
     fn beside(&self, kind: Beside, layer: Digest) -> Result<Option<Vec<u8>>, Error> {

@@ -1,6 +1,11 @@
 //! Bases in registries: locks from live ones, builds without them, who is asked for what, and registries on a bad day.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use cooperage::digest::Digest;
+use cooperage::oci::{Descriptor, MediaType};
+use cooperage::registry::{Client, NoCredentials};
 
 use super::registry::{Auth, Bearer, Registry, What};
 use super::support::Test;
@@ -85,7 +90,20 @@ fn a_tag_that_moves_is_followed_by_update_only() {
     let lock = test.read("lockfiles/a/web.lock");
     let test = test.base("seed2", "1", &["d 0755 0:0 etc\nf 0644 0:0 etc/passwd web:x:44:44::/:\\n\n"]);
     let moved = registry.seed_layout("lib/base", "1", &test.path("seed2")).to_string();
-    let test = test.remove("seed2").run(["lock"]).status(0).then();
+    // lock tells and keeps; whoever checks, or is offline, asks nobody.
+    let run = test.remove("seed2").run(["lock"]).status(0);
+    assert!(run.err.contains(&moved) && run.err.contains("cooper update --input"), "{}", run.err);
+    let before = registry.requests().len();
+    let test =
+        run.then().run(["lock", "--check"]).status(0).then().run(["lock", "--offline"]).status(0).then();
+    let test = test.run(["build", "--locked"]).status(0).then();
+    assert_eq!(registry.requests().len(), before);
+    // A registry that doesn't answer is asked once, and nothing depends on it.
+    registry.fault("HEAD", "/manifests/", 9, What::status(500));
+    let run = test.run(["lock"]).status(0);
+    assert!(run.err.is_empty() && registry.unused() == 8, "{}", run.err);
+    registry.forget_faults();
+    let test = run.then();
     assert_eq!(test.read("lockfiles/a/web.lock"), lock);
     let run = test.run(["update", "--all"]).status(0);
     assert!(run.out.contains(&moved), "{}", run.out);
@@ -100,6 +118,10 @@ fn a_digest_in_the_recipe_is_obeyed() {
     let test = test.file("recipes/a/web/recipe.toml", recipe(&reference));
     let test = test.run(["lock"]).status(0).then();
     assert_eq!(registry.count("", "/manifests/1"), 0);
+    let near = format!("{}/lib/base:10", registry.host());
+    let run = test.file("recipes/a/web/recipe.toml", recipe(&near)).run(["lock"]).status(4);
+    assert!(run.err.contains("did you mean the tag 1?"), "{}", run.err);
+    let test = run.then();
     let missing = format!("{}/lib/base@sha256:{}", registry.host(), "0".repeat(64));
     let run = test.file("recipes/a/web/recipe.toml", recipe(&missing)).run(["lock"]).status(4);
     assert!(run.err.contains("is not in the registry"), "{}", run.err);
@@ -273,4 +295,127 @@ fn on_a_bad_day() {
     drop(test);
     drop(registry);
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+/// dpkg's database with packages of that version.
+fn packages(version: &str, more: &str) -> String {
+    let of = |name: &str, version: &str| {
+        format!(
+            "Package: {name}\\nStatus: install ok installed\\nArchitecture: amd64\\nVersion: {version}\\n\\n"
+        )
+    };
+    let text = of("libssl3", version) + &of("tzdata", "2024a") + more;
+    format!(
+        "d 0755 0:0 var\nd 0755 0:0 var/lib\nd 0755 0:0 var/lib/dpkg\nf 0644 0:0 var/lib/dpkg/status {text}\n"
+    )
+}
+
+#[test]
+fn what_moves_is_told_with_its_packages() {
+    let (registry, test) = arranged();
+    let seed = |test: Test, dir: &str, tree: &str| {
+        let test = test.base(dir, "1", &[TREE, tree]);
+        let digest = registry.seed_layout("lib/base", "1", &test.path(dir));
+        (test.remove(dir), digest.to_string())
+    };
+    let (test, old) = seed(test, "one", &packages("3.0.1", ""));
+    let other = recipe(&format!("{}/lib/base:1", registry.host()));
+    let test = test.file("recipes/b/other/recipe.toml", other);
+    let test = test.run(["lock", "--all"]).status(0).then();
+    let new_package =
+        "Package: curl\\nStatus: install ok installed\\nArchitecture: amd64\\nVersion: 8.1|x\\n\\n";
+    let (test, new) = seed(test, "two", &packages("3.0.2", new_package));
+    // Only a plan; on a machine that knows nothing of either.
+    std::fs::remove_dir_all(test.store()).unwrap();
+    let lock = test.read("lockfiles/a/web.lock");
+    let run = test.run(["update", "--format", "json"]).status(0);
+    let json = run.json();
+    assert_eq!((json["moves"].as_array().unwrap().len(), &json["applied"]), (1, &false.into()));
+    let moved = &json["moves"][0];
+    assert_eq!((moved["old"].as_str(), moved["new"].as_str()), (Some(&old[..]), Some(&new[..])));
+    assert_eq!(moved["recipes"], serde_json::json!(["a/web", "b/other"]));
+    let package = |name: &str, old: Option<&str>, new: &str| serde_json::json!({ "name": name, "old": old, "new": new, "platforms": [] });
+    let expected = [package("curl", None, "8.1|x"), package("libssl3", Some("3.0.1"), "3.0.2")];
+    assert_eq!(moved["packages"], serde_json::json!(expected));
+    let test = run.then();
+    assert_eq!(test.read("lockfiles/a/web.lock"), lock);
+    // One base in every lock that holds it.
+    let reference = format!("{}/lib/base:1", registry.host());
+    let run = test.run(["update", "--input", &reference, "--format", "markdown"]).status(0);
+    assert!(run.out.contains("| libssl3 | 3.0.1 | 3.0.2 |") && run.out.contains("8.1\\|x"), "{}", run.out);
+    assert!(run.out.contains(&format!("`{old}` → `{new}` in a/web, b/other")), "{}", run.out);
+    let test = run.then();
+    for name in ["a/web", "b/other"] {
+        assert!(test.read(&format!("lockfiles/{name}.lock")).contains(&new));
+    }
+    let run = test.run(["update", "--format", "markdown"]).status(0);
+    assert_eq!(run.out, "");
+    run.then().run(["lock", "--format", "markdown"]).status(2);
+}
+
+#[test]
+fn a_lock_of_digests_alone_completes_itself() {
+    let (registry, test) = arranged();
+    let test = test.run(["lock"]).status(0).then();
+    let lock = test.read("lockfiles/a/web.lock");
+    // As shipped: pins, and no blobs.
+    let test = test.remove("lockfiles/blobs");
+    std::fs::remove_dir_all(test.store()).unwrap();
+    let run = test.run(["build", "--locked", "--offline"]).status(1);
+    assert!(run.err.contains("digest-only") && run.err.contains("cooper lock"), "{}", run.err);
+    // The tag has moved since: what is pinned counts.
+    let test = run.then().base("seed2", "1", &["d 0755 0:0 etc\n"]);
+    registry.seed_layout("lib/base", "1", &test.path("seed2"));
+    let before = registry.count("GET", "/manifests/1");
+    let test = test.remove("seed2").run(["lock"]).status(0).then();
+    assert_eq!((registry.count("GET", "/manifests/1"), test.read("lockfiles/a/web.lock")), (before, lock));
+    test.run(["build", "--locked", "--offline"]).status(0);
+}
+
+#[test]
+fn tags_and_referrers() {
+    let (registry, _test) = arranged();
+    let client = Arc::new(Client::new(
+        cooperage::http::Settings { attempts: 1, ..cooperage::http::Settings::default() },
+        Box::new(NoCredentials),
+    ));
+    let repository = client.repository(&format!("{}/lib/base:1", registry.host()).parse().unwrap());
+    let subject = registry.tags("lib/base")["1"];
+    let (media_type, bytes) = registry.manifest("lib/base", "1").unwrap();
+    for number in 0..1200 {
+        registry.put_manifest("lib/base", &format!("v{number:04}"), &media_type, bytes.clone());
+    }
+    assert_eq!(repository.tags().unwrap().len(), 1201);
+    let nothing = client.repository(&format!("{}/lib/none:1", registry.host()).parse().unwrap());
+    assert!(nothing.tags().unwrap().is_empty());
+    let referrer = |kind: &str| {
+        let empty = serde_json::json!({ "mediaType": "application/vnd.oci.empty.v1+json", "size": 2,
+            "digest": Digest::of(b"{}").to_string() });
+        let text = serde_json::json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "artifactType": kind, "config": empty, "layers": [empty],
+            "subject": { "mediaType": media_type, "digest": subject.to_string(), "size": bytes.len() } })
+        .to_string()
+        .into_bytes();
+        let mut of = Descriptor::of(MediaType::Manifest, &text);
+        of.rest.insert("artifactType".into(), kind.into());
+        (of, text)
+    };
+    // A registry that keeps the list itself, and one whose clients do.
+    for keeps in [true, false] {
+        registry.set(|settings| settings.referrers = keeps);
+        registry.put_blob("lib/base", *b"{}");
+        assert!(repository.referrers(subject, None).unwrap().is_empty());
+        for kind in ["a/signature", "a/bom", "a/signature"] {
+            let (of, text) = referrer(kind);
+            repository.put_referrer(subject, &of, &text).unwrap();
+        }
+        assert_eq!(repository.referrers(subject, None).unwrap().len(), 2, "keeps {keeps}");
+        let signatures = repository.referrers(subject, Some("a/signature")).unwrap();
+        assert_eq!(
+            signatures.iter().map(|it| it.digest).collect::<Vec<_>>(),
+            [referrer("a/signature").0.digest]
+        );
+        let tag = format!("sha256-{}", subject.hex());
+        assert_eq!(registry.tags("lib/base").contains_key(&tag), !keeps);
+    }
 }

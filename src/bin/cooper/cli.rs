@@ -110,6 +110,8 @@ pub(crate) enum Format {
     Tfvars,
     /// `show --digests` only: drop-ins for Podman's Quadlet
     Quadlet,
+    /// `update` only: what a bot writes into its pull request
+    Markdown,
 }
 
 impl fmt::Display for Format {
@@ -242,7 +244,8 @@ Examples:
   cooper update                                 what would move?
   cooper update --all                           move everything
   cooper update shop/web                        only this recipe's bases
-  cooper update --input bases/alpine:3.20       only this base, in every lock that holds it")]
+  cooper update --input bases/alpine:3.20       only this base, in every lock that holds it
+  cooper update --all --format markdown         for a bot: bases, recipes and packages, old and new")]
 pub(crate) struct Update {
     #[command(flatten)]
     pub(crate) select: Targets,
@@ -470,8 +473,11 @@ pub(crate) struct Completions {
 impl Command {
     /// Whether its results can be written so.
     pub(crate) const fn takes(&self, format: Format) -> bool {
-        matches!(format, Format::Text | Format::Json)
-            || matches!(self, Self::Show(Show { digests: true, .. }))
+        match format {
+            Format::Text | Format::Json => true,
+            Format::Markdown => matches!(self, Self::Update(_)),
+            _ => matches!(self, Self::Show(Show { digests: true, .. })),
+        }
     }
 
     /// The limits that were given.

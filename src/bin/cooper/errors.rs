@@ -375,6 +375,10 @@ fn registry_problem(error: &ops::Error) -> Problem {
     use registry::Error;
     let (exit, hint) = match registry_error(error) {
         Some(Error::Settings(_)) => (Exit::Usage, None),
+        Some(Error::NoSuchImage { suggestion: Some(tag), .. }) => {
+            return Problem::chain("registry", Exit::Missing, error)
+                .hint(format!("did you mean the tag {tag}?"));
+        }
         Some(Error::NoSuchImage { .. }) => (
             Exit::Missing,
             Some("a private one may not show itself: `docker login` or `podman login` says who you are"),

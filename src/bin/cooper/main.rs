@@ -13,6 +13,7 @@ mod site;
 use std::panic;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cooperage::progress::{Progress, Silent};
@@ -45,8 +46,8 @@ fn run(cli: &Cli, shell: Shell) -> Exit {
 }
 
 /// Who listens: a line on a terminal, or nobody.
-fn listen<T>(shell: Shell, work: impl FnOnce(&dyn Progress) -> Result<T, Failure>) -> Result<T, Failure> {
-    if shell.watched() { work(&progress::Line::new()) } else { work(&Silent) }
+fn listen<T>(shell: Shell, work: impl FnOnce(Arc<dyn Progress>) -> Result<T, Failure>) -> Result<T, Failure> {
+    if shell.watched() { work(Arc::new(progress::Line::new())) } else { work(Arc::new(Silent)) }
 }
 
 /// One short message for all threads, instead of a backtrace for each.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cooperage::oci::{Place, Platform, json};
 use cooperage::ops;
@@ -74,7 +75,7 @@ impl Settings {
     }
 
     /// What verbs are given.
-    pub(crate) fn env<'a>(&'a self, progress: &'a dyn Progress) -> ops::Env<'a> {
+    pub(crate) fn env(&self, progress: Arc<dyn Progress>) -> ops::Env<'_> {
         ops::Env {
             last: true,
             dir: self.dir.clone(),

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Show, format: Format, env: &ops::Env<'_>) -> Result<Ans
     let images = ops::digests(env, &select, args.all_variants)?;
     let named = |name: fn(&ImageDigests) -> String| named(&images, format, name);
     let lines = match format {
-        Format::Text | Format::Json => images.iter().flat_map(text).collect(),
+        Format::Text | Format::Json | Format::Markdown => images.iter().flat_map(text).collect(),
         Format::Env => env_lines(&named(variable)?),
         Format::Kustomize => kustomize(&named(|image| with_variant(image, "/"))?),
         Format::Tfvars => tfvars(&named(target)?),

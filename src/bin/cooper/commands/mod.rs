@@ -27,7 +27,8 @@ use crate::shell::{Answer, Shell};
 /// Runs a command and prints its answer.
 pub(crate) fn run(command: &Command, settings: &Settings, shell: Shell) -> Result<Exit, Failure> {
     if !command.takes(shell.format) {
-        let problem = Problem::usage(format!("only `cooper show --digests` takes --format {}", shell.format));
+        let only = if shell.format == Format::Markdown { "update" } else { "show --digests" };
+        let problem = Problem::usage(format!("only `cooper {only}` takes --format {}", shell.format));
         return Err(problem.hint("everything else is written as text or json").into());
     }
     if let Command::Completions(args) = command {
@@ -42,7 +43,7 @@ fn answer(command: &Command, format: Format, env: &ops::Env<'_>) -> Result<Answe
     match command {
         Command::Init(args) => init::run(args, env),
         Command::Lock(args) => lock::run(args, env),
-        Command::Update(args) => update::run(args, env),
+        Command::Update(args) => update::run(args, format, env),
         Command::Build(args) => build::run(args, env),
         Command::Show(args) if args.digests => digests::run(args, format, env),
         Command::Show(args) => show::run(args, env),

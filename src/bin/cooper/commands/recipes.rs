@@ -1,6 +1,6 @@
 //! Reports of recipes, as `build` and `lock` print them.
 
-use cooperage::ops::{Built, LockChange, PinMove, RecipeReport};
+use cooperage::ops::{Built, LockChange, PackageMove, PinMove, RecipeReport};
 use serde_json::{Value, json};
 
 use super::full_name;
@@ -128,8 +128,15 @@ pub(super) fn pin_json(pin: &PinMove) -> Value {
         "reference": pin.reference,
         "old": pin.old.map(|digest| digest.to_string()),
         "new": pin.new.to_string(),
+        "packages": pin.packages.as_ref().map(|all| all.iter().map(package_json).collect::<Vec<_>>()),
         "recipes": pin.recipes,
     })
+}
+
+/// One of `packages`.
+fn package_json(package: &PackageMove) -> Value {
+    let PackageMove { name, old, new, platforms } = package;
+    json!({ "name": name, "old": old, "new": new, "platforms": platforms })
 }
 
 #[cfg(test)]

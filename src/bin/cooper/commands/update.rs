@@ -1,14 +1,17 @@
 //! `cooper update`
 
-use cooperage::ops::{self, PinMove, UpdateOptions};
+use cooperage::ops::{self, PackageMove, PinMove, UpdateOptions};
 use serde_json::{Value, json};
 
 use super::recipes;
-use crate::cli::Update;
+use crate::cli::{Format, Update};
 use crate::errors::{Failure, Problem};
 use crate::shell::{Answer, count};
 
-pub(super) fn run(args: &Update, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+/// More packages of a base are counted: the other formats have them all.
+const SHOWN: usize = 10;
+
+pub(super) fn run(args: &Update, format: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     let select: ops::Selection = (&args.select).into();
     let asked = select.all || !select.targets.is_empty() || args.input.is_some();
     if env.locked && asked {
@@ -18,20 +21,138 @@ pub(super) fn run(args: &Update, env: &ops::Env<'_>) -> Result<Answer, Failure> 
             .into());
     }
     let (moves, applied) = ops::update(env, &UpdateOptions { select, input: args.input.clone() })?;
-    Ok(answer(&moves, applied))
+    Ok(answer(&moves, applied, format))
 }
 
-fn answer(moves: &[PinMove], applied: bool) -> Answer {
+fn answer(moves: &[PinMove], applied: bool, format: Format) -> Answer {
     let status = match (moves, applied) {
         ([], _) => "every pin is what its reference says".to_owned(),
         (_, true) => format!("{} moved", count(moves.len(), "pin")),
         (_, false) => format!("{} would move: `cooper update --all` moves them", count(moves.len(), "pin")),
     };
     let json: Vec<Value> = moves.iter().map(recipes::pin_json).collect();
+    let lines = match format {
+        Format::Markdown => moves.iter().flat_map(markdown).collect(),
+        _ => {
+            let pins = recipes::pin_lines(moves, if applied { "moved in" } else { "would move in" });
+            pins.into_iter().zip(moves).flat_map(|(line, pin)| [vec![line], packages(pin)].concat()).collect()
+        }
+    };
     Answer {
-        lines: recipes::pin_lines(moves, if applied { "moved in" } else { "would move in" }),
+        lines,
         status: vec![status],
         json: json!({ "moves": json, "applied": applied }),
         ..Answer::default()
+    }
+}
+
+fn packages(pin: &PinMove) -> Vec<String> {
+    let all = pin.packages.iter().flatten();
+    let mut lines: Vec<String> =
+        all.clone().take(SHOWN).map(|package| format!("  {}", package_line(package))).collect();
+    if let Some(more) = all.count().checked_sub(SHOWN + 1) {
+        lines.push(format!("  and {} more: --format json or markdown has all", more + 1));
+    }
+    lines
+}
+
+fn package_line(package: &PackageMove) -> String {
+    let on = if package.platforms.is_empty() {
+        String::new()
+    } else {
+        format!(" on {}", package.platforms.join(", "))
+    };
+    match (&package.old, &package.new) {
+        (Some(old), Some(new)) => format!("{} {old} -> {new}{on}", package.name),
+        (None, Some(new)) => format!("{} {new} is new{on}", package.name),
+        (Some(old), None) => format!("{} {old} is gone{on}", package.name),
+        (None, None) => package.name.clone(),
+    }
+}
+
+/// A section for a pull request. What comes from outside can't end the cell that it stands in.
+fn markdown(pin: &PinMove) -> Vec<String> {
+    let old = pin.old.map_or_else(|| "nothing".to_owned(), |old| format!("`{old}`"));
+    let mut lines = vec![
+        format!("### {}", cell(&pin.reference)),
+        String::new(),
+        format!("{old} → `{}` in {}", pin.new, pin.recipes.join(", ")),
+        String::new(),
+    ];
+    let Some(packages) = &pin.packages else {
+        if pin.old.is_some() {
+            lines.extend(["What it means for packages can't be told.".to_owned(), String::new()]);
+        }
+        return lines;
+    };
+    if packages.is_empty() {
+        lines.extend(["No package has another version.".to_owned(), String::new()]);
+        return lines;
+    }
+    let everywhere = packages.iter().all(|package| package.platforms.is_empty());
+    let summary = format!("<details><summary>{}</summary>", count(packages.len(), "package"));
+    lines.extend([summary, String::new()]);
+    lines.push(format!("| package | from | to |{}", if everywhere { "" } else { " on |" }));
+    lines.push(format!("|---|---|---|{}", if everywhere { "" } else { "---|" }));
+    for PackageMove { name, old, new, platforms } in packages {
+        let version = |version: &Option<String>| version.as_deref().map_or_else(|| "–".to_owned(), cell);
+        let on = if platforms.is_empty() { "all".to_owned() } else { platforms.join(", ") };
+        let on = if everywhere { String::new() } else { format!(" {on} |") };
+        lines.push(format!("| {} | {} | {} |{on}", cell(name), version(old), version(new)));
+    }
+    lines.extend([String::new(), "</details>".to_owned(), String::new()]);
+    lines
+}
+
+fn cell(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if "\\`*_[]<>|~#&".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use cooperage::digest::Digest;
+
+    use super::*;
+
+    #[test]
+    fn what_a_bot_writes() {
+        let package = |name: &str, old: Option<&str>, new: Option<&str>, on: &[&str]| PackageMove {
+            name: name.into(),
+            old: old.map(str::to_owned),
+            new: new.map(str::to_owned),
+            platforms: on.iter().map(|on| (*on).to_owned()).collect(),
+        };
+        let mut pin = PinMove {
+            reference: "docker.io/library/debian:12".into(),
+            old: Some(Digest::of(b"1")),
+            new: Digest::of(b"2"),
+            recipes: vec!["a/b".into(), "a/c".into()],
+            packages: Some(vec![
+                package("libssl3", Some("3.0.1"), Some("3.0.2"), &[]),
+                package("odd|name", None, Some("1"), &["linux/arm64"]),
+            ]),
+        };
+        let all = answer(std::slice::from_ref(&pin), true, Format::Markdown);
+        assert!(all.lines.contains(&"| libssl3 | 3.0.1 | 3.0.2 | all |".to_owned()), "{:#?}", all.lines);
+        assert!(all.lines.contains(&"| odd\\|name | – | 1 | linux/arm64 |".to_owned()), "{:#?}", all.lines);
+        assert_eq!(all.json["moves"][0]["packages"][0]["new"], "3.0.2");
+        let text = answer(std::slice::from_ref(&pin), false, Format::Text);
+        assert_eq!(text.lines[1..], ["  libssl3 3.0.1 -> 3.0.2", "  odd|name 1 is new on linux/arm64"]);
+        pin.packages = Some((0..12).map(|n| package(&format!("p{n}"), Some("1"), None, &[])).collect());
+        let text = answer(std::slice::from_ref(&pin), false, Format::Text);
+        assert_eq!(
+            (text.lines.len(), text.lines[11].as_str()),
+            (12, "  and 2 more: --format json or markdown has all")
+        );
+        pin.packages = None;
+        assert!(markdown(&pin).iter().any(|line| line.contains("can't be told")));
+        assert!(answer(&[], false, Format::Markdown).lines.is_empty());
     }
 }
