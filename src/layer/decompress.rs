@@ -1,13 +1,17 @@
 //! From a blob's bytes to the tar inside.
 //!
 //! Owns which compressions exist, how a media type or the first bytes name one, and that a damaged, cut or prolonged
-//! stream is an error. Memory is bounded: zstd windows beyond 32 MiB are refused.
+//! stream is an error. xz and bzip2 are here for archives from elsewhere; no layer has them. Memory is bounded: zstd
+//! windows beyond 32 MiB are refused, xz dictionaries beyond what the caller allows.
 
 use std::io::{self, BufRead, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 
 use super::error::ReadError;
+use super::unpack::UnpackError;
 use crate::digest::Mismatch;
 use crate::oci::Compression;
 
@@ -56,6 +60,20 @@ pub fn sniffed<R: BufRead>(mut input: R) -> Result<Decompressed<R>, ReadError> {
     compression.open(input)
 }
 
+/// What an LZMA2 decoder takes besides its dictionary, in KiB, rounded up.
+const XZ_OVERHEAD: u64 = 128;
+
+/// Opens an xz file whose dictionaries have at most so many bytes.
+pub fn xz<R: BufRead>(input: R, dictionary: u64) -> Decompressed<R> {
+    let memory = u32::try_from(dictionary / 1024 + XZ_OVERHEAD).unwrap_or(u32::MAX);
+    Decompressed(Decoder::Xz(Box::new(XzReader::new_mem_limit(input, true, memory))))
+}
+
+/// Opens a bzip2 file; its blocks have at most 900 kB.
+pub fn bzip2<R: BufRead>(input: R) -> Decompressed<R> {
+    Decompressed(Decoder::Bzip2(Box::new(MultiBzDecoder::new(input))))
+}
+
 /// The uncompressed bytes.
 pub struct Decompressed<R: BufRead>(Decoder<R>);
 
@@ -63,21 +81,31 @@ enum Decoder<R: BufRead> {
     None(R),
     Gzip(Box<MultiGzDecoder<R>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
+    Xz(Box<XzReader<R>>),
+    Bzip2(Box<MultiBzDecoder<R>>),
 }
 
 impl<R: BufRead> Read for Decompressed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // The xz decoder would take nothing for the end of a block.
+        if buffer.is_empty() {
+            return Ok(0);
+        }
         match &mut self.0 {
             Decoder::None(input) => input.read(buffer),
             Decoder::Gzip(decoder) => decoder.read(buffer).map_err(|error| blame("gzip", error)),
             Decoder::Zstd(decoder) => decoder.read(buffer).map_err(|error| blame("zstd", error)),
+            Decoder::Xz(decoder) => decoder.read(buffer).map_err(|error| blame("xz", error)),
+            Decoder::Bzip2(decoder) => decoder.read(buffer).map_err(|error| blame("bzip2", error)),
         }
     }
 }
 
 /// Tells what the decoder met from what the source below it said: the file system, or that its bytes are wrong.
 fn blame(compression: &'static str, error: io::Error) -> io::Error {
-    let below = error.get_ref().is_some_and(|inner| inner.is::<Mismatch>() || inner.is::<ReadError>());
+    let below = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<Mismatch>() || inner.is::<ReadError>() || inner.is::<UnpackError>());
     if below || error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
         return error;
     }

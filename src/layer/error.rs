@@ -205,7 +205,7 @@ fn entry(path: &[u8]) -> String {
     if path.is_empty() { String::new() } else { format!("entry {} ", shown(path)) }
 }
 
-fn shown(bytes: &[u8]) -> String {
+pub(super) fn shown(bytes: &[u8]) -> String {
     let end = bytes.len().min(200);
     format!("{}{}", bytes[..end].escape_ascii(), if end < bytes.len() { "…" } else { "" })
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the way from a file tree to the bytes of a tar and of its gzip ([`build`]; what decides bytes lies in [`v1`]),
 //! and back: the strict tar reader, decompression, the header index of a layer, the merged view of an image, facts
-//! and package lists. It works over `Read`, `Write` and plain values: it must not open files, know a path of this
+//! and package lists; and, by the same reader, archives from elsewhere ([`unpack`]). It works over `Read`, `Write` and plain values: it must not open files, know a path of this
 //! machine, or trust a byte that it reads.
 
 pub mod archive;
@@ -21,6 +21,7 @@ pub mod packages;
 pub mod scan;
 pub mod tar;
 mod text;
+pub mod unpack;
 pub mod v1;
 
 pub use build::{BuildError, Built, build};

@@ -1,15 +1,18 @@
 //! A layer's entries as plain values, apart from any archive.
 //!
-//! Owns [`TreePath`], [`Node`], [`FileTree`] and what overlaying one tree on another means. It must not know
+//! Owns [`TreePath`], [`Node`], [`FileTree`], what overlaying one tree on another means, and how the unpacking of an
+//! archive is spelt ([`Step`]). It must not know
 //! tar, recipes or where bytes are kept: a file's node names its content by digest and size only.
 
 mod path;
 mod source;
+mod unpack;
 
 use std::collections::BTreeMap;
 
 pub use path::{TreePath, TreePathError};
 pub use source::{SourceKey, SourceNode, SourceTree, Sources};
+pub use unpack::{Format, Step, StepError, check_steps};
 
 use crate::digest::Digest;
 

@@ -1,0 +1,124 @@
+//! What holds for an entry, whatever format it comes from.
+//!
+//! Owns that an entry is checked before it is shown, and what is dropped from its path. It must not know formats.
+
+use std::io::Read;
+
+use super::error::{UnpackError, UnpackFault};
+use super::names::{self, LONGEST, Names, Seen};
+use super::{Limits, Member, Visit, What};
+use crate::tree::TreePath;
+
+/// An entry as its format has it.
+pub(super) enum Found<'a> {
+    Directory,
+    File { size: u64, content: &'a mut dyn Read },
+    Symlink(Vec<u8>),
+    HardLink(Vec<u8>),
+}
+
+/// One archive being walked through.
+pub(super) struct Walk<'v> {
+    pub(super) limits: Limits,
+    strip: usize,
+    visit: Visit<'v>,
+    entries: u64,
+    bytes: u64,
+    /// By the paths of the archive.
+    names: Names,
+    /// By the paths that are shown, where those differ.
+    stripped: Names,
+}
+
+impl<'v> Walk<'v> {
+    pub(super) fn new(limits: Limits, strip: usize, visit: Visit<'v>) -> Self {
+        Self {
+            limits,
+            strip,
+            visit,
+            entries: 0,
+            bytes: 0,
+            names: Names::default(),
+            stripped: Names::default(),
+        }
+    }
+
+    pub(super) fn show(&mut self, raw: &[u8], mode: u32, found: Found<'_>) -> Result<(), UnpackError> {
+        let limit = self.limits.entries;
+        self.entries += 1;
+        if self.entries > limit {
+            return Err(UnpackError::TooManyEntries { limit });
+        }
+        let Some((path, what)) = self.check(raw, found).map_err(|fault| UnpackError::entry(raw, fault))?
+        else {
+            return Ok(());
+        };
+        (self.visit)(Member { path, mode, what }).map_err(|error| match UnpackError::from_io(error) {
+            UnpackError::Io(source) => UnpackError::Visit { path: raw.to_vec(), source },
+            other => other,
+        })
+    }
+
+    /// What is to be shown of an entry; none if it vanishes.
+    fn check<'a>(
+        &mut self,
+        raw: &[u8],
+        found: Found<'a>,
+    ) -> Result<Option<(TreePath, What<'a>)>, UnpackFault> {
+        let path = names::path(raw)?;
+        if path.is_root() {
+            return if matches!(found, Found::Directory) { Ok(None) } else { Err(UnpackFault::Root) };
+        }
+        if let Found::File { size, .. } = found {
+            self.count(size)?;
+        }
+        let shown = names::stripped(&path, self.strip);
+        let (seen, what) = match found {
+            Found::Directory => (Seen::Directory, What::Directory),
+            Found::File { content, .. } => (Seen::File, What::File(content)),
+            Found::Symlink(target) => (Seen::Symlink, What::Symlink(link(target)?)),
+            Found::HardLink(target) => {
+                let file = self.target(&target, shown.is_some()).ok_or(UnpackFault::HardLink { target })?;
+                (Seen::HardLink(file.clone()), What::HardLink(file))
+            }
+        };
+        let Some(shown) = shown else {
+            self.names.add(&path, seen)?;
+            return Ok(None);
+        };
+        if self.strip > 0 {
+            self.stripped.add(&shown, seen.clone())?;
+        }
+        self.names.add(&path, seen)?;
+        Ok(Some((shown, what)))
+    }
+
+    /// The file that a hard link means. One that vanishes itself need not mean a file that is shown.
+    fn target(&self, raw: &[u8], shown: bool) -> Option<TreePath> {
+        let path = names::path(raw).ok()?;
+        if self.strip == 0 || !shown {
+            return self.names.file(&path);
+        }
+        self.names.file(&path)?;
+        self.stripped.file(&names::stripped(&path, self.strip)?)
+    }
+
+    fn count(&mut self, size: u64) -> Result<(), UnpackFault> {
+        let Limits { file, bytes, .. } = self.limits;
+        if size > file {
+            return Err(UnpackFault::FileTooLarge { size, limit: file });
+        }
+        self.bytes = self.bytes.saturating_add(size);
+        if self.bytes > bytes { Err(UnpackFault::TooLarge { limit: bytes }) } else { Ok(()) }
+    }
+}
+
+/// Any target of a symbolic link that a file system takes.
+fn link(target: Vec<u8>) -> Result<Vec<u8>, UnpackFault> {
+    match () {
+        () if target.is_empty() => Err(UnpackFault::Empty),
+        () if target.len() > LONGEST => Err(UnpackFault::TooLong { limit: LONGEST }),
+        () if target.contains(&0) => Err(UnpackFault::Nul),
+        () => Ok(target),
+    }
+}
