@@ -103,7 +103,7 @@ impl<'v> Walk<'v> {
         self.stripped.file(&names::stripped(&path, self.strip)?)
     }
 
-    fn count(&mut self, size: u64) -> Result<(), UnpackFault> {
+    pub(super) fn count(&mut self, size: u64) -> Result<(), UnpackFault> {
         let Limits { file, bytes, .. } = self.limits;
         if size > file {
             return Err(UnpackFault::FileTooLarge { size, limit: file });

@@ -190,6 +190,7 @@ fn damaged(why: &str) -> UnpackError {
 fn whole(error: ZipError) -> UnpackError {
     match error {
         ZipError::Io(error) if foreign(&error) => UnpackError::from_io(error),
+        ZipError::Io(error) => damaged(&error.to_string()),
         ZipError::InvalidArchive(why) => damaged(&why),
         error => damaged(&error.to_string()),
     }
