@@ -307,7 +307,12 @@ fn put(
         Ok(source.open(blob)?.ok_or_else(absent)?)
     };
     let mut sink: Box<dyn Sink> = match to {
-        Place::Layout { dir, .. } => Box::new(Layout { dir: env.dir.join(dir) }),
+        Place::Layout { dir, .. } => {
+            // A disk isn't waited for as a registry is.
+            let far = !source.references.is_empty() && !env.offline;
+            let at_once = if far { env.registries.concurrency() } else { 1 };
+            Box::new(Layout { dir: env.dir.join(dir), at_once })
+        }
         Place::OciArchive { file, .. } => Box::new(OciArchive { file: env.dir.join(file) }),
         Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: env.dir.join(file) }),
         Place::Daemon(_) => Box::new(sink::Daemon { host: env.engine.clone(), stall: sink::STALL }),

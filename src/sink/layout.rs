@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Error, Export, Open, REF_NAME, Sink};
 use crate::disk::{self, Lock, Staging};
 use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
+use crate::registry::each;
 use crate::store::{OCI_LAYOUT, is_sound, layout_version};
 
 /// More than that nobody lists in one layout.
@@ -17,6 +19,8 @@ const MAX_INDEX: u64 = 8 << 20;
 pub struct Layout {
     /// Made if need be.
     pub dir: PathBuf,
+    /// So many blobs are copied at once.
+    pub at_once: usize,
 }
 
 impl Sink for Layout {
@@ -40,19 +44,20 @@ impl Sink for Layout {
         let index_path = self.dir.join("index.json");
         let mut index = read_index(&index_path)?;
         let staging = Staging::new(self.dir.clone());
-        let mut files = Vec::new();
-        for blob in &export.blobs {
+        let files = Mutex::new(Vec::new());
+        each(&export.blobs, self.at_once, |blob| -> Result<(), Error> {
             let target = blobs.join(blob.digest.hex());
             if is_sound(&target, blob.digest, blob.size)? {
-                continue;
+                return Ok(());
             }
             let mut file = staging.file()?;
             let mut reader = export.reader(blob, open)?;
             io::copy(&mut reader, &mut file).map_err(|source| Error::Copy { digest: blob.digest, source })?;
             file.close();
-            files.push((file, target));
-        }
-        disk::publish(files, &[&blobs])?;
+            files.lock().unwrap_or_else(PoisonError::into_inner).push((file, target));
+            Ok(())
+        })?;
+        disk::publish(files.into_inner().unwrap_or_else(PoisonError::into_inner), &[&blobs])?;
         // Whoever is killed from here on leaves one temporary entry, not two.
         drop(staging);
         if insert(&mut index.manifests, export.entry([(REF_NAME, export.name.clone())])) {
