@@ -107,7 +107,10 @@ impl Asking<'_> {
                 realm.authority(),
             )));
         }
-        let scope = challenge.parameter("scope").unwrap_or(&self.scope).to_owned();
+        // What a registry wants for a question may be less than what an upload after it takes: a token that is asked for
+        // all of it at once spares sending a body that is refused.
+        let asked = challenge.parameter("scope").filter(|asked| !covers(&self.scope, asked));
+        let scope = asked.unwrap_or(&self.scope).to_owned();
         let service = challenge.parameter("service");
         let form;
         let request = match &credential {
@@ -201,6 +204,15 @@ impl Authorize for Asking<'_> {
     }
 }
 
+/// Whether all that `less` names is in `scope` (`repository:a/b:pull,push repository:c:pull`).
+fn covers(scope: &str, less: &str) -> bool {
+    let split = |text| str::rsplit_once(text, ':').unwrap_or((text, ""));
+    less.split_whitespace().map(split).all(|(name, actions)| {
+        let mut own = scope.split(' ').map(split).filter(|(own, _)| *own == name);
+        own.any(|(_, own)| actions.split(',').all(|action| own.split(',').any(|own| own == action)))
+    })
+}
+
 fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
 }
@@ -279,6 +291,17 @@ mod tests {
         assert_eq!((found[1].scheme.as_str(), found[1].parameter("realm")), ("basic", Some("x")));
         for odd in ["", ",,", "=", "Basic", "a=b", "Bearer realm=\"", "Bearer =x, ="] {
             Challenge::parse(odd);
+        }
+    }
+
+    #[test]
+    fn scopes() {
+        let own = "repository:a/b:pull,push repository:c:pull";
+        for less in ["", "repository:a/b:pull", "repository:c:pull  repository:a/b:push,pull"] {
+            assert!(covers(own, less), "{less}");
+        }
+        for other in ["repository:c:push", "repository:a:pull", "repository:a/b:*", "a", "repository:a/b"] {
+            assert!(!covers(own, other), "{other}");
         }
     }
 

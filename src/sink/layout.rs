@@ -19,7 +19,7 @@ const MAX_INDEX: u64 = 8 << 20;
 pub struct Layout {
     /// Made if need be.
     pub dir: PathBuf,
-    /// How many blobs are written at once.
+    /// So many blobs are copied at once.
     pub at_once: usize,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns the trait [`Substituter`], what each kind of place is read like, and how a path's kind is found out.
 //! All of it is a stream by digest: no name from inside an archive or layout is ever a path on this machine,
-//! links are not followed, and what is handed out is verified against digest and size before its end.
+//! links are not followed, and what is handed out is verified against digest and size before its end, unless who
+//! takes it does that.
 
 mod archive;
 mod layout;
@@ -63,18 +64,21 @@ pub trait Substituter: Send + Sync {
     /// When it means nothing or several things; then the error names what there is.
     fn resolve(&self, selector: Option<&str>) -> Result<Descriptor, Error>;
 
-    /// Opens a blob, or says that it isn't here. What it gives is verified, and embedded bytes are honoured.
+    /// Opens a blob, or says that it isn't here. Embedded bytes are honoured.
+    ///
+    /// For whoever verifies what comes: a large blob is hashed once then.
     ///
     /// # Errors
     /// When it is here and can't be opened.
-    fn open(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error>;
+    fn open_unverified(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error>;
 
-    /// As [`open`](Self::open), for whoever verifies what comes: a large blob is hashed once then.
+    /// As [`open_unverified`](Self::open_unverified), but what it gives is verified.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
-    fn open_unverified(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
-        self.open(descriptor)
+    /// As for [`open_unverified`](Self::open_unverified).
+    fn open(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+        let verified = |reader| VerifyingReader::new(reader, descriptor.digest, descriptor.size);
+        Ok(self.open_unverified(descriptor)?.map(|reader| Box::new(verified(reader)) as Box<_>))
     }
 
     /// What the place's own tag means now, asked once and without reading it; nothing where there is no tag or no telling.
@@ -224,10 +228,6 @@ pub fn open(path: &Path) -> Result<Arc<dyn Substituter>, Error> {
     } else {
         Ok(Arc::new(Archive::open(path)?))
     }
-}
-
-fn verified<R: Read + Send + 'static>(inner: R, descriptor: &Descriptor) -> Box<dyn Read + Send> {
-    Box::new(VerifyingReader::new(inner, descriptor.digest, descriptor.size))
 }
 
 /// The bytes that a descriptor embeds.

@@ -1,11 +1,11 @@
 //! A repository of a registry, and its mirrors.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Beside, Error, Substituter, read, verified};
-use crate::digest::Digest;
+use super::{Beside, Error, Substituter, read};
+use crate::digest::{Digest, VerifyingReader};
 use crate::oci::{Descriptor, Document, MediaType, Reference};
 use crate::registry::{self, Download, Found, Repository};
 
@@ -75,27 +75,20 @@ impl Substituter for Registry {
         Ok(self.keep(found.ok_or_else(missing)?))
     }
 
-    fn open(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
+    fn open_unverified(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
         let digest = descriptor.digest;
         let known = self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
         if let Some(bytes) = known {
-            return Ok(Some(verified(std::io::Cursor::new(bytes), descriptor)));
+            return Ok(Some(Box::new(Cursor::new(bytes))));
         }
         if matches!(descriptor.kind(), Ok(MediaType::Index | MediaType::Manifest)) {
             let found = self.first(|place| place.manifest(&digest.to_string()))?;
             if let Some(found) = found {
-                return Ok(Some(verified(std::io::Cursor::new(found.bytes), descriptor)));
+                return Ok(Some(Box::new(Cursor::new(found.bytes))));
             }
             // Outputs that were put there for others to build on are blobs.
         }
-        Ok(self.download(descriptor)?.map(|download| verified(download, descriptor)))
-    }
-
-    fn open_unverified(&self, descriptor: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, Error> {
-        if descriptor.kind().is_ok_and(|kind| matches!(kind, MediaType::Layer(_))) {
-            return Ok(self.download(descriptor)?.map(|download| Box::new(download) as Box<_>));
-        }
-        self.open(descriptor)
+        Ok(self.download(descriptor)?.map(|download| Box::new(download) as Box<_>))
     }
 
     fn told(&self) -> Result<Option<Digest>, Error> {
@@ -114,7 +107,7 @@ impl Substituter for Registry {
         let Some(download) = self.download(blob)? else { return Ok(None) };
         let mut bytes = Vec::new();
         let failed = |source| Error::Read { digest: blob.digest, source };
-        verified(download, blob).read_to_end(&mut bytes).map_err(failed)?;
+        VerifyingReader::new(download, blob.digest, blob.size).read_to_end(&mut bytes).map_err(failed)?;
         Ok(Some(bytes))
     }
 

@@ -95,7 +95,7 @@ fn layouts_and_archives_give_back_what_they_took() {
     let (closure, blobs) = image();
     let export = export(&closure, "linux/amd64");
     let sinks: [(&str, &mut dyn Sink); 2] = [
-        ("layout", &mut Layout { dir: dir.join("layout"), at_once: 1 }),
+        ("layout", &mut Layout { dir: dir.join("layout"), at_once: 4 }),
         ("archive", &mut OciArchive { file: dir.join("archive") }),
     ];
     for (name, sink) in sinks {
@@ -146,7 +146,7 @@ fn a_failed_export_leaves_the_old_one() {
     let export = export(&closure, "linux/amd64");
     let layout = dir.join("layout");
     let sinks: [(&str, &mut dyn Sink); 3] = [
-        ("layout", &mut Layout { dir: layout, at_once: 2 }),
+        ("layout", &mut Layout { dir: layout, at_once: 4 }),
         ("archive", &mut OciArchive { file: dir.join("archive") }),
         ("docker", &mut DockerArchive { file: dir.join("docker") }),
     ];
@@ -209,7 +209,7 @@ fn layouts_keep_their_other_images_and_heal() {
     fs::create_dir(dir.join("mine")).unwrap();
     fs::write(dir.join("mine/thesis.tex"), "").unwrap();
     let error =
-        Layout { dir: dir.join("mine"), at_once: 1 }.put(&export, &opener(&blobs)).unwrap_err().to_string();
+        Layout { dir: dir.join("mine"), at_once: 4 }.put(&export, &opener(&blobs)).unwrap_err().to_string();
     assert!(error.contains("no image layout"), "{error}");
     assert_eq!(fs::read_dir(dir.join("mine")).unwrap().count(), 1);
 }
@@ -314,7 +314,7 @@ fn links_in_layouts_are_not_followed() {
     let dir = Scratch::new("links");
     let (closure, blobs) = image();
     let out = dir.join("out");
-    Layout { dir: out.clone(), at_once: 2 }.put(&export(&closure, "linux/amd64"), &opener(&blobs)).unwrap();
+    Layout { dir: out.clone(), at_once: 4 }.put(&export(&closure, "linux/amd64"), &opener(&blobs)).unwrap();
     let layer = closure.blobs[0].clone();
     let blob = out.join("blobs/sha256").join(layer.digest.hex());
     fs::rename(&blob, dir.join("elsewhere")).unwrap();

@@ -21,6 +21,7 @@ mod lock;
 mod peers;
 mod pushes;
 mod quick_start;
+mod real_registries;
 mod refusals;
 mod registries;
 mod registry;

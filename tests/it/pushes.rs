@@ -1,7 +1,7 @@
 //! Pushing: only what isn't there, mounts, tags last, who may, and registries on a bad day.
 
 use super::registries::{ME, arranged, login, site};
-use super::registry::{Auth, Bearer, Registry, What};
+use super::registry::{Auth, Bearer, Logged, Registry, What};
 use super::support::Test;
 
 /// A registry with a base, and a workspace whose recipe is published in the same registry.
@@ -109,6 +109,9 @@ fn who_may() {
         registry.set(|s| s.auth = Auth::Bearer(Bearer { uses, ..Bearer::new("me", "secret") }));
         let test = login(test, &registry, ME).run(["push"]).status(0).then();
         assert_eq!(registry.tags("shop/a-web").len(), 2);
+        // No body is sent with a token that is good for less.
+        let refused = |request: &Logged| request.method == "PUT" && request.status == 401;
+        assert!(uses.is_some() || !registry.requests().iter().any(refused), "{:#?}", registry.requests());
         drop(test);
     }
     drop(test);

@@ -10,10 +10,10 @@ use cooperage::registry::{Client, NoCredentials};
 use super::registry::{Auth, Bearer, Registry, What};
 use super::support::Test;
 
-const TREE: &str = "d 0755 0:0 etc\nf 0644 0:0 etc/passwd root:x:0:0::/root:/bin/sh\\nweb:x:33:33::/:\\n\nd 0750 33:33 srv\n";
+pub(super) const TREE: &str = "d 0755 0:0 etc\nf 0644 0:0 etc/passwd root:x:0:0::/root:/bin/sh\\nweb:x:33:33::/:\\n\nd 0750 33:33 srv\n";
 
 /// A layer of some 300 kB, which no compression makes smaller.
-fn large() -> String {
+pub(super) fn large() -> String {
     let mut seed = 1_u32;
     let mut letter = || {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -23,7 +23,7 @@ fn large() -> String {
     format!("f 0644 0:0 large {content}\n")
 }
 
-fn recipe(reference: &str) -> String {
+pub(super) fn recipe(reference: &str) -> String {
     format!(
         "[base]\nimage = \"{reference}\"\n[[file]]\ntext = \"hello\"\nto = \"/srv/index.html\"\nowner = \"web\"\n"
     )

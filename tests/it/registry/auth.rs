@@ -1,6 +1,7 @@
 //! Who may do what: Basic, or Bearer with tokens from `/token` (Docker's token and OAuth 2 specifications).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -37,6 +38,8 @@ pub(crate) struct Bearer {
     pub(crate) lifetime: Option<Duration>,
     /// `/token` takes POST; otherwise it answers 405.
     pub(crate) post: bool,
+    /// Makes tokens that another registry believes, of what lies in the directory.
+    pub(crate) make: Option<(PathBuf, Make)>,
 }
 
 impl Bearer {
@@ -51,12 +54,16 @@ impl Bearer {
             uses: None,
             lifetime: None,
             post: true,
+            make: None,
         }
     }
 }
 
 /// Actions by repository.
-type Scopes = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Scopes = BTreeMap<String, BTreeSet<String>>;
+
+/// Makes a token that is good for this.
+pub(crate) type Make = fn(&Path, &Scopes) -> String;
 
 /// A token that was given.
 pub(super) struct Token {
@@ -179,7 +186,10 @@ pub(super) fn token(state: &mut State, request: &Request) -> Response {
         _ => return error(401, "UNAUTHORIZED", "incorrect username or password"),
     }
     let is = |name: &str, value: &str| fields.iter().any(|(key, it)| key == name && it == value);
-    let token = format!("token-{}", state.next());
+    let token = match &bearer.make {
+        Some((directory, make)) => make(directory, &scopes),
+        None => format!("token-{}", state.next()),
+    };
     let seconds = bearer.lifetime.map_or(300, |lifetime| lifetime.as_secs());
     let mut answer = json!({ "access_token": token, "expires_in": seconds, "scope": written(&scopes) });
     if request.method == "GET" {

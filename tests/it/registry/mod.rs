@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use cooperage::digest::Digest;
 
-pub(crate) use auth::{Auth, Bearer};
+pub(crate) use auth::{Auth, Bearer, Make, Scopes};
 pub(crate) use faults::What;
 use store::State;
 
