@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Listing, SourceLock};
+use super::{Listing, Pin, SourceLock};
 use crate::digest::Digest;
-use crate::tree::{Content, SourceKey, SourceNode, SourceTree, TreePath};
+use crate::tree::{Content, Kind, SourceKey, SourceNode, SourceTree, TreePath, unescape};
 
 /// A tree of more entries is not listed in the lock; its listing is a blob.
 pub const LISTED: usize = 512;
@@ -12,7 +12,7 @@ pub const LISTED: usize = 512;
 /// One line, read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// `0644`, `0755`, `link` or `dir`.
+    /// `0644`, `0755`, `link` or `dir`; of what an archive or image has, kind and attributes (`f0644,33:33`).
     pub mode: String,
     /// Of a file or of a link's target.
     pub digest: Option<Digest>,
@@ -23,6 +23,9 @@ pub struct Entry {
 impl Entry {
     /// Reads a line of a listing; none when it is not one that a listing has.
     pub fn parse(line: &str) -> Option<Self> {
+        if line.starts_with(['d', 'f', 'l', 'h']) && line.as_bytes().get(1).is_some_and(u8::is_ascii_digit) {
+            return Self::kept(line);
+        }
         let (mode, rest) = line.split_once(' ')?;
         let (digest, path) = rest.split_once(' ')?;
         let digest = match (mode, digest) {
@@ -35,45 +38,36 @@ impl Entry {
             TreePath::parse(&bytes).ok().filter(|path| path.as_bytes() == bytes && !path.is_root())?;
         Some(Self { mode: mode.to_owned(), digest, path: parsed })
     }
-}
 
-/// The bytes of which `text` is the `escape_ascii`; none when it is of none.
-pub fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        rest = after;
-        if first != b'\\' {
-            bytes.push(first);
-            continue;
-        }
-        let (&kind, after) = rest.split_first()?;
-        rest = after;
-        bytes.push(match kind {
-            b't' => b'\t',
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b'x' => {
-                let (digits, after) = rest.split_at_checked(2)?;
-                rest = after;
-                u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?
-            }
-            other => other,
-        });
+    fn kept(line: &str) -> Option<Self> {
+        let (path, node) = SourceTree::read(false, std::iter::once(line))?.nodes.pop_first()?;
+        let SourceNode::Kept { kind, .. } = node else { return None };
+        let digest = match kind {
+            Kind::File(content) => Some(content.digest),
+            Kind::Symlink(target) => Some(Digest::of(&target)),
+            _ => None,
+        };
+        Some(Self { mode: line.split(' ').next()?.to_owned(), digest, path })
     }
-    // One text per path: whatever escape_ascii would have written otherwise is refused.
-    (bytes.escape_ascii().to_string() == text).then_some(bytes)
 }
 
 impl SourceLock {
     /// What a lock records of `tree`, and the bytes of the blob that it then names.
     pub fn of(key: SourceKey, tree: &SourceTree) -> (Self, Option<Vec<u8>>) {
-        let (hash, single) = (tree.hash(), tree.single);
+        let (hash, single, pin) = (tree.hash(), tree.single, Pin::None);
         if tree.nodes.len() <= LISTED {
-            return (Self { key, hash, single, listing: Listing::Lines(tree.lines().collect()) }, None);
+            return (Self { key, pin, hash, single, listing: Listing::Lines(tree.lines().collect()) }, None);
         }
         let bytes = tree.listing().into_bytes();
-        (Self { key, hash, single, listing: Listing::Blob(Content::of(&bytes)) }, Some(bytes))
+        (Self { key, pin, hash, single, listing: Listing::Blob(Content::of(&bytes)) }, Some(bytes))
+    }
+
+    /// The tree, where the listing alone gives it: of what comes out of archives and images.
+    pub fn tree(&self, blob: &dyn Fn(&Content) -> Option<String>) -> Option<SourceTree> {
+        match &self.listing {
+            Listing::Lines(lines) => SourceTree::read(self.single, lines.iter().map(String::as_str)),
+            Listing::Blob(content) => SourceTree::read(self.single, blob(content)?.lines()),
+        }
     }
 
     /// What is in the tree, where that can be known; `blob` gives the text of a long listing.
@@ -114,15 +108,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_and_back() {
-        let all: Vec<u8> = (0..=255).collect();
-        assert_eq!(unescape(&all.escape_ascii().to_string()), Some(all));
-        for bad in ["\\", "\\x", "\\x4", "\\x41", "\\q", "\\xFF", "é", "\n", "\\x+1"] {
-            assert_eq!(unescape(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
     fn lines_and_back() {
         let digest = Digest::of(b"x");
         let entry = Entry::parse(&format!("0755 {digest} a b/\\xff")).unwrap();
@@ -156,8 +141,7 @@ mod tests {
                 .zip(bits.map(file))
                 .collect(),
         };
-        let key =
-            SourceKey { origin: "o".into(), from: "f".into(), include: Vec::new(), exclude: Vec::new() };
+        let key = SourceKey { origin: "o".into(), from: "f".into(), ..SourceKey::default() };
         let lock = SourceLock::of(key, &tree([true, false])).0;
         let mut all = tree([true, true]);
         lock.restore_bits(&mut all, &|_| None);
@@ -166,8 +150,7 @@ mod tests {
 
     #[test]
     fn a_tree_of_513_entries_is_a_blob() {
-        let key =
-            SourceKey { origin: "recipes/a/b".into(), from: "www".into(), include: vec![], exclude: vec![] };
+        let key = SourceKey { origin: "recipes/a/b".into(), from: "www".into(), ..SourceKey::default() };
         let tree = |count: usize| SourceTree {
             single: false,
             nodes: (0..count)

@@ -14,12 +14,15 @@ mod v1;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::{DiffId, Digest, Encoding, ParseDigestError};
-use crate::tree::{Content, SourceKey, TreePath};
+use crate::tree::{Content, Kind, SourceKey, SourceKind, SourceNode, TreePath};
 
-pub use listing::{Entry, LISTED, unescape};
+pub use listing::{Entry, LISTED};
 pub use pin::Want;
 pub use reason::{Reason, because, reasons, reasons_with};
 pub use state::State;
+
+/// Files of a base that entries change are committed up to this size, so that no layer of it is needed.
+pub const COMMITTED: u64 = 256 << 10;
 
 /// A lock, as a value. Lists are sorted ([`Lock::sort`]); then the text and the value give each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -78,12 +81,31 @@ pub struct PlatformPin {
 pub struct SourceLock {
     /// Which files are meant.
     pub key: SourceKey,
+    /// What the tree was taken out of.
+    pub pin: Pin,
     /// The sha256 of the canonical listing.
     pub hash: Digest,
     /// Whether it is one file or link.
     pub single: bool,
     /// What is in it.
     pub listing: Listing,
+}
+
+/// What a source tree was taken out of, where that isn't the checkout itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pin {
+    /// Files of the checkout, or of an input's directory.
+    #[default]
+    None,
+    /// One file: what a URL gave, or an archive.
+    File(Content),
+    /// An image: its index, and its manifest for the platform.
+    Image {
+        /// The index, or the manifest where there is none.
+        index: Content,
+        /// The image's manifest.
+        manifest: Content,
+    },
 }
 
 /// The canonical listing of a source tree (`SourceTree::lines`).
@@ -234,7 +256,17 @@ impl Lock {
             Listing::Blob(content) => Some(content),
             Listing::Lines(_) => None,
         });
-        pins.chain(listings).collect()
+        let changed = self.sources.iter().filter(|source| source.key.kind == SourceKind::Base);
+        let changed = changed.filter_map(|source| source.tree(&|_| None)).flat_map(|tree| {
+            let small = |node: &SourceNode| match node {
+                SourceNode::Kept { kind: Kind::File(content), .. } if content.size <= COMMITTED => {
+                    Some(*content)
+                }
+                _ => None,
+            };
+            tree.nodes.values().filter_map(small).collect::<Vec<_>>()
+        });
+        pins.chain(listings).chain(changed).collect()
     }
 }
 

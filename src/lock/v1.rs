@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use super::listing::{Entry, unescape};
-use super::{BaseOrigin, BasePin, Error, ImageOutput, Listing, Lock, Output, PlatformPin, SourceLock};
+use super::listing::Entry;
+use super::{BaseOrigin, BasePin, Error, ImageOutput, Listing, Lock, Output, Pin, PlatformPin, SourceLock};
 use crate::digest::{DiffId, Digest, Encoding};
 use crate::oci::Platform;
-use crate::tree::{Content, SourceKey, TreePath};
+use crate::tree::{Content, SourceKey, SourceKind, TreePath, unescape};
 
 const VERSION: u64 = 1;
 const COOPER: &str = env!("CARGO_PKG_VERSION");
@@ -70,8 +70,22 @@ struct BasePlatform {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Source {
-    origin: String,
-    from: String,
+    origin: Option<String>,
+    from: Option<String>,
+    fetch: Option<String>,
+    input: Option<String>,
+    image: Option<String>,
+    recipe: Option<String>,
+    base: Option<String>,
+    path: Option<String>,
+    platform: Option<String>,
+    #[serde(default)]
+    unpack: Vec<String>,
+    #[serde(default)]
+    strip: usize,
+    pinned: Option<String>,
+    index: Option<String>,
+    manifest: Option<String>,
     #[serde(default)]
     include: Vec<String>,
     #[serde(default)]
@@ -148,7 +162,18 @@ fn base(table: Base) -> Result<BasePin, Error> {
 }
 
 fn source(table: Source) -> Result<SourceLock, Error> {
-    let at = format!("source {}", table.from);
+    let Source { origin, from, fetch, input, image, recipe, base, path: inner, .. } = table;
+    let alone = [(SourceKind::Fetch, fetch), (SourceKind::Input, input)];
+    let mut kinds: Vec<(SourceKind, String, Option<String>)> =
+        alone.into_iter().filter_map(|(kind, from)| Some((kind, String::new(), Some(from?)))).collect();
+    kinds.extend(origin.map(|origin| (SourceKind::Files, origin, from.clone())));
+    let inside = [(SourceKind::Image, image), (SourceKind::Recipe, recipe), (SourceKind::Base, base)];
+    kinds.extend(inside.into_iter().filter_map(|(kind, origin)| Some((kind, origin?, inner.clone()))));
+    let (kind, origin, from) = match kinds.pop() {
+        Some((kind, origin, Some(from))) if kinds.is_empty() => (kind, origin, from),
+        _ => return Err(value("source", &from.or(inner).unwrap_or_default(), "a source of one kind")),
+    };
+    let at = format!("source {from}");
     let hash = digest(&at, &table.hash)?;
     let listing = match (table.files, table.listing) {
         (Some(lines), None) => {
@@ -157,19 +182,31 @@ fn source(table: Source) -> Result<SourceLock, Error> {
             }
             let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
             if Digest::of(text.as_bytes()) != hash {
-                return Err(Error::Listing { from: table.from, hash });
+                return Err(Error::Listing { from, hash });
             }
             Listing::Lines(lines)
         }
         (None, Some(text)) => match content(&at, &text)? {
             content if content.digest == hash => Listing::Blob(content),
-            _ => return Err(Error::Listing { from: table.from, hash }),
+            _ => return Err(Error::Listing { from, hash }),
         },
         (_, listing) => return Err(value(&at, &listing.unwrap_or_default(), "files or a listing")),
     };
-    let key =
-        SourceKey { origin: table.origin, from: table.from, include: table.include, exclude: table.exclude };
-    Ok(SourceLock { key, hash, single: table.single, listing })
+    let pin = match (table.pinned, table.index, table.manifest) {
+        (None, None, None) => Pin::None,
+        (Some(file), None, None) => Pin::File(content(&at, &file)?),
+        (None, Some(index), Some(manifest)) => {
+            Pin::Image { index: content(&at, &index)?, manifest: content(&at, &manifest)? }
+        }
+        (pinned, ..) => return Err(value(&at, &pinned.unwrap_or_default(), "pinned, or index and manifest")),
+    };
+    if let Some(text) = &table.platform {
+        platform(&at, text)?;
+    }
+    let (include, exclude, unpack) = (table.include, table.exclude, table.unpack);
+    let (strip, platform, single) = (table.strip, table.platform, table.single);
+    let key = SourceKey { kind, origin, from, include, exclude, unpack, strip, platform };
+    Ok(SourceLock { key, pin, hash, single, listing })
 }
 
 fn output(variant: &str, table: OutputTable) -> Result<Output, Error> {
@@ -312,10 +349,33 @@ impl Writer {
 
     fn source(&mut self, source: &SourceLock) {
         self.table(format_args!("[[source]]"));
-        self.text("origin", &source.key.origin);
-        self.text("from", &source.key.from);
-        self.list("include", &source.key.include);
-        self.list("exclude", &source.key.exclude);
+        let SourceKey { kind, origin, from, include, exclude, unpack, strip, platform } = &source.key;
+        let names = match kind {
+            SourceKind::Files => [("origin", Some(origin)), ("from", Some(from))],
+            SourceKind::Fetch => [("fetch", Some(from)), ("", None)],
+            SourceKind::Input => [("input", Some(from)), ("", None)],
+            SourceKind::Image => [("image", Some(origin)), ("path", Some(from))],
+            SourceKind::Recipe => [("recipe", Some(origin)), ("path", Some(from))],
+            SourceKind::Base => [("base", Some(origin)), ("path", Some(from))],
+        };
+        for (name, text) in names {
+            text.iter().for_each(|text| self.text(name, text));
+        }
+        platform.iter().for_each(|platform| self.text("platform", platform));
+        self.list("include", include);
+        self.list("exclude", exclude);
+        self.list("unpack", unpack);
+        if *strip > 0 {
+            self.line(format_args!("strip = {strip}"));
+        }
+        match &source.pin {
+            Pin::None => {}
+            Pin::File(content) => self.content("pinned", content),
+            Pin::Image { index, manifest } => {
+                self.content("index", index);
+                self.content("manifest", manifest);
+            }
+        }
         if source.single {
             self.line(format_args!("single = true"));
         }

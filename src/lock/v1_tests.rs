@@ -20,7 +20,7 @@ fn tree_path(bytes: &[u8]) -> TreePath {
 }
 
 fn key_of(from: &str) -> SourceKey {
-    SourceKey { origin: "recipes/quickstart/db".into(), from: from.into(), include: vec![], exclude: vec![] }
+    SourceKey { origin: "recipes/quickstart/db".into(), from: from.into(), ..SourceKey::default() }
 }
 
 fn initdb(second: &[u8]) -> SourceTree {
@@ -81,7 +81,13 @@ fn example() -> Lock {
         )]
         .into(),
         sources: vec![
-            SourceLock { key: big, hash: digest(10), single: false, listing: Listing::Blob(blob(10)) },
+            SourceLock {
+                key: big,
+                pin: Pin::None,
+                hash: digest(10),
+                single: false,
+                listing: Listing::Blob(blob(10)),
+            },
             SourceLock::of(key_of("postgresql.conf"), &conf).0,
             SourceLock::of(key_of("initdb"), &initdb(b"b")).0,
         ],

@@ -47,6 +47,8 @@ pub(super) struct Below {
     pub(super) parents: Vec<Rc<FileTree>>,
     /// Of the external base, but for those that recipes have taken away since.
     pub(super) volumes: Vec<TreePath>,
+    /// The external base, if there is one.
+    pub(super) origin: Option<BaseOrigin>,
     /// Canonical name and index digest of the external base, where it has them.
     pub(super) root: Option<(String, Digest)>,
 }
@@ -102,6 +104,7 @@ impl Below {
             removed: BTreeMap::new(),
             parents: Vec::new(),
             volumes: Vec::new(),
+            origin: None,
             root: None,
         }
     }
@@ -242,7 +245,7 @@ impl Session<'_> {
         Ok(external)
     }
 
-    fn refreshes(&self, origin: &BaseOrigin) -> bool {
+    pub(super) fn refreshes(&self, origin: &BaseOrigin) -> bool {
         let named =
             |names: &Vec<String>| names.is_empty() || names.iter().any(|name| is_called(origin, name));
         self.asks.refresh.as_ref().is_some_and(named)
@@ -324,8 +327,9 @@ impl Session<'_> {
         origin: &BaseOrigin,
         blob: &Descriptor,
     ) -> Result<Option<Box<dyn Read + Send>>, Error> {
-        if self.store()?.has(blob.digest, blob.size)? {
-            return Ok(Some(Box::new(self.store()?.open_blob(blob.digest, blob.size)?)));
+        let transaction = self.transaction()?;
+        if transaction.has(blob.digest, blob.size)? {
+            return Ok(Some(Box::new(transaction.open(blob.digest, blob.size)?)));
         }
         match self.substituter(origin)? {
             Some(place) => Ok(place.open(blob)?),

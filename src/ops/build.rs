@@ -25,7 +25,7 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     if env.locked && !options.set.is_empty() {
         return Err(Error::SetLocked);
     }
-    let asks = Asks { set: options.set.clone(), ..Asks::default() };
+    let asks = Asks { set: options.set.clone(), inputs: options.inputs.clone(), ..Asks::default() };
     let mut session = Session::open(env, asks)?;
     let selected = Shard::of(options.shard, session.select(&options.select)?);
     let all = compute_all(&session, selected.keys())?;
@@ -127,7 +127,7 @@ fn report(computed: &Computed, asked: Option<&Vec<String>>, lock: LockChange) ->
                 overlay_bytes: own.iter().map(|made| made.layer.size).sum(),
                 layers_made: own.iter().filter(|made| made.fresh).count(),
                 layers_kept: own.iter().filter(|made| !made.fresh).count(),
-                open: Vec::new(),
+                open: computed.open.clone(),
             }
         })
         .collect();

@@ -63,6 +63,22 @@ pub enum Error {
         /// Never empty.
         errors: Vec<plan::Error>,
     },
+    /// What a recipe takes from elsewhere can't be had, or isn't what it should be.
+    #[error("{name}: {why}")]
+    Foreign {
+        /// A URL, an input, an archive.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// What a recipe takes from elsewhere isn't there.
+    #[error("{name} is not there{}", made_by.as_ref().map_or(String::new(), |command| format!("; `{command}` makes it")))]
+    Nowhere {
+        /// A URL, an input, a path of an image.
+        name: String,
+        /// What makes it, where the recipe says so.
+        made_by: Option<String>,
+    },
     /// A recipe that stands on itself.
     #[error("{} stand on each other in a circle", .names.join(" -> "))]
     Circle {

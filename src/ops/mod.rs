@@ -8,6 +8,8 @@ mod build;
 mod compute;
 mod error;
 mod export;
+mod foreign;
+mod images;
 mod init;
 mod inspect;
 mod keep;
@@ -95,6 +97,8 @@ pub struct BuildOptions {
     pub platforms: Vec<Platform>,
     /// Values of variables that are declared `set = true`.
     pub set: BTreeMap<String, String>,
+    /// Where inputs are, by name; open ones are given so.
+    pub inputs: BTreeMap<String, PathBuf>,
     /// Where to put the images.
     pub to: Vec<Place>,
     /// Build again from nothing into a second store, and compare.

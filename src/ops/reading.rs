@@ -184,6 +184,11 @@ impl Reading<'_, '_> {
         Error::Document { base: format!("{}: {digest}", self.name), source }
     }
 
+    /// The merged headers of an image's layers.
+    pub(super) fn merged(&self, manifest: &Manifest, config: &ImageConfig) -> Result<Rc<Merged>, Error> {
+        Ok(LazyMerged { reading: self, manifest, config, pinned: None, merged: None }.need()?.0)
+    }
+
     /// The descriptor of a pin: its media type is what the document itself says.
     pub(super) fn pinned(&mut self, index: &Content) -> Result<Descriptor, Error> {
         let mut descriptor = Descriptor::new(MediaType::Index, index.digest, index.size);
@@ -294,6 +299,7 @@ impl Reading<'_, '_> {
             facts,
             removed,
             parents: Vec::new(),
+            origin: Some(self.origin.clone()),
             root: root_name(self.origin).map(|name| (name, external.descriptor.digest)),
         };
         Ok(Some((pin, below)))
@@ -312,7 +318,7 @@ impl Reading<'_, '_> {
         Err(Error::NoPlatform { recipe, base: self.name.clone(), platform, have })
     }
 
-    fn config(&mut self, manifest: &Manifest) -> Result<ImageConfig, Error> {
+    pub(super) fn config(&mut self, manifest: &Manifest) -> Result<ImageConfig, Error> {
         let bytes = self.document(&manifest.config, "the config")?;
         ImageConfig::parse(&bytes).map_err(|source| self.wrong_in(manifest.config.digest, source))
     }

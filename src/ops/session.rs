@@ -5,14 +5,17 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::base::Answers;
+use super::foreign::Foreign;
 use super::reading::View;
 use super::substitutes::Substitutes;
 use super::{Env, Error, Selection};
 use crate::digest::Digest;
+use crate::disk::Temporary;
 use crate::layer::facts::Facts;
 use crate::layer::names::Names;
 use crate::lock::{BaseOrigin, Lock, Reason, conflict};
@@ -21,7 +24,7 @@ use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
 use crate::substitute::Substituter;
 use crate::tree::{Content, SourceKey, TreePath};
-use crate::workspace::{Scan, Target, TargetPattern, Workspace};
+use crate::workspace::{Contents, Scan, Target, TargetPattern, Workspace};
 
 /// The layers of a base, and a path in it.
 type BasePath = (Rc<[Digest]>, TreePath);
@@ -47,6 +50,12 @@ pub(super) struct Session<'a> {
     committed: RefCell<BTreeMap<Digest, Rc<[u8]>>>,
     pub(super) facts: RefCell<BTreeMap<Digest, Rc<Facts>>>,
     put: RefCell<BTreeSet<Digest>>,
+    /// Sources from elsewhere.
+    pub(super) foreigners: RefCell<BTreeMap<SourceKey, Rc<Foreign>>>,
+    /// Those whose bytes are at hand.
+    pub(super) materialised: RefCell<BTreeMap<SourceKey, Rc<Contents>>>,
+    /// Temporary files of theirs; they go before the transaction does.
+    pub(super) scratch: RefCell<Vec<Temporary>>,
     /// What guards asked of a base's layers: variants, platforms and neighbours ask the same.
     pub(super) base_files: RefCell<BTreeMap<BasePath, bool>>,
     pub(super) names: RefCell<BTreeMap<Digest, Option<Rc<Names>>>>,
@@ -59,6 +68,8 @@ pub(super) struct Session<'a> {
 pub(super) struct Asks {
     /// Values of variables that are declared `set = true`.
     pub(super) set: BTreeMap<String, String>,
+    /// Where inputs are, by name.
+    pub(super) inputs: BTreeMap<String, PathBuf>,
     /// Bases that are asked anew for their digest: all, or those named so.
     pub(super) refresh: Option<Vec<String>>,
     /// Guards that need the base's header index run even if its layers must be read for it.
@@ -103,6 +114,9 @@ impl<'a> Session<'a> {
             committed: RefCell::default(),
             facts: RefCell::default(),
             put: RefCell::default(),
+            foreigners: RefCell::default(),
+            materialised: RefCell::default(),
+            scratch: RefCell::default(),
             base_files: RefCell::default(),
             names: RefCell::default(),
             computed: RefCell::default(),
@@ -128,6 +142,8 @@ impl<'a> Session<'a> {
     /// Brings what was made to the disk.
     pub(super) fn commit(&mut self) -> Result<Store, Error> {
         let store = self.store()?.clone();
+        self.materialised.take();
+        self.scratch.take();
         if let Some(transaction) = self.transaction.take() {
             transaction.commit()?;
         }

@@ -27,7 +27,7 @@ pub(super) fn compare(
 ) -> Result<Vec<Difference>, Error> {
     let scratch = disk::Scratch::new(&env.store.join("tmp"))?;
     let store = Some(Store::open(scratch.path())?);
-    let asks = Asks { set: options.set.clone(), ..Asks::default() };
+    let asks = Asks { set: options.set.clone(), inputs: options.inputs.clone(), ..Asks::default() };
     let second = Session::open_in(env, asks, store)?;
     let targets: Vec<_> = all.iter().map(|computed| computed.target.clone()).collect();
     let again = compute_all(&second, targets.iter())?;

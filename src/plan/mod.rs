@@ -19,7 +19,7 @@ pub use v1::PlannedLayer;
 pub use view::ResolveError;
 
 use crate::digest::Encoding;
-use crate::layer::facts::Facts;
+use crate::layer::facts::{Facts, UserDatabase};
 use crate::recipe::{
     At, Resolved, ResolvedAction, ResolvedEntry, ResolvedSource, SourcePath, TemplateError, TemplateFault,
     interpolate, suggest,
@@ -45,6 +45,8 @@ pub struct Stage<'a> {
     pub removed: &'a BTreeMap<String, Vec<TreePath>>,
     /// The checkout.
     pub sources: &'a Sources,
+    /// What stands directly below, as sources in it are named.
+    pub base: &'a str,
     /// The bytes of a source, for templates.
     pub read: &'a (dyn Fn(&Content) -> Result<Vec<u8>, Fault> + Sync),
     /// The time of everything that has no other, in seconds since 1970.
@@ -60,6 +62,23 @@ pub struct Plan {
     pub made: BTreeMap<Content, Vec<u8>>,
     /// What the entries amount to, for the guards.
     expanded: v1::Expanded,
+}
+
+impl Plan {
+    /// What is known of the image below this recipe's, with the users that this one adds.
+    pub fn facts(&self, below: &Facts) -> Option<Facts> {
+        let users = self.expanded.users.as_ref()?;
+        let database = |database: &v1::Database, path: &str| {
+            let new = || TreePath::parse(path.as_bytes()).ok().filter(|_| database.changed);
+            let path = database.path.clone().or_else(new)?;
+            let (attributes, bytes) = (database.attributes.clone(), database.bytes.clone());
+            Some(UserDatabase { path, attributes, bytes })
+        };
+        let mut facts = below.clone();
+        facts.passwd = database(&users.passwd, "etc/passwd");
+        facts.group = database(&users.group, "etc/group");
+        Some(facts)
+    }
 }
 
 /// An entry that can't be built.
@@ -191,6 +210,43 @@ pub enum Fault {
         /// The link's target.
         target: TreePath,
     },
+    /// An entry that changes what isn't there.
+    #[error("{path} is not there in what the recipe stands on")]
+    NotInBase {
+        /// As written.
+        path: String,
+    },
+    /// An edit of something else than a file.
+    #[error("{path} is not a file")]
+    NotAFile {
+        /// As written.
+        path: String,
+    },
+    /// A text that isn't there as often as was said.
+    #[error("{what:?} is there {}, not {}", times(*found), times(*expected))]
+    EditCount {
+        /// What should be replaced.
+        what: String,
+        /// How often it should be there.
+        expected: usize,
+        /// How often it is.
+        found: usize,
+    },
+    /// Nothing that a certificate could be added to.
+    #[error("what the recipe stands on has no bundle of CA certificates")]
+    NoBundle,
+    /// No certificate in what should hold some.
+    #[error("{from} holds no certificate in PEM")]
+    NoCertificate {
+        /// As written.
+        from: String,
+    },
+    /// A user or group that there is already, otherwise.
+    #[error("the base has {line:?}: a name or number can't be there twice")]
+    UserClash {
+        /// The line.
+        line: String,
+    },
     /// Nothing to remove.
     #[error("{pattern:?} matches nothing in the base")]
     RemovesNothing {
@@ -265,6 +321,14 @@ pub fn source_key(path: &SourcePath) -> SourceKey {
     v1::source_key(path)
 }
 
+fn times(number: usize) -> String {
+    match number {
+        0 => "nowhere".to_owned(),
+        1 => "once".to_owned(),
+        many => format!("{many} times"),
+    }
+}
+
 fn below_file(path: &TreePath, file: &TreePath) -> String {
     if path == file {
         return format!("{file} is a file of the base, and a directory can't take its place");
@@ -294,7 +358,7 @@ fn pointed(recipe: &Resolved, errors: Vec<Error>) -> Vec<Error> {
 fn value(entry: &ResolvedEntry, fault: Option<&Fault>) -> At {
     let owner = matches!(fault, Some(Fault::UnknownUser { .. } | Fault::UnknownGroup { .. }));
     let at = match &entry.action {
-        ResolvedAction::File(file) if owner => &file.owner.at,
+        ResolvedAction::File(file) if owner => file.owner.as_ref().map_or(&file.to.at, |owner| &owner.at),
         ResolvedAction::Dir { owner: Some(name), .. } if owner => &name.at,
         ResolvedAction::File(file) => match (&file.source, fault) {
             (
@@ -312,6 +376,10 @@ fn value(entry: &ResolvedEntry, fault: Option<&Fault>) -> At {
         }
         ResolvedAction::Dir { path, .. } | ResolvedAction::Link { path, .. } => &path.at,
         ResolvedAction::Remove { glob, .. } => &glob.at,
+        ResolvedAction::Owner { owner: Some(name), .. } if owner => &name.at,
+        ResolvedAction::Edit { path, .. } | ResolvedAction::Owner { path, .. } => &path.at,
+        ResolvedAction::Ca { from, .. } => &from.at,
+        ResolvedAction::User { name, .. } | ResolvedAction::Group { name, .. } => &name.at,
     };
     at.clone()
 }
@@ -343,6 +411,7 @@ fn expand(encoding: Encoding, stage: &Stage<'_>, below: &View<'_>) -> Result<v1:
         below,
         facts: stage.facts,
         sources: stage.sources,
+        base: stage.base,
         read: stage.read,
         render: &render,
         removed: &removed,

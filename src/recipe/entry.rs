@@ -55,12 +55,66 @@ pub enum Action {
         /// Nothing may match.
         missing_ok: bool,
     },
-    /// Understood and checked, but not built by this version.
-    NotBuiltYet {
-        /// `edit`, `owner`, `user`, `group` or `ca`.
-        key: &'static str,
-        /// Its path, when it has one.
-        path: Option<Spanned<String>>,
+    /// `[[edit]]`
+    Edit {
+        /// Absolute path of a file of the base.
+        path: Spanned<String>,
+        /// What becomes of its text.
+        change: Change,
+    },
+    /// `[[owner]]`
+    Owner {
+        /// Absolute path in the base.
+        path: Spanned<String>,
+        /// Its new owner, when given.
+        owner: Option<Spanned<String>>,
+        /// Its new mode, when given.
+        mode: Option<u32>,
+        /// Everything below too.
+        recursive: bool,
+    },
+    /// `[[user]]`
+    User {
+        /// The login name.
+        name: Spanned<String>,
+        /// Its number.
+        uid: u32,
+        /// Its group's number, when given.
+        gid: Option<u32>,
+        /// Its home directory.
+        home: Option<Spanned<String>>,
+        /// Its shell.
+        shell: Option<Spanned<String>>,
+    },
+    /// `[[group]]`
+    Group {
+        /// The group's name.
+        name: Spanned<String>,
+        /// Its number.
+        gid: u32,
+    },
+    /// `[[ca]]`
+    Ca {
+        /// A PEM file beside the recipe.
+        from: Spanned<String>,
+    },
+}
+
+/// What an `[[edit]]` does to a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Adds at the end, on a line of its own.
+    Append(Spanned<String>),
+    /// Adds at the beginning.
+    Prepend(Spanned<String>),
+    /// Replaces what stands there literally.
+    Replace {
+        /// What stands there.
+        what: Spanned<String>,
+        /// What comes in its place.
+        with: Spanned<String>,
+        /// How often it must stand there.
+        count: usize,
     },
 }
 
@@ -77,6 +131,10 @@ pub struct File {
     pub dir_mode: Option<u32>,
     /// Owner, when given.
     pub owner: Option<Spanned<String>>,
+    /// How an archive is unpacked; empty: it isn't.
+    pub unpack: Vec<Spanned<String>>,
+    /// Leading components of an archive's paths that are dropped.
+    pub strip: usize,
     /// Time of what it makes.
     pub mtime: Mtime,
     /// Which contents are interpolated.
@@ -104,8 +162,29 @@ pub enum Source {
     From(Vec<Spanned<String>>),
     /// The content itself.
     Text(Spanned<String>),
-    /// Understood and checked, but not built by this version: the key.
-    NotBuiltYet(&'static str),
+    /// What a URL gives.
+    Fetch {
+        /// The URL.
+        url: Spanned<String>,
+        /// What it must give.
+        sha256: Option<Spanned<String>>,
+    },
+    /// The name of an `[input]`.
+    Input(Spanned<String>),
+    /// A path of another image.
+    Image {
+        /// Its reference.
+        reference: Spanned<String>,
+        /// Absolute.
+        path: Spanned<String>,
+    },
+    /// A path of another recipe's image, of the same variant.
+    Recipe {
+        /// `stack/name`
+        name: Spanned<String>,
+        /// Absolute.
+        path: Spanned<String>,
+    },
 }
 
 /// Time of what an entry makes.
@@ -193,7 +272,11 @@ impl Entry {
             Action::Dir { path, .. } => ("dir", Some(path)),
             Action::Link { path, .. } => ("link", Some(path)),
             Action::Remove { path, .. } => ("remove", Some(path)),
-            Action::NotBuiltYet { key, path } => (*key, path.as_ref()),
+            Action::Edit { path, .. } => ("edit", Some(path)),
+            Action::Ca { .. } => ("ca", None),
+            Action::Owner { path, .. } => ("owner", Some(path)),
+            Action::User { name, .. } => ("user", Some(name)),
+            Action::Group { name, .. } => ("group", Some(name)),
         };
         (kind, path.map(|path| v1::absolute(path).unwrap_or_else(|_| path.value.clone())))
     }

@@ -178,6 +178,20 @@ pub enum ErrorKind {
     /// `extends` in a variant.
     #[error("`extends` can't differ from variant to variant")]
     ExtendsInVariant,
+    /// Steps of unpacking that can't follow each other.
+    #[error("{why}")]
+    Steps {
+        /// What is wrong.
+        why: String,
+    },
+    /// An entry of an input that isn't declared.
+    #[error("there is no [input.{name}]")]
+    NoInput {
+        /// As written.
+        name: String,
+        /// One that there is.
+        suggestion: Option<String>,
+    },
     /// Understood, but this version can't build it.
     #[error("`{key}` is understood, but can't be built yet")]
     NotBuiltYet {
@@ -256,6 +270,14 @@ pub enum What {
     Nothing,
     /// `>=0.1`.
     Version,
+    /// `true`, `"tar.gz"`, a list of steps.
+    Unpack,
+    /// Text that isn't empty.
+    Text,
+    /// A field of /etc/passwd.
+    Field,
+    /// The name of a user or group.
+    Login,
 }
 
 impl What {
@@ -275,7 +297,15 @@ impl What {
             Self::Reference => "a reference of an image",
             Self::Layout => "a layout: path, path:tag or path@sha256:…",
             Self::Sha256 => "a sha256: 64 hexadecimal digits",
-            Self::Url => "an http or https URL",
+            Self::Url => "an https, http or file URL",
+            Self::Unpack => {
+                "a step of unpacking: tar, tar.gz, tar.xz, tar.zst, tar.bz2, zip, deb, gem, or \"tar:MEMBER\" for one of its files"
+            }
+            Self::Text => "a text that can be found: it is empty",
+            Self::Field => "something for a line of /etc/passwd: it has a colon or a line end",
+            Self::Login => {
+                "a name for a user or group: letters, digits, `_`, `-` and `.`, beginning with a letter or `_`"
+            }
             Self::Delimiters => "a pair of delimiters, such as \"<% %>\"",
             Self::After => "a state to wait for: \"started\", \"healthy\" or \"done\"",
             Self::Mount => "a way to mount: \"ro\" or \"rw\"",

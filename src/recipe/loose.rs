@@ -142,6 +142,10 @@ pub(super) mod schema {
         json_schema!({ "anyOf": [{ "type": "boolean" }, strings()] })
     }
 
+    pub(in super::super) fn bool_or_string_or_list(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, { "type": "string" }, strings()] })
+    }
+
     pub(in super::super) fn mode(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "string", "pattern": "^[0-7]{3,5}$" }, { "type": "integer" }] })
     }

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use crate::digest::{Digest, Encoding};
 
 pub use config::{Check, Cmd, Config, ConfigRemove, Healthcheck};
-pub use entry::{Action, Entry, File, Id, Mount, Mtime, Owner, Source, Template};
+pub use entry::{Action, Change, Entry, File, Id, Mount, Mtime, Owner, Source, Template};
 pub use error::{Error, ErrorKind, What, suggest};
 pub use parse::parse;
 pub use patch::{Base, Image, Input, InputSource, Selector, Var, layout_place};

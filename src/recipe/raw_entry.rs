@@ -93,8 +93,9 @@ entry! {
         include: Texts,
         /// Globs of what isn't.
         exclude: Texts,
-        /// Unpack an archive.
-        unpack: Option<S<bool>>,
+        /// Unpack an archive: true, its format, or a list of steps such as ["tar:data.tar.gz", "tar.gz"].
+        #[schemars(schema_with = "schema::bool_or_string_or_list")]
+        unpack: Option<S<Loose<Never>>>,
         /// Leading components to drop when unpacking.
         strip: Option<S<i64>>,
         /// Take away what the base has at `to` first.

@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use super::check::{self, Checker, ensure, invalid};
 use super::config::{absolute, range};
-use super::entry::{Action, Entry, File, Mount, Mtime, Owner, Source, Template};
+use super::entry::{Action, Change, Entry, File, Id, Mount, Mtime, Owner, Source, Template};
 use super::loose::{Loose, Never};
 use super::span::S;
 use super::v1::{self, Glob};
 use super::{ErrorKind, Spanned, What, raw};
+use crate::digest::Digest;
+use crate::tree::{Step, check_steps};
 
 impl Entry {
     pub(super) fn new(common: raw::Common, action: Action, table: &Range<usize>, cx: &mut Checker) -> Self {
@@ -77,30 +79,35 @@ impl Action {
                 cx.required(raw.path.as_ref(), "path", section, table);
             }
         }
-        let unpack = raw.unpack.as_ref().is_some_and(|unpack| unpack.value);
-        cx.needs(&[("strip", range(&raw.strip))], unpack, &["unpack"]);
+        let unpack = raw.unpack.map(|raw| steps(raw, cx)).unwrap_or_default();
+        cx.needs(&[("strip", range(&raw.strip))], !unpack.is_empty(), &["unpack"]);
+        let strip = raw.strip.as_ref().and_then(|strip| usize::try_from(strip.value).ok()).unwrap_or(0);
         cx.needs(&[("delimiters", range(&raw.delimiters))], template != Template::Off, &["template"]);
         cx.needs(&[("mount", range(&raw.mount))], raw.mount_in.is_some(), &["mount-in"]);
         cx.number(raw.strip, 0..=100);
 
-        let texts = [
-            (raw.input, check::name as fn(&str) -> _),
-            (raw.fetch, url),
-            (raw.sha256, sha256),
-            (raw.image, check::reference),
-            (raw.recipe, check::recipe_name),
-            (raw.path, |path| absolute(path).map(drop)),
-        ];
-        for (text, check) in texts {
-            if let Some(text) = cx.keep(text) {
-                cx.literal(&text, check);
-            }
-        }
+        let mut text = |text: Option<S<String>>, check: fn(&str) -> Result<(), ErrorKind>| {
+            let text = cx.keep(text)?;
+            cx.literal(&text, check);
+            Some(text)
+        };
+        let (input, fetch, sha256) = (
+            text(raw.input, check::name),
+            text(raw.fetch, url),
+            text(raw.sha256, |text| sha256(text).map(drop)),
+        );
+        let (image, recipe) = (text(raw.image, check::reference), text(raw.recipe, check::recipe_name));
+        let path = text(raw.path, |path| absolute(path).map(drop));
         let source = match (raw.from.map(|from| strings(from, cx)), cx.keep(raw.text)) {
-            _ if unpack => Some(Source::NotBuiltYet("unpack")),
             (Some(from), _) => from.map(Source::From),
             (_, Some(text)) => Some(Source::Text(text)),
-            _ => sources.iter().find(|(_, there)| *there).map(|(key, _)| Source::NotBuiltYet(key)),
+            _ => match (input, fetch, image, recipe, path) {
+                (Some(name), ..) => Some(Source::Input(name)),
+                (_, Some(url), ..) => Some(Source::Fetch { url, sha256 }),
+                (_, _, Some(reference), _, Some(path)) => Some(Source::Image { reference, path }),
+                (_, _, _, Some(name), Some(path)) => Some(Source::Recipe { name, path }),
+                _ => None,
+            },
         };
         let to = cx.required(raw.to, "to", section, table);
         let mtime = raw.mtime.map_or(Some(Mtime::Epoch), |mtime| match &mtime.value {
@@ -117,6 +124,8 @@ impl Action {
             mode,
             dir_mode,
             owner: raw.owner.map(|owner| cx.scalar(owner)),
+            unpack,
+            strip,
             mtime: mtime?,
             template,
             delimiters,
@@ -162,52 +171,85 @@ impl Action {
             ("prepend", raw.prepend.is_some()),
             ("replace", raw.replace.is_some()),
         ];
-        cx.exactly_one(&keys, "[[edit]]", table);
-        cx.needs(
-            &[("with", range(&raw.with)), ("count", range(&raw.count))],
-            raw.replace.is_some(),
-            &["replace"],
-        );
-        if raw.replace.is_some() {
-            cx.required(raw.with, "with", "[[edit]]", table);
-        }
+        let one = cx.exactly_one(&keys, "[[edit]]", table);
+        let replaces = raw.replace.is_some();
+        cx.needs(&[("with", range(&raw.with)), ("count", range(&raw.count))], replaces, &["replace"]);
+        let count = raw.count.as_ref().and_then(|count| usize::try_from(count.value).ok()).unwrap_or(1);
         cx.number(raw.count, 1..=1_000_000);
-        path(raw.path, "[[edit]]", table, cx).map(|path| Self::NotBuiltYet { key: "edit", path: Some(path) })
+        let with = if replaces { cx.required(raw.with, "with", "[[edit]]", table) } else { None };
+        let (append, prepend, replace) = (cx.keep(raw.append), cx.keep(raw.prepend), cx.keep(raw.replace));
+        if let Some(what) = &replace {
+            cx.read(what, |what| ensure(!what.is_empty(), What::Text, what));
+        }
+        let path = path(raw.path, "[[edit]]", table, cx);
+        let change = match (append, prepend, replace, cx.keep(with)) {
+            (Some(text), ..) => Change::Append(text),
+            (_, Some(text), ..) => Change::Prepend(text),
+            (_, _, Some(what), Some(with)) => Change::Replace { what, with, count },
+            _ => return None,
+        };
+        Some(Self::Edit { path: path.filter(|_| one)?, change })
     }
 
     pub(super) fn owner(raw: raw::Owner, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
         if raw.owner.is_none() && raw.mode.is_none() {
             cx.required(None::<()>, "owner", "[[owner]]", table);
         }
-        owner(raw.owner.map(|owner| cx.scalar(owner)), cx);
-        mode(raw.mode, cx);
-        path(raw.path, "[[owner]]", table, cx)
-            .map(|path| Self::NotBuiltYet { key: "owner", path: Some(path) })
+        let owner = owner(raw.owner.map(|owner| cx.scalar(owner)), cx);
+        let mode = mode(raw.mode, cx);
+        let recursive = raw.recursive.is_some_and(|recursive| recursive.value);
+        path(raw.path, "[[owner]]", table, cx).map(|path| Self::Owner { path, owner, mode, recursive })
     }
 
     pub(super) fn user(raw: raw::User, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
         let name = cx.required(raw.name, "name", "[[user]]", table);
-        cx.required(raw.uid.as_ref(), "uid", "[[user]]", table);
-        cx.number(raw.uid, 0..=i64::from(u32::MAX) - 1);
-        cx.number(raw.gid, 0..=i64::from(u32::MAX) - 1);
-        for text in [raw.home, raw.shell].into_iter().flatten() {
-            cx.literal(&cx.keep(text), absolute);
+        let uid = cx.required(raw.uid.as_ref(), "uid", "[[user]]", table).and_then(id);
+        let gid = raw.gid.as_ref().and_then(id);
+        cx.number(raw.uid.clone(), 0..=LAST_ID);
+        cx.number(raw.gid.clone(), 0..=LAST_ID);
+        let (home, shell) = (cx.keep(raw.home), cx.keep(raw.shell));
+        for text in [&home, &shell].into_iter().flatten() {
+            cx.literal(text, |text| absolute(text).map(drop));
+            cx.literal(text, field);
         }
-        Some(Self::NotBuiltYet { key: "user", path: Some(cx.keep(name?)) })
+        let name = cx.keep(name?);
+        cx.literal(&name, login);
+        Some(Self::User { name, uid: uid?, gid, home, shell })
     }
 
     pub(super) fn group(raw: raw::Group, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
         let name = cx.required(raw.name, "name", "[[group]]", table);
-        cx.required(raw.gid.as_ref(), "gid", "[[group]]", table);
-        cx.number(raw.gid, 0..=i64::from(u32::MAX) - 1);
-        Some(Self::NotBuiltYet { key: "group", path: Some(cx.keep(name?)) })
+        let gid = cx.required(raw.gid.as_ref(), "gid", "[[group]]", table).and_then(id);
+        cx.number(raw.gid.clone(), 0..=LAST_ID);
+        let name = cx.keep(name?);
+        cx.literal(&name, login);
+        Some(Self::Group { name, gid: gid? })
     }
 
     pub(super) fn ca(raw: raw::Ca, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
         let from = cx.required(raw.from, "from", "[[ca]]", table)?;
-        cx.literal(&cx.keep(from), relative);
-        Some(Self::NotBuiltYet { key: "ca", path: None })
+        let from = cx.keep(from);
+        cx.literal(&from, relative);
+        Some(Self::Ca { from })
     }
+}
+
+/// 2^32 - 1 is "leave it" to chown(2).
+const LAST_ID: i64 = u32::MAX as i64 - 1;
+
+fn id(number: &S<i64>) -> Option<u32> {
+    u32::try_from(number.value).ok().filter(|id| *id != u32::MAX)
+}
+
+/// A field of a line of /etc/passwd.
+pub(super) fn field(text: &str) -> Result<(), ErrorKind> {
+    ensure(!text.contains([':', '\n']), What::Field, text)
+}
+
+/// A name that useradd would take, and that [`Owner::parse`] reads.
+pub(super) fn login(name: &str) -> Result<(), ErrorKind> {
+    let good = matches!(Owner::parse(name), Ok(Owner { user: Id::Name(_), group: None }));
+    ensure(good && name.len() <= 32, What::Login, name)
 }
 
 impl File {
@@ -284,6 +326,32 @@ fn strings(raw: S<Loose<Never>>, cx: &mut Checker) -> Option<Vec<Spanned<String>
     }
 }
 
+/// How an archive is unpacked: `true` is whatever its first bytes show.
+fn steps(raw: S<Loose<Never>>, cx: &mut Checker) -> Vec<Spanned<String>> {
+    let steps = match raw.value {
+        Loose::Bool(false) => return Vec::new(),
+        Loose::Bool(true) => vec![cx.keep(S { value: "auto".to_owned(), range: raw.range })],
+        Loose::Text(value) => vec![cx.keep(S { value, range: raw.range })],
+        Loose::List(list) if !list.is_empty() => cx.keep(list),
+        other => {
+            let (expected, found) = ("a boolean, a format or a list of steps".into(), other.found());
+            cx.fail(raw.range, ErrorKind::Type { expected, found });
+            return Vec::new();
+        }
+    };
+    let parsed: Vec<Option<Step>> = steps
+        .iter()
+        .map(|step| cx.read(step, |step| step.parse().map_err(|_| invalid(What::Unpack, step))))
+        .collect();
+    if let Some(all) = parsed.into_iter().collect::<Option<Vec<_>>>()
+        && let Err(error) = check_steps(&all)
+        && let Some(first) = steps.first()
+    {
+        cx.read(first, |_| Err::<(), _>(ErrorKind::Steps { why: error.to_string() }));
+    }
+    steps
+}
+
 fn only_ok(value: &Option<Spanned<String>>, cx: &mut Checker) -> bool {
     value.as_ref().is_some_and(|text| cx.read(text, |text| ensure(text == "ok", What::Ok, text)).is_some())
 }
@@ -310,15 +378,15 @@ fn delimiters(text: &str) -> Result<(String, String), ErrorKind> {
     }
 }
 
-fn url(text: &str) -> Result<(), ErrorKind> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+pub(super) fn url(text: &str) -> Result<(), ErrorKind> {
+    let rest = ["https://", "http://", "file:///"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let good = rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|char| char.is_ascii_graphic()));
     ensure(good, What::Url, text)
 }
 
-fn sha256(text: &str) -> Result<(), ErrorKind> {
+pub(super) fn sha256(text: &str) -> Result<Digest, ErrorKind> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    crate::digest::Digest::from_hex(hex).map(drop).map_err(|_| invalid(What::Sha256, text))
+    Digest::from_hex(hex).map_err(|_| invalid(What::Sha256, text))
 }
 
 /// A path beside the recipe.

@@ -103,7 +103,7 @@ fn the_recipe_of_the_book() {
     assert_eq!(prod.entries.len(), 2);
     let first = file(&prod, 0);
     assert_eq!((first.to.as_str(), first.into, first.mount), ("/docker-entrypoint-initdb.d", true, None));
-    assert_eq!(first.owner.user, Id::Name("postgres".into()));
+    assert_eq!(first.owner.as_ref().unwrap().value.user, Id::Name("postgres".into()));
     let ResolvedSource::From(from) = &first.source else { panic!() };
     assert_eq!((from[0].directory.as_str(), from[0].path.as_str()), ("recipes/db/postgres", "initdb"));
     let text = |resolved: &Resolved| match &file(resolved, 1).source {
@@ -111,7 +111,7 @@ fn the_recipe_of_the_book() {
         ResolvedSource::From(_) => panic!(),
     };
     assert_eq!(text(&prod), "max_wal_senders = 4\n");
-    assert_eq!(file(&prod, 1).owner.value, Owner::ROOT);
+    assert!(file(&prod, 1).owner.is_none());
     assert_eq!(prod.config.env["PATH"].value, "/opt:/bin");
     assert_eq!(texts(prod.config.expose.as_ref().unwrap()), ["5432/tcp", "53/udp"]);
     assert_eq!(prod.names["url"], "http://postgres");
@@ -182,7 +182,6 @@ fn of_type(expected: &str, found: &str) -> ErrorKind {
 #[test]
 fn one_mistake_each() {
     let needs = |key, needs: &[&'static str]| ErrorKind::Needs { key, needs: needs.to_vec() };
-    let not_yet = |key| ErrorKind::NotBuiltYet { key };
     let undefined = |name: &str, suggestion: Option<&str>| ErrorKind::Undefined {
         name: name.into(),
         suggestion: suggestion.map(str::to_owned),
@@ -285,16 +284,18 @@ fn one_mistake_each() {
         ),
         ("[[file]]\nfrom = 'a'\nto = '/x'\nmount = 'rw'", "'rw'", needs("mount", &["mount-in"])),
         ("[[file]]\nfrom = 'a'\nto = '/x'\npath = '/a'", "'/a'", needs("path", &["image", "recipe"])),
-        ("[[file]]\nfetch = 'https://x/y'\nto = '/x'", "[[file]]", not_yet("fetch")),
         ("[[file]]\nfetch = 'ftp://x/y'\nto = '/x'", "'ftp://x/y'", not(What::Url, "ftp://x/y")),
         ("[[file]]\nimage = 'x'\nto = '/x'", "[[file]]", missing("path", "[[file]]")),
-        ("[[file]]\nfrom = 'a.tar'\nunpack = true\nstrip = 1\nto = '/x/'", "[[file]]", not_yet("unpack")),
-        ("[[edit]]\npath = '/a'\nappend = 'x'", "[[edit]]", not_yet("edit")),
-        ("[[owner]]\npath = '/a'\nowner = 'x'\nrecursive = true", "[[owner]]", not_yet("owner")),
-        ("[[user]]\nname = 'x'\nuid = 1", "[[user]]", not_yet("user")),
-        ("[[group]]\nname = 'x'\ngid = 1", "[[group]]", not_yet("group")),
-        ("[[ca]]\nfrom = 'x.pem'", "[[ca]]", not_yet("ca")),
-        ("[input.war]\nopen = true", "[input.war]", not_yet("input")),
+        ("[[file]]\nfrom = 'a.tar'\nunpack = 'rar'\nto = '/x/'", "'rar'", not(What::Unpack, "rar")),
+        ("[[edit]]\npath = '/a'\nreplace = ''\nwith = 'x'", "''", not(What::Text, "")),
+        ("[[user]]\nname = 'a:b'\nuid = 1", "'a:b'", not(What::Login, "a:b")),
+        ("[[user]]\nname = 'a'\nuid = 1\nhome = '/a:b'", "'/a:b'", not(What::Field, "/a:b")),
+        ("[[group]]\nname = 'x'\ngid = -1", "-1", not(What::Number, "-1")),
+        (
+            "[[file]]\ninput = 'waar'\nto = '/x'\n[input.war]\nopen = true",
+            "'waar'",
+            ErrorKind::NoInput { name: "waar".into(), suggestion: Some("war".into()) },
+        ),
         ("[[dir]]\npath = '/'", "'/'", path("/", PathFault::Root)),
         ("[[link]]\npath = '/a'", "[[link]]", missing("target", "[[link]]")),
         ("[[link]]\npath = '/a'\ntarget = 'b'\nhard = true", "'b'", path("b", PathFault::NotAbsolute)),
@@ -602,8 +603,8 @@ fn values_in_many_ways() {
     let resolved = resolved(text, "dev");
     assert_eq!(resolved.image.epoch, Some(1_795_219_200));
     let first = file(&resolved, 0);
-    assert_eq!((first.mode, first.dir_mode, first.mtime), (Some(0o640), 0o750, Mtime::Content));
-    assert_eq!(first.owner.value, Owner { user: Id::Number(1000), group: None });
+    assert_eq!((first.mode, first.dir_mode, first.mtime), (Some(0o640), Some(0o750), Mtime::Content));
+    assert_eq!(first.owner.as_ref().unwrap().value, Owner { user: Id::Number(1000), group: None });
     for (path, name) in [("a/b.conf.j2", Some("a/b.conf")), ("x.conf", None), (".j2", Some(".j2"))] {
         assert_eq!(first.template.rendered_name(path).as_deref(), name, "{path}");
     }
@@ -611,7 +612,10 @@ fn values_in_many_ways() {
     assert!(from[0].glob.is_none() && from[1].glob.as_ref().unwrap().matches(b"b/1.sql"));
     let second = file(&resolved, 1);
     assert!(matches!(&second.source, ResolvedSource::Text(text) if text.value == "postgres {{ name }}"));
-    assert_eq!(second.owner.value, Owner { user: Id::Name("a".into()), group: Some(Id::Number(7)) });
+    assert_eq!(
+        second.owner.as_ref().unwrap().value,
+        Owner { user: Id::Name("a".into()), group: Some(Id::Number(7)) }
+    );
     let ResolvedAction::Remove { glob, missing_ok: true } = &resolved.entries[2].action else { panic!() };
     assert!(glob.matches(b"/usr/share/doc/x/y") && !glob.matches(b"/usr/share/doc"));
 }

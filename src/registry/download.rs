@@ -3,20 +3,30 @@
 use std::io::{self, Read};
 use std::time::Instant;
 
-use super::Repository;
+use std::sync::Arc;
+
+use super::{Client, Repository};
 use crate::digest::Digest;
-use crate::http::{self, Cause, Request, Url};
+use crate::http::{self, Cause, Request, Response, Url};
 
 /// Bytes in a second below which a connection counts as dead.
 const SLOWEST: u64 = 1 << 10;
 /// A connection that brought so much was a good one, though it broke.
 const PROGRESS: u64 = 1 << 20;
 
-/// The bytes of a blob.
+/// Who is asked.
+enum Place {
+    Repository(Repository),
+    /// Anybody: without credentials.
+    Anywhere(Arc<Client>),
+}
+
+/// The bytes of a blob, or of what a URL gives.
 pub struct Download {
-    repository: Repository,
+    place: Place,
     url: Url,
-    size: u64,
+    /// Nothing where it isn't known before.
+    size: Option<u64>,
     at: u64,
     body: Option<Box<dyn Read + Send>>,
     failures: u32,
@@ -33,9 +43,35 @@ impl Download {
         size: u64,
     ) -> Result<Option<Self>, http::Error> {
         let url = repository.url(&format!("blobs/{digest}"))?;
+        Self::begin(Place::Repository(repository), url, Some(size))
+    }
+
+    pub(super) fn fetch(
+        client: Arc<Client>,
+        url: Url,
+        size: Option<u64>,
+    ) -> Result<Option<Self>, http::Error> {
+        Self::begin(Place::Anywhere(client), url, size)
+    }
+
+    fn begin(place: Place, url: Url, size: Option<u64>) -> Result<Option<Self>, http::Error> {
         let mark = (Instant::now(), 0);
-        let mut download = Self { repository, url, size, at: 0, body: None, failures: 0, failed_at: 0, mark };
+        let mut download = Self { place, url, size, at: 0, body: None, failures: 0, failed_at: 0, mark };
         download.request().map(|found| found.then_some(download))
+    }
+
+    fn http(&self) -> &http::Client {
+        match &self.place {
+            Place::Repository(repository) => &repository.client.http,
+            Place::Anywhere(client) => &client.http,
+        }
+    }
+
+    fn send(&self, request: Request<'_>) -> Result<Response, http::Error> {
+        match &self.place {
+            Place::Repository(repository) => repository.send(request, "pull"),
+            Place::Anywhere(client) => client.http.send(&request),
+        }
     }
 
     fn error(&self, cause: Cause) -> http::Error {
@@ -48,8 +84,8 @@ impl Download {
         if self.at > 0 {
             request.headers.push(("range", format!("bytes={}-", self.at)));
         }
-        let response = self.repository.send(request, "pull")?;
-        let (left, length) = (self.size - self.at, response.length());
+        let response = self.send(request)?;
+        let length = response.length();
         let mut skip = 0;
         match response.status {
             // All of it, though not all was asked for.
@@ -61,11 +97,13 @@ impl Download {
                         .error(Cause::Answer(format!("the answer holds {told:?}, not what was asked for"))));
                 }
             }
-            404 => return Ok(false),
+            404 | 410 => return Ok(false),
             _ => return Err(response.refused()),
         }
-        if let Some(length) = length.filter(|length| *length != left + skip) {
-            let (size, at) = (self.size, self.at - skip);
+        let from = self.at - skip;
+        let size = *self.size.get_or_insert(length.map_or(u64::MAX, |length| from.saturating_add(length)));
+        if let Some(length) = length.filter(|length| Some(*length) != size.checked_sub(from)) {
+            let at = from;
             let why = format!("the answer has {length} bytes where {} are missing of {size}", size - at);
             return Err(self.error(Cause::Answer(why)));
         }
@@ -88,18 +126,17 @@ impl Download {
             self.failures = 0;
         }
         (self.failures, self.failed_at) = (self.failures + 1, self.at);
-        let http = &self.repository.client.http;
-        if self.failures >= http.settings().attempts {
+        if self.failures >= self.http().settings().attempts {
             self.failures -= 1;
             return Err(io::Error::other(self.error(cause)));
         }
-        http.wait(self.failures, None);
+        self.http().wait(self.failures, None);
         Ok(())
     }
 
     /// A body that trickles is as good as none.
     fn is_slow(&mut self) -> bool {
-        let timeout = self.repository.client.http.settings().timeout;
+        let timeout = self.http().settings().timeout;
         let (since, from) = self.mark;
         if since.elapsed() < timeout {
             return false;
@@ -111,7 +148,11 @@ impl Download {
 
 impl Read for Download {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.size - self.at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        // Nobody has said how much will come: it ends when it ends.
+        let size = self.size.unwrap_or(u64::MAX);
+        let open_end = size == u64::MAX;
+        let most = usize::try_from(size - self.at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let timeout = self.http().settings().timeout;
         if most == 0 {
             return Ok(0);
         }
@@ -127,12 +168,12 @@ impl Read for Download {
                 }
                 continue;
             };
-            let timeout = self.repository.client.http.settings().timeout;
             match body.read(&mut buffer[..most]) {
+                Ok(0) if open_end => return Ok(0),
                 Ok(0) => self.broke(Cause::Broken("it ended early".into()))?,
                 Ok(count) => {
                     self.at += count as u64;
-                    if self.at < self.size && self.is_slow() {
+                    if self.at < size && self.is_slow() {
                         self.broke(Cause::Timeout(timeout))?;
                     }
                     return Ok(count);

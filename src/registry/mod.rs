@@ -135,6 +135,31 @@ impl Client {
         Repository { client: Arc::clone(self), host, path }
     }
 
+    /// Opens what a URL gives, from a mirror of it or itself; nothing where it isn't there. It goes on where it broke. Whose
+    /// bytes they are is for the reader to verify.
+    ///
+    /// # Errors
+    /// A URL that is none, or nobody who can give it.
+    pub fn fetch(self: &Arc<Self>, url: &str, size: Option<u64>) -> Result<Option<Download>, Error> {
+        let failed =
+            |why: String| http::Error::new("GET", Url::default(), Cause::Request(format!("{url}: {why}")));
+        let own = Url::parse(url).map_err(failed)?;
+        let name = url.split_once("://").map_or(url, |(_, name)| name);
+        let mut last = Ok(None);
+        for place in self.http.settings().places(name) {
+            let at = match place.split_once('/') {
+                Some((host, path)) if place != name => self.http.root(host)?.join(&format!("/{path}")),
+                _ => own.clone(),
+            };
+            match Download::fetch(Arc::clone(self), at, size) {
+                Ok(Some(download)) => return Ok(Some(download)),
+                Ok(None) => last = Ok(None),
+                Err(error) => last = Err(error.into()),
+            }
+        }
+        last
+    }
+
     fn tokens<T>(&self, look: impl FnOnce(&mut auth::Tokens) -> T) -> T {
         look(&mut self.tokens.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -102,6 +102,26 @@ impl Transaction {
         }
     }
 
+    /// A file that is gone when it is dropped.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn scratch(&self) -> Result<Temporary, Error> {
+        Ok(self.staging.file()?)
+    }
+
+    /// Where a blob of the store or of this transaction lies.
+    ///
+    /// # Errors
+    /// When it can't be told.
+    pub fn path_of(&self, digest: Digest, size: u64) -> Result<Option<PathBuf>, Error> {
+        if !self.has(digest, size)? {
+            return Ok(None);
+        }
+        let path = self.store.blob(digest);
+        Ok(Some(self.pending().files.get(&path).map_or(path, |(file, _)| file.path().to_owned())))
+    }
+
     /// Whether a blob is in the store, or will be.
     ///
     /// # Errors
@@ -257,9 +277,27 @@ impl BlobWriter<'_> {
         {
             return Err(Error::Unexpected { expected, expected_size, found: digest, found_size: size });
         }
+        self.transaction.keep(file, digest, size)
+    }
+
+    /// Ends the blob if it is the expected one, whatever its size; what came otherwise is the inner error, and isn't kept.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn finish_if(self, expected: Option<Digest>) -> Result<Result<(Digest, u64), Digest>, Error> {
+        let (file, digest, size) = self.inner.finish();
+        match expected {
+            Some(expected) if expected != digest => Ok(Err(digest)),
+            _ => self.transaction.keep(file, digest, size).map(Ok),
+        }
+    }
+}
+
+impl Transaction {
+    fn keep(&self, file: BufWriter<Temporary>, digest: Digest, size: u64) -> Result<(Digest, u64), Error> {
         let path = file.get_ref().path().to_owned();
         let file = file.into_inner().map_err(|error| disk::failed("write", &path)(error.into_error()))?;
-        let (transaction, store) = (self.transaction, &self.transaction.store);
+        let (transaction, store) = (self, &self.store);
         // The bytes are at hand: take the time to see whether those that lie there are sound.
         if is_sound(&store.blob(digest), digest, size)? {
             transaction.pending().relies = true;

@@ -11,7 +11,7 @@ mod unpack;
 use std::collections::BTreeMap;
 
 pub use path::{TreePath, TreePathError};
-pub use source::{SourceKey, SourceNode, SourceTree, Sources};
+pub use source::{SourceKey, SourceKind, SourceNode, SourceTree, Sources, unescape};
 pub use unpack::{Format, Step, StepError, check_steps};
 
 use crate::digest::Digest;

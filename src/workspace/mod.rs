@@ -16,8 +16,9 @@ use std::sync::OnceLock;
 
 pub use blobs::{MAX_BULK, differs_by_crlf_only};
 pub use error::Error;
-pub use source::{Contents, Scan};
+pub use source::{Contents, Scan, read_input};
 pub use target::{Selected, Target, TargetPattern};
+pub use v1::Filter;
 
 use crate::disk;
 use crate::oci::MAX_DOCUMENT;

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, FileType};
 use std::io::{self, Cursor, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,6 +49,24 @@ pub struct Contents(BTreeMap<Content, Held>);
 enum Held {
     Bytes(Arc<[u8]>),
     File(PathBuf),
+    /// So many bytes of a file, from there on.
+    Section(Arc<disk::File>, u64),
+}
+
+/// A part of a file, read without moving anybody else's position.
+struct Section {
+    file: Arc<disk::File>,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read_at(&mut buffer[..most], self.at)?;
+        (self.at, self.left) = (self.at + count as u64, self.left - count as u64);
+        Ok(count)
+    }
 }
 
 impl Contents {
@@ -57,11 +75,31 @@ impl Contents {
         self.0.extend(other.0);
     }
 
+    /// Whether it is known where its bytes are.
+    pub fn has(&self, content: &Content) -> bool {
+        self.0.contains_key(content)
+    }
+
+    /// Keeps bytes.
+    pub fn put_bytes(&mut self, content: Content, bytes: &[u8]) {
+        self.0.insert(content, Held::Bytes(bytes.into()));
+    }
+
+    /// Says that a file has these bytes.
+    pub fn put_file(&mut self, content: Content, path: PathBuf) {
+        self.0.insert(content, Held::File(path));
+    }
+
+    /// Says that a file has these bytes from `at` on.
+    pub fn put_section(&mut self, content: Content, file: &Arc<disk::File>, at: u64) {
+        self.0.insert(content, Held::Section(Arc::clone(file), at));
+    }
+
     /// Where the bytes lie, unless they are kept in memory.
     pub fn path(&self, content: &Content) -> Option<&Path> {
         match self.0.get(content)? {
             Held::File(path) => Some(path),
-            Held::Bytes(_) => None,
+            Held::Bytes(_) | Held::Section(..) => None,
         }
     }
 
@@ -73,6 +111,9 @@ impl Contents {
         match self.0.get(content) {
             Some(Held::Bytes(bytes)) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Some(Held::File(path)) => Ok(Box::new(disk::open(path)?.0)),
+            Some(Held::Section(file, at)) => {
+                Ok(Box::new(Section { file: Arc::clone(file), at: *at, left: content.size }))
+            }
             None => Err(Error::UnknownContent { digest: content.digest }),
         }
     }
@@ -116,6 +157,33 @@ impl Workspace {
         }
         read(single, found)
     }
+}
+
+/// Reads a file or directory wherever it lies: what somebody else has made.
+///
+/// # Errors
+/// Nothing there, or something that can't be in a source tree.
+pub fn read_input(path: &Path, include: &[String], exclude: &[String]) -> Result<Scan, Error> {
+    let filter = Filter::new(include, exclude).map_err(|(pattern, fault)| Error::Glob { pattern, fault })?;
+    let real = match fs::canonicalize(path) {
+        Ok(real) => real,
+        Err(error) if is_missing(&error) => {
+            return Err(Error::NoSource { path: path.to_owned(), suggestion: None });
+        }
+        Err(error) => return Err(disk::failed("find", path)(error).into()),
+    };
+    let mut found = Found::new();
+    let single = !kind(&real)?.is_dir();
+    if single {
+        let name = path.file_name().or_else(|| real.file_name()).unwrap_or_default();
+        add(&real, TreePath::root().join(name.as_bytes()), &filter, &mut found)?;
+    } else {
+        walk(real, TreePath::root(), &filter, &mut found)?;
+        if let Some(pattern) = filter.retain_included(&mut found).into_iter().next() {
+            return Err(Error::NoMatch { directory: path.to_owned(), pattern });
+        }
+    }
+    read(single, found)
 }
 
 /// Collects what a path without wildcards names; true when that is one file or link.

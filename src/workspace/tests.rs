@@ -47,6 +47,7 @@ impl Temp {
             from: from.into(),
             include,
             exclude,
+            ..SourceKey::default()
         })
     }
 
@@ -248,12 +249,7 @@ fn refuses_what_leads_out_or_is_not_there() {
     ] {
         assert_eq!(temp.error(from, &[]), message);
     }
-    let key = SourceKey {
-        origin: "recipes/linked/b".into(),
-        from: "Init".into(),
-        include: vec![],
-        exclude: vec![],
-    };
+    let key = SourceKey { origin: "recipes/linked/b".into(), from: "Init".into(), ..SourceKey::default() };
     assert!(matches!(temp.workspace().read_source(&key), Err(Error::LinkedRecipe { .. })));
 }
 

@@ -20,14 +20,14 @@ pub(super) fn is_junk(name: &[u8]) -> bool {
 }
 
 /// The `include` and `exclude` of an entry. A pattern that matches a directory means everything in it.
-pub(super) struct Filter {
+pub struct Filter {
     include: Vec<Glob>,
     exclude: Vec<Glob>,
 }
 
 impl Filter {
     /// Reads the patterns; gives the one that can't be read.
-    pub(super) fn new(include: &[String], exclude: &[String]) -> Result<Self, (String, GlobFault)> {
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self, (String, GlobFault)> {
         let parse = |patterns: &[String]| {
             let bare = |pattern: &String| {
                 Glob::parse(pattern.trim_end_matches('/')).map_err(|fault| (pattern.clone(), fault))
@@ -38,13 +38,13 @@ impl Filter {
     }
 
     /// Whether a path is left out, and so everything below it.
-    pub(super) fn excludes(&self, path: &TreePath) -> bool {
+    pub fn excludes(&self, path: &TreePath) -> bool {
         self.exclude.iter().any(|glob| glob.matches(path.as_bytes()))
     }
 
     /// Leaves what is included, everything below that, and the directories that lead there. Gives back the
     /// patterns that matched nothing.
-    pub(super) fn retain_included<T>(&self, found: &mut BTreeMap<TreePath, T>) -> Vec<String> {
+    pub fn retain_included<T>(&self, found: &mut BTreeMap<TreePath, T>) -> Vec<String> {
         if self.include.is_empty() {
             return Vec::new();
         }

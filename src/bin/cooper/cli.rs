@@ -283,6 +283,9 @@ pub(crate) struct Build {
     /// The value of a variable that is declared with set = true; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) set: Vec<(String, String)>,
+    /// Where an [input] is, such as an open one that no lock has; repeatable
+    #[arg(long, value_name = "NAME=PATH", value_parser = pair)]
+    pub(crate) input: Vec<(String, String)>,
     /// Build again from nothing into a second store, and compare
     #[arg(long)]
     pub(crate) twice: bool,

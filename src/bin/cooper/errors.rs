@@ -291,6 +291,8 @@ fn one_problem(error: &ops::Error) -> Problem {
         }
         Error::At { at, source } => one_problem(source).at(Some(at.clone()), None),
         Error::Source { at, source } => source_problem(source).at(Some(at.clone()), None),
+        Error::Foreign { .. } => input("source"),
+        Error::Nowhere { .. } => Problem::chain("source", Exit::Missing, error),
         Error::Circle { .. } => input("recipe").hint("one of them must stand on something else"),
         Error::NoParent { suggestion, .. } => input("recipe").hints(did_you_mean(suggestion.as_ref())),
         Error::NoVariant { name, known } => {
@@ -472,6 +474,7 @@ fn recipe_hints(kind: &ErrorKind) -> Vec<String> {
         ErrorKind::UnknownKey { suggestion, .. }
         | ErrorKind::Undefined { suggestion, .. }
         | ErrorKind::NotSettable { suggestion, .. }
+        | ErrorKind::NoInput { suggestion, .. }
         | ErrorKind::UnknownVariant { suggestion, .. }
         | ErrorKind::Drop { suggestion, .. } => {
             return did_you_mean(suggestion.as_ref()).into_iter().collect();

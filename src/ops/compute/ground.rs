@@ -1,18 +1,22 @@
 //! What a recipe stands on and is made of: its variants, their bases, its sources; what the lock pins of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::{BaseName, Computed, Draft, Ground, Work, with_platform};
 use crate::digest::Encoding;
-use crate::lock::{BaseOrigin, BasePin, Lock};
+use crate::disk;
+use crate::lock::{BaseOrigin, BasePin, COMMITTED, Lock, Pin};
 use crate::oci::Platform;
-use crate::ops::base::{Blobs, External, Wanted, origin, reason_of};
+use crate::ops::base::{Below, Blobs, External, Wanted, origin, reason_of};
 use crate::ops::error::Error;
+use crate::ops::foreign::Foreign;
 use crate::ops::session::parent_target;
 use crate::plan::source_key;
-use crate::recipe::{Base, Evaluated};
-use crate::tree::Sources;
+use crate::recipe::{Base, Evaluated, SourcePath, Spanned};
+use crate::tree::{Content, SourceKey, SourceKind, Sources};
 use crate::workspace::{Contents, Target};
 
 impl Work<'_, '_> {
@@ -192,19 +196,97 @@ impl Work<'_, '_> {
         }
     }
 
+    /// The image of this workspace that a source is in, or what the variant stands on.
+    fn image_of(
+        &self,
+        path: &SourcePath,
+        draft: &Draft,
+        platform: &Platform,
+        seen: &mut Vec<Target>,
+    ) -> Result<Option<Below>, Error> {
+        if path.kind == SourceKind::Base {
+            return self.below(draft, platform);
+        }
+        if path.kind != SourceKind::Recipe {
+            return Ok(None);
+        }
+        let (name, variant) = path.directory.split_once('#').unwrap_or((&path.directory, ""));
+        let name = Spanned { value: name.to_owned(), at: path.at.clone() };
+        let other = parent_target(&self.session.workspace, self.target, &name)?;
+        let other = self.session.compute_within(&other, seen);
+        let other = other.map_err(|error| error.closes_circle(&path.at))?;
+        let images = other.variants.get(variant).map(|variant| &variant.images);
+        match images.and_then(|images| images.get(&platform.short())) {
+            Some(image) => image.stand(&other.target).map(Some),
+            None => Err(Error::NoPlatform {
+                recipe: self.target.to_string(),
+                base: other.target.to_string(),
+                platform: platform.short(),
+                have: images.into_iter().flat_map(|images| images.keys().cloned()).collect(),
+            }),
+        }
+    }
+
+    /// The bytes that the plan needs. What is small of a base is committed: then it is changed without the base's layers.
+    fn read_now(&self, foreign: &Foreign, contents: &mut Contents, blobs: &mut Blobs) -> Result<(), Error> {
+        let small = |content: &Content| foreign.is_of_base() && content.size <= COMMITTED;
+        let mut wanted = BTreeSet::new();
+        for content in foreign.contents() {
+            match self.session.committed(&content, COMMITTED).ok().flatten().filter(|_| small(&content)) {
+                Some(bytes) => {
+                    contents.put_bytes(content, &bytes);
+                    blobs.insert(content.digest, bytes);
+                }
+                None => drop(wanted.insert(content)),
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let read = self.session.foreign_contents(&wanted)?;
+        for content in wanted.iter().filter(|content| small(content)) {
+            let mut bytes = Vec::new();
+            read.open(content)?
+                .read_to_end(&mut bytes)
+                .map_err(disk::failed("read", Path::new("a temporary file")))?;
+            if Content::of(&bytes) == *content {
+                blobs.insert(content.digest, bytes.into());
+            }
+        }
+        contents.extend(read);
+        Ok(())
+    }
+
     pub(super) fn sources(
         &self,
         drafts: &[Draft],
+        seen: &mut Vec<Target>,
+        blobs: &mut Blobs,
         warnings: &mut Vec<String>,
-    ) -> Result<(Sources, Contents), Error> {
+    ) -> Result<(Sources, Contents, BTreeMap<SourceKey, Pin>), Error> {
+        let mut pins = BTreeMap::new();
         let bits = self.session.workspace.has_executable_bits();
         let (mut sources, mut contents) = (Sources::new(), Contents::default());
         for draft in drafts {
             for platform in &draft.platforms {
                 let scope = with_platform(self.session.scope(self.target), platform);
-                for path in draft.recipe.source_paths(&scope).map_err(Error::Recipes)? {
+                for mut path in draft.recipe.source_paths(&scope).map_err(Error::Recipes)? {
+                    if path.kind == SourceKind::Base {
+                        path.directory = base_key(draft);
+                    }
                     let key = source_key(&path);
                     if sources.contains_key(&key) {
+                        continue;
+                    }
+                    if !key.is_plain() {
+                        let image = self.image_of(&path, draft, platform, seen)?;
+                        let foreign = self.session.foreign(self.target, &path, image, self.old);
+                        let foreign = foreign.map_err(|error| error.at(&path.at))?;
+                        if path.read {
+                            self.read_now(&foreign, &mut contents, blobs)?;
+                        }
+                        pins.insert(key.clone(), foreign.pin);
+                        sources.insert(key, foreign.tree.clone());
                         continue;
                     }
                     let scan = self.session.source(&key).map_err(|error| match error {
@@ -227,7 +309,15 @@ impl Work<'_, '_> {
                 }
             }
         }
-        Ok((sources, contents))
+        Ok((sources, contents, pins))
+    }
+}
+
+/// What a variant stands on, as sources in it are named.
+pub(super) fn base_key(draft: &Draft) -> String {
+    match &draft.ground {
+        Ground::Recipe(parent) => format!("{}#{}", parent.target, draft.name),
+        _ => base_name(draft).text,
     }
 }
 

@@ -1,10 +1,10 @@
 //! What comes out: plans become layers, images and indexes, in the transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use super::ground::base_name;
+use super::ground::{base_key, base_name};
 use super::{Draft, Ground, Image, Made, Variant, Work, with_platform};
 use crate::derivation::{ConfigPatch, LayerDerivation};
 use crate::digest::{DiffId, Digest, Encoding};
@@ -18,7 +18,7 @@ use crate::plan::{self, Plan, Stage, config_patch, source_key};
 use crate::progress::Event;
 use crate::recipe::{Resolved, ResolvedAction};
 use crate::store::{Realisation, RootKey};
-use crate::tree::{Content, FileTree, Sources, TreePath};
+use crate::tree::{Content, FileTree, Kind, Sources, TreePath};
 use crate::workspace::{Contents, Scan};
 
 impl Work<'_, '_> {
@@ -54,10 +54,13 @@ impl Work<'_, '_> {
         };
         let parents: Vec<Vec<&FileTree>> =
             here.iter().map(|(_, below, _)| below.parents.iter().map(|tree| &**tree).collect()).collect();
+        let bases: Vec<String> = here.iter().map(|(draft, ..)| base_key(draft)).collect();
         let stages: Vec<Stage<'_>> = here
             .iter()
             .zip(&parents)
-            .map(|((_, below, resolved), parents)| Stage {
+            .zip(&bases)
+            .map(|(((_, below, resolved), parents), base)| Stage {
+                base,
                 recipe: resolved,
                 facts: &below.facts,
                 parents,
@@ -98,8 +101,9 @@ impl Work<'_, '_> {
         drop(stages);
         let mut made = Vec::new();
         for (((draft, below, resolved), plan), epoch) in here.into_iter().zip(plans).zip(epochs) {
+            let users = plan.facts(&below.facts);
             let image = self.image(draft, below, &resolved, plan, contents, epoch, warnings)?;
-            made.push((draft.name.as_str(), image, resolved));
+            made.push((draft.name.as_str(), Image { users: users.map(Rc::new), ..image }, resolved));
         }
         Ok(made)
     }
@@ -108,7 +112,7 @@ impl Work<'_, '_> {
         for entry in resolved.entries.iter().filter(|entry| entry.allow_secret.is_none()) {
             let ResolvedAction::File(file) = &entry.action else { continue };
             let crate::recipe::ResolvedSource::From(paths) = &file.source else { continue };
-            for path in paths {
+            for path in paths.iter().filter(|path| source_key(path).is_plain()) {
                 let scan: Rc<Scan> = self.session.source(&source_key(path))?;
                 if let Some((name, kind)) = scan.secrets.iter().next() {
                     let key = source_key(path);
@@ -121,7 +125,7 @@ impl Work<'_, '_> {
     }
 
     /// What stands below a variant on a platform; nothing where a bare recipe's base hasn't got it.
-    fn below(&self, draft: &Draft, platform: &Platform) -> Result<Option<Below>, Error> {
+    pub(super) fn below(&self, draft: &Draft, platform: &Platform) -> Result<Option<Below>, Error> {
         match &draft.ground {
             Ground::Scratch => Ok(Some(Below::scratch(platform))),
             Ground::External(external) => Ok(external.platforms.get(&platform.short()).cloned()),
@@ -174,7 +178,7 @@ impl Work<'_, '_> {
         {
             let mut descriptor = Descriptor::new(MediaType::Manifest, manifest.digest, manifest.size);
             descriptor.platform = Some(below.platform.clone());
-            return Ok(Image { descriptor, layers: Vec::new(), below, own: None });
+            return Ok(Image { descriptor, layers: Vec::new(), below, own: None, users: None });
         }
         let mut layers = Vec::new();
         for planned in plan.layers {
@@ -191,7 +195,7 @@ impl Work<'_, '_> {
         warnings.extend(image.warnings.iter().map(ToString::to_string));
         session.transaction()?.put(&image.config)?;
         session.transaction()?.put(&image.manifest)?;
-        Ok(Image { descriptor: image.descriptor.clone(), layers, below, own: Some(image) })
+        Ok(Image { descriptor: image.descriptor.clone(), layers, below, own: Some(image), users: None })
     }
 
     /// A layer: from the store by its derivation, else made now.
@@ -227,9 +231,18 @@ impl Work<'_, '_> {
         }
         let label = name.clone().unwrap_or_else(|| self.target.to_string());
         session.env.progress.event(Event::Begin { what: "making a layer of", name: &label });
+        // What comes from elsewhere is fetched and unpacked when a layer of it has to be made, not before.
+        let missing = tree.iter().filter_map(|(_, node)| match &node.kind {
+            Kind::File(content) if !made.contains_key(content) && !contents.has(content) => Some(*content),
+            _ => None,
+        });
+        let missing: BTreeSet<Content> = missing.collect();
+        let more =
+            if missing.is_empty() { Contents::default() } else { session.foreign_contents(&missing)? };
         let open = |content: &Content| -> io::Result<Box<dyn Read + Send>> {
             match made.get(content) {
                 Some(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
+                None if more.has(content) => more.open(content).map_err(io::Error::other),
                 None => contents.open(content).map_err(io::Error::other),
             }
         };

@@ -15,13 +15,14 @@ use std::rc::Rc;
 
 use crate::digest::{Digest, Encoding};
 use crate::image;
+use crate::layer::facts::Facts;
 use crate::lock::{self, BaseOrigin, ImageOutput, Lock, Output, Reason, SourceLock, State};
 use crate::oci::{Descriptor, Document, DocumentError, ImageConfig, Platform};
 use crate::ops::base::{Below, Blobs, External, volumes};
 use crate::ops::error::{Error, LockedRecipe};
 use crate::ops::session::{OldLock, Session, circle};
 use crate::recipe::{Evaluated, Resolved, Scope};
-use crate::tree::{Content, FileTree};
+use crate::tree::{Content, FileTree, SourceKey, SourceKind};
 use crate::workspace::{Target, differs_by_crlf_only};
 
 /// Without `SOURCE_DATE_EPOCH` when locking: 2000-01-01T00:00:00Z, because zip can't say 0.
@@ -43,6 +44,8 @@ pub(in crate::ops) struct Computed {
     /// For `lockfiles/blobs`.
     pub(in crate::ops) blobs: Blobs,
     pub(in crate::ops) warnings: Vec<String>,
+    /// Inputs that no lock has.
+    pub(in crate::ops) open: Vec<String>,
 }
 
 /// One variant of a recipe.
@@ -75,6 +78,8 @@ pub(in crate::ops) struct Image {
     pub(in crate::ops) below: Below,
     /// Nothing where a bare recipe passes its base's through.
     own: Option<image::Image>,
+    /// What is known below, with the users that this recipe adds.
+    users: Option<Rc<Facts>>,
 }
 
 /// A layer that is in the store, or will be.
@@ -163,6 +168,9 @@ impl Session<'_> {
         let mut listed = BTreeMap::new();
         for reason in &computed.reasons {
             let Reason::FileChanged { key, path, file } = reason else { continue };
+            if !key.is_plain() {
+                continue;
+            }
             let source = || old.sources.iter().find(|source| source.key == *key)?.entries(&|_| None);
             let entries = listed.entry(key).or_insert_with(source).as_ref();
             let entry = entries.and_then(|entries| entries.get(path));
@@ -211,9 +219,14 @@ impl Work<'_, '_> {
         let mut blobs = Blobs::new();
         self.pin(&drafts, &mut lock, &mut blobs);
         let mut warnings = Vec::new();
-        let (sources, contents) = self.sources(&drafts, &mut warnings)?;
+        let (sources, contents, pins) = self.sources(&drafts, seen, &mut blobs, &mut warnings)?;
         for (key, tree) in &sources {
-            let (source, listing) = SourceLock::of(key.clone(), tree);
+            // What is given with each build is in no lock.
+            if self.is_open(key, &drafts) {
+                continue;
+            }
+            let (mut source, listing) = SourceLock::of(key.clone(), tree);
+            source.pin = pins.get(key).copied().unwrap_or_default();
             lock.sources.push(source);
             blobs.extend(listing.map(|bytes| (Digest::of(&bytes), bytes.into())));
         }
@@ -230,7 +243,9 @@ impl Work<'_, '_> {
         for draft in &drafts {
             let images = images.remove(draft.name.as_str()).unwrap_or_default();
             let variant = self.variant(draft, images, resolved.remove(draft.name.as_str()))?;
-            if self.session.asks.set.is_empty() {
+            if self.session.asks.set.is_empty()
+                && drafts.iter().all(|draft| draft.recipe.open_inputs().next().is_none())
+            {
                 lock.outputs.insert(draft.name.clone(), output(&variant));
             }
             variants.insert(draft.name.clone(), Box::new(variant));
@@ -240,7 +255,15 @@ impl Work<'_, '_> {
         warnings.sort();
         warnings.dedup();
         let (old, reasons) = (None, Vec::new());
-        Ok(Computed { target: self.target.clone(), variants, old, lock, reasons, blobs, warnings })
+        let inputs = drafts.iter().flat_map(|draft| draft.recipe.open_inputs());
+        let open: BTreeSet<String> = inputs.map(str::to_owned).collect();
+        let (open, target) = (open.into_iter().collect(), self.target.clone());
+        Ok(Computed { target, variants, old, lock, reasons, blobs, warnings, open })
+    }
+
+    /// Whether a source is an input that no lock has.
+    fn is_open(&self, key: &SourceKey, drafts: &[Draft]) -> bool {
+        key.kind == SourceKind::Input && drafts.iter().any(|draft| draft.recipe.is_open_input(&key.from))
     }
 
     /// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.
@@ -282,6 +305,9 @@ impl Image {
     /// What recipes that stand on this one, which is of `target`, stand on.
     pub(in crate::ops) fn stand(&self, target: &Target) -> Result<Below, Error> {
         let mut below = self.below.clone();
+        if let Some(users) = &self.users {
+            below.facts = Rc::clone(users);
+        }
         let Some(own) = &self.own else { return Ok(below) };
         let wrong = |source| Error::Document { base: target.to_string(), source };
         let media_type = &self.descriptor.media_type;

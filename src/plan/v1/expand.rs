@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::changes::Changes;
 use super::layers::{Claim, Removed, Unit};
-use crate::layer::facts::{Facts, UserDatabase};
+use super::users::{Users, is_user};
+use crate::layer::facts::Facts;
 use crate::lock::SourceLock;
 use crate::plan::view::{Found, Last, View};
 use crate::plan::{Error, Fault};
@@ -15,7 +17,9 @@ use crate::recipe::{
     At, Glob, Id, Mtime, Owner, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource,
     ResolvedTemplate, SourcePath,
 };
-use crate::tree::{Attributes, Content, Kind, Node, SourceKey, SourceNode, SourceTree, Sources, TreePath};
+use crate::tree::{
+    Attributes, Content, Kind, Node, SourceKey, SourceKind, SourceNode, SourceTree, Sources, TreePath,
+};
 
 /// `mtime = "content"` moves a time back by less than this many seconds: ten years.
 const CONTENT_SPREAD: u32 = 315_360_000;
@@ -30,6 +34,8 @@ pub(crate) struct Context<'a> {
     /// Users and groups.
     pub(crate) facts: &'a Facts,
     pub(crate) sources: &'a Sources,
+    /// What stands directly below, as sources in it are named.
+    pub(crate) base: &'a str,
     /// The bytes of a source, for templates.
     pub(crate) read: &'a (dyn Fn(&Content) -> Result<Vec<u8>, Fault> + Sync),
     /// Fills in a template.
@@ -48,16 +54,34 @@ pub(crate) struct Expanded {
     pub(crate) at: Vec<At>,
     /// Contents that no source file has: rendered templates and `text`.
     pub(crate) made: BTreeMap<Content, Vec<u8>>,
+    /// Users and groups of the image, where the recipe adds some.
+    pub(crate) users: Option<Users>,
 }
 
 /// Expands all entries of one variant on one platform.
 pub(crate) fn expand(entries: &[ResolvedEntry], cx: &Context<'_>) -> Result<Expanded, Vec<Error>> {
     let (ground, view) = (cx.below.clone(), cx.below.clone());
-    let mut work =
-        Work { cx, ground, view, links: Vec::new(), replaced: Vec::new(), out: Expanded::default() };
-    let mut units: Vec<Unit> =
-        entries.iter().map(|entry| Unit { layer: entry.layer.clone(), ..Unit::default() }).collect();
+    let mut work = Work {
+        cx,
+        ground,
+        view,
+        users: Users::of(cx.facts),
+        links: Vec::new(),
+        replaced: Vec::new(),
+        out: Expanded::default(),
+    };
+    let alone =
+        |entry: &ResolvedEntry| matches!(&entry.action, ResolvedAction::File(file) if stands_alone(file));
+    let unit =
+        |entry: &ResolvedEntry| Unit { layer: entry.layer.clone(), alone: alone(entry), ..Unit::default() };
+    let mut units: Vec<Unit> = entries.iter().map(unit).collect();
     let mut errors = Vec::new();
+    // First of all: they may own what the others write.
+    for entry in entries {
+        if let Err(fault) = work.users.add(&entry.action) {
+            errors.push(Error { at: entry.at.clone(), fault });
+        }
+    }
     // What is taken away goes first, then links, so that later paths lead where they will lead in the image. Then
     // what `replace` takes away, so that no entry counts on it whichever stands first in the recipe.
     for turn in [Turn::Remove, Turn::Link, Turn::Replace, Turn::Rest] {
@@ -80,6 +104,19 @@ pub(crate) fn expand(entries: &[ResolvedEntry], cx: &Context<'_>) -> Result<Expa
             work.view = work.ground.clone();
         }
     }
+    let mut changes = Changes::new(cx);
+    for (number, entry) in entries.iter().enumerate() {
+        let owner = |owner: &Owner| work.owner(owner);
+        if let Err(fault) = changes.add(number, &entry.action, &owner) {
+            errors.push(Error { at: entry.at.clone(), fault });
+        }
+    }
+    changes.write(&mut units, &mut work.out.made);
+    if let Some(first) = entries.iter().position(|entry| is_user(&entry.action))
+        && let Err(fault) = work.write_users(&mut units[first])
+    {
+        errors.push(Error { at: entries[first].at.clone(), fault });
+    }
     for entry in entries {
         if let ResolvedAction::Link { path, target, hard: true } = &entry.action
             && let Err(fault) = work.hard_link(path, target, &mut units)
@@ -88,6 +125,7 @@ pub(crate) fn expand(entries: &[ResolvedEntry], cx: &Context<'_>) -> Result<Expa
         }
     }
     conflicts(entries, &units, &mut errors);
+    work.out.users = entries.iter().any(|entry| is_user(&entry.action)).then(|| work.users.clone());
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -127,6 +165,8 @@ struct Work<'a> {
     ground: View<'a>,
     /// The same with what the recipe has put there so far.
     view: View<'a>,
+    /// Those of what stands below, and the recipe's own.
+    users: Users,
     /// The recipe's own symbolic links.
     links: Vec<(TreePath, Vec<u8>)>,
     /// The directories that `replace` makes anew.
@@ -137,9 +177,8 @@ struct Work<'a> {
 /// What an entry gives to everything that it makes.
 struct Style<'a> {
     mode: Option<u32>,
-    uid: u32,
-    gid: u32,
-    directory: Attributes,
+    dir_mode: Option<u32>,
+    owner: Option<(u32, u32)>,
     mtime: Mtime,
     xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     template: &'a ResolvedTemplate,
@@ -165,7 +204,32 @@ impl Work<'_> {
             }
             ResolvedAction::Dir { path, mode, owner } => self.directory(path, *mode, owner.as_deref(), unit),
             ResolvedAction::File(file) => self.file(file, unit),
+            ResolvedAction::User { .. }
+            | ResolvedAction::Group { .. }
+            | ResolvedAction::Edit { .. }
+            | ResolvedAction::Owner { .. }
+            | ResolvedAction::Ca { .. } => Ok(()),
         }
+    }
+
+    /// The lines of `[[user]]` and `[[group]]`: one file of each kind, however many entries.
+    fn write_users(&mut self, unit: &mut Unit) -> Result<(), Fault> {
+        let Users { passwd, group } = &self.users;
+        let files = [(passwd.clone(), "/etc/passwd"), (group.clone(), "/etc/group")];
+        for (database, path) in files {
+            if !database.changed {
+                continue;
+            }
+            let path = match database.path {
+                Some(path) => path,
+                None => self.place(path)?,
+            };
+            let content = Content::of(&database.bytes);
+            self.out.made.insert(content, database.bytes);
+            self.view.put_file(&path);
+            self.put(unit, path, Kind::File(content), database.attributes, self.cx.epoch)?;
+        }
+        Ok(())
     }
 
     fn remove(&mut self, pattern: &str, missing_ok: bool, unit: &mut Unit) -> Result<(), Fault> {
@@ -224,12 +288,10 @@ impl Work<'_> {
     }
 
     fn file(&mut self, file: &ResolvedFile, unit: &mut Unit) -> Result<(), Fault> {
-        let (uid, gid) = self.owner(&file.owner)?;
         let style = Style {
             mode: file.mode,
-            uid,
-            gid,
-            directory: Attributes::new(file.dir_mode).owned(uid, gid),
+            dir_mode: file.dir_mode,
+            owner: file.owner.as_ref().map(|owner| self.owner(owner)).transpose()?,
             mtime: file.mtime,
             xattrs: file
                 .xattrs
@@ -323,21 +385,30 @@ impl Work<'_> {
     ) -> Result<(), Fault> {
         let to = self.view.resolve(to, Last::Follow)?;
         self.make_ancestors(&to);
-        self.claim(unit, &to, style)?;
+        self.claim(unit, &to, None, style)?;
         if file.mount.is_some() && !tree.single {
             return Ok(());
         }
         // Where each directory of the source really lies: one may meet a link of the base.
         let mut places: BTreeMap<TreePath, TreePath> = BTreeMap::from([(TreePath::root(), to)]);
+        let mut links = Vec::new();
         for (inner, node) in &tree.nodes {
             let parent = inner.parent().unwrap_or_default();
             let place = match places.get(&parent) {
                 Some(place) => place.clone(),
-                None => self.enter(unit, &parent, &mut places, style)?,
+                None => self.enter(unit, (&parent, tree), &mut places, style)?,
             };
             match node {
-                SourceNode::Directory => {
-                    self.enter(unit, inner, &mut places, style)?;
+                SourceNode::Directory | SourceNode::Kept { kind: Kind::Directory { .. }, .. } => {
+                    self.enter(unit, (inner, tree), &mut places, style)?;
+                }
+                SourceNode::Kept { kind: Kind::HardLink(target), attributes } => {
+                    let path = place.join(inner.name());
+                    self.not_on_a_directory(&path)?;
+                    // Shown before its names: the first of them lies where it was put.
+                    let there = |target: &TreePath| Some(places.get(&target.parent()?)?.join(target.name()));
+                    let target = there(target).ok_or_else(|| Fault::NoSource { from: key.path.clone() })?;
+                    links.push((path, target, style.keep(attributes, false)));
                 }
                 _ => {
                     let name = rendered(style.template, inner);
@@ -348,6 +419,11 @@ impl Work<'_> {
                 }
             }
         }
+        for (path, target, attributes) in links {
+            let mtime = style.time(None, self.cx.epoch);
+            self.view.put_file(&path);
+            self.put(unit, path, Kind::HardLink(target), attributes, mtime)?;
+        }
         Ok(())
     }
 
@@ -355,22 +431,32 @@ impl Work<'_> {
     fn enter(
         &mut self,
         unit: &mut Unit,
-        inner: &TreePath,
+        (inner, tree): (&TreePath, &SourceTree),
         places: &mut BTreeMap<TreePath, TreePath>,
         style: &Style<'_>,
     ) -> Result<TreePath, Fault> {
         if let Some(place) = places.get(inner) {
             return Ok(place.clone());
         }
-        let parent = self.enter(unit, &inner.parent().unwrap_or_default(), places, style)?;
+        let parent = self.enter(unit, (&inner.parent().unwrap_or_default(), tree), places, style)?;
         let place = self.view.resolve(&parent.join(inner.name()), Last::Follow)?;
-        self.claim(unit, &place, style)?;
+        let kept = match tree.nodes.get(inner) {
+            Some(SourceNode::Kept { attributes, .. }) => Some(attributes),
+            _ => None,
+        };
+        self.claim(unit, &place, kept, style)?;
         places.insert(inner.clone(), place.clone());
         Ok(place)
     }
 
     /// Makes a directory of the entry, unless it stands below already and so keeps its attributes.
-    fn claim(&mut self, unit: &mut Unit, path: &TreePath, style: &Style<'_>) -> Result<(), Fault> {
+    fn claim(
+        &mut self,
+        unit: &mut Unit,
+        path: &TreePath,
+        kept: Option<&Attributes>,
+        style: &Style<'_>,
+    ) -> Result<(), Fault> {
         if path.is_root() {
             return Ok(());
         }
@@ -382,9 +468,16 @@ impl Work<'_> {
                     return Err(Fault::NotADirectory { path: path.clone() });
                 }
                 let mtime = style.time(None, self.cx.epoch);
-                let claim = Claim { attributes: style.directory.clone(), explicit: false, mtime };
+                let attributes = match kept {
+                    Some(kept) => style.keep(kept, true),
+                    None => {
+                        let (uid, gid) = style.owner.unwrap_or_default();
+                        Attributes::new(style.dir_mode.unwrap_or(0o755)).owned(uid, gid)
+                    }
+                };
+                let claim = Claim { attributes: attributes.clone(), explicit: false, mtime };
                 unit.directories.insert(path.clone(), claim);
-                self.view.put_directory(path, style.directory.clone());
+                self.view.put_directory(path, attributes);
                 Ok(())
             }
         }
@@ -400,10 +493,36 @@ impl Work<'_> {
         style: &Style<'_>,
     ) -> Result<(), Fault> {
         match node {
-            SourceNode::Directory => self.claim(unit, &path, style),
+            SourceNode::Directory => self.claim(unit, &path, None, style),
+            SourceNode::Kept { kind, attributes } => {
+                let attributes = style.keep(attributes, false);
+                match kind {
+                    Kind::File(content) if template => {
+                        let bytes = (self.cx.render)(&(self.cx.read)(content)?, delimiters(file))?;
+                        let content = Content::of(&bytes);
+                        self.out.made.insert(content, bytes);
+                        self.view.put_file(&path);
+                        let mtime = style.time(Some(&content), self.cx.epoch);
+                        self.put(unit, path, Kind::File(content), attributes, mtime)
+                    }
+                    Kind::File(content) => {
+                        self.view.put_file(&path);
+                        let mtime = style.time(Some(content), self.cx.epoch);
+                        self.put(unit, path, kind.clone(), attributes, mtime)
+                    }
+                    Kind::Symlink(target) => {
+                        self.view.put_link(&path, target.clone());
+                        let mtime = style.time(None, self.cx.epoch);
+                        self.put(unit, path, kind.clone(), attributes, mtime)
+                    }
+                    // Neither stands alone, nor below another path than a directory's.
+                    Kind::Directory { .. } | Kind::HardLink(_) | Kind::Whiteout => Ok(()),
+                }
+            }
             SourceNode::Symlink(target) => {
                 self.view.put_link(&path, target.clone());
-                let attributes = Attributes::new(0o777).owned(style.uid, style.gid);
+                let (uid, gid) = style.owner.unwrap_or_default();
+                let attributes = Attributes::new(0o777).owned(uid, gid);
                 self.put(
                     unit,
                     path,
@@ -444,7 +563,8 @@ impl Work<'_> {
         executable: bool,
     ) -> Result<(), Fault> {
         let mode = style.mode.unwrap_or(if executable { 0o755 } else { 0o644 });
-        let attributes = Attributes { mode, uid: style.uid, gid: style.gid, xattrs: style.xattrs.clone() };
+        let (uid, gid) = style.owner.unwrap_or_default();
+        let attributes = Attributes { mode, uid, gid, xattrs: style.xattrs.clone() };
         self.view.put_file(&path);
         self.put(unit, path, Kind::File(content), attributes, style.time(Some(&content), self.cx.epoch))
     }
@@ -507,22 +627,21 @@ impl Work<'_> {
     }
 
     fn owner(&self, owner: &Owner) -> Result<(u32, u32), Fault> {
-        let facts = self.cx.facts;
-        let unknown_user =
-            |name: &str| Fault::UnknownUser { name: name.to_owned(), known: names_of(facts.passwd.as_ref()) };
+        let Users { passwd, group } = &self.users;
+        let unknown_user = |name: &str| Fault::UnknownUser { name: name.to_owned(), known: passwd.names() };
         let (uid, primary) = match &owner.user {
             Id::Number(uid) => (*uid, None),
             Id::Name(name) => {
-                let (uid, gid) = facts.user(name.as_bytes()).ok_or_else(|| unknown_user(name))?;
-                (uid, Some(gid))
+                let (uid, gid) = passwd.ids(name).ok_or_else(|| unknown_user(name))?;
+                (uid, gid)
             }
         };
         let gid = match &owner.group {
             Some(Id::Number(gid)) => *gid,
-            Some(Id::Name(name)) => facts.group(name.as_bytes()).ok_or_else(|| Fault::UnknownGroup {
-                name: name.clone(),
-                known: names_of(facts.group.as_ref()),
-            })?,
+            Some(Id::Name(name)) => {
+                let unknown = || Fault::UnknownGroup { name: name.clone(), known: group.names() };
+                group.ids(name).ok_or_else(unknown)?.0
+            }
             // A bare number is user and group, as `chown 1000:1000` is mostly meant.
             None => primary.unwrap_or(uid),
         };
@@ -531,6 +650,17 @@ impl Work<'_> {
 }
 
 impl Style<'_> {
+    /// What a source says, but for what the entry says.
+    fn keep(&self, kept: &Attributes, directory: bool) -> Attributes {
+        let mode = if directory { self.dir_mode } else { self.mode };
+        let (uid, gid) = self.owner.unwrap_or((kept.uid, kept.gid));
+        let mut xattrs = kept.xattrs.clone();
+        if !directory {
+            xattrs.extend(self.xattrs.clone());
+        }
+        Attributes { mode: mode.unwrap_or(kept.mode), uid, gid, xattrs }
+    }
+
     fn time(&self, content: Option<&Content>, epoch: i64) -> i64 {
         match (self.mtime, content) {
             (Mtime::Seconds(seconds), _) => seconds,
@@ -543,10 +673,14 @@ impl Style<'_> {
     }
 }
 
-/// The first field of every line.
-fn names_of(database: Option<&UserDatabase>) -> Vec<String> {
-    let text = database.map(|database| String::from_utf8_lossy(&database.bytes)).unwrap_or_default();
-    text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_owned()).collect()
+/// Whether an entry has a layer of its own: what comes from elsewhere moves by itself, and is large.
+fn stands_alone(file: &ResolvedFile) -> bool {
+    match &file.source {
+        ResolvedSource::From(paths) => paths
+            .iter()
+            .any(|path| matches!(path.kind, SourceKind::Fetch | SourceKind::Image | SourceKind::Input)),
+        ResolvedSource::Text(_) => false,
+    }
 }
 
 fn delimiters(file: &ResolvedFile) -> (&str, &str) {
@@ -578,10 +712,15 @@ fn named(fault: Fault, key: &SourcePath, single: bool, path: &TreePath) -> Fault
 pub(crate) fn source_key(path: &SourcePath) -> SourceKey {
     let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
     SourceKey {
-        origin: path.directory.clone(),
+        kind: path.kind,
+        // Where an input lies is no part of what it is.
+        origin: if path.kind == SourceKind::Input { String::new() } else { path.directory.clone() },
         from: path.path.clone(),
         include: texts(&path.include),
         exclude: texts(&path.exclude),
+        unpack: path.unpack.clone(),
+        strip: path.strip,
+        platform: path.platform.clone(),
     }
 }
 

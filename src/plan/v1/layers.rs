@@ -14,6 +14,8 @@ use crate::tree::{Attributes, FileTree, Kind, Node, TreePath};
 pub(crate) struct Unit {
     /// The layer that the entry asks for.
     pub(crate) layer: Option<String>,
+    /// It has a layer of its own, unless it asks for another one.
+    pub(crate) alone: bool,
     /// Files and links.
     pub(crate) nodes: BTreeMap<TreePath, Node>,
     /// Directories that the entry makes or sets.
@@ -57,10 +59,11 @@ pub(crate) struct Stand<'a> {
 
 /// Every variant's layers, lowest first, empty ones left out.
 pub(crate) fn split(variants: &[Stand<'_>], epochs: &[i64]) -> Vec<Vec<PlannedLayer>> {
+    let alone = alone(variants);
     let names = names(variants);
-    let ranks = ranks(variants, &names);
-    let layer = |rank: usize| names.get(rank).map(|name| (*name).to_owned());
-    let last = names.len() + 1;
+    let ranks = ranks(variants, &alone, &names);
+    let layer = |rank: usize| Some((*names.get(rank.checked_sub(alone.len())?)?).to_owned());
+    let last = alone.len() + names.len() + 1;
     variants
         .iter()
         .zip(ranks)
@@ -75,6 +78,17 @@ pub(crate) fn split(variants: &[Stand<'_>], epochs: &[i64]) -> Vec<Vec<PlannedLa
         .collect()
 }
 
+/// The entries that have a layer of their own, in order; one that several variants have, once.
+fn alone<'a>(variants: &[Stand<'a>]) -> Vec<&'a Unit> {
+    let mut alone: Vec<&Unit> = Vec::new();
+    for unit in variants.iter().flat_map(|variant| variant.units) {
+        if unit.alone && unit.layer.is_none() && !alone.contains(&unit) {
+            alone.push(unit);
+        }
+    }
+    alone
+}
+
 /// The named layers in order of first use.
 fn names<'a>(variants: &[Stand<'a>]) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
@@ -86,15 +100,17 @@ fn names<'a>(variants: &[Stand<'a>]) -> Vec<&'a str> {
     names
 }
 
-/// The layer's number of each variant's units: named ones first, then the common, then the variant's own.
+/// The layer's number of each variant's units: those that stand alone first, then named ones, the common, the variant's own.
 ///
 /// An entry at or below a path that is taken away must not lie in a lower layer than the whiteout, which would
 /// hide it. It moves up in every variant, so that the layers below stay shared.
-fn ranks(variants: &[Stand<'_>], names: &[&str]) -> Vec<Vec<usize>> {
-    let (common, own) = (names.len(), names.len() + 1);
+fn ranks(variants: &[Stand<'_>], alone: &[&Unit], names: &[&str]) -> Vec<Vec<usize>> {
+    let common = alone.len() + names.len();
+    let own = common + 1;
     let everywhere = |unit: &Unit| variants.iter().all(|variant| variant.units.contains(unit));
     let first = |unit: &Unit| match &unit.layer {
-        Some(name) => names.iter().position(|known| known == name).unwrap_or(common),
+        Some(name) => names.iter().position(|known| known == name).map_or(common, |at| alone.len() + at),
+        None if unit.alone => alone.iter().position(|known| *known == unit).unwrap_or(common),
         None if variants.len() > 1 && everywhere(unit) => common,
         None if variants.len() == 1 => common,
         None => own,

@@ -1,8 +1,11 @@
 //! Encoding 1's part of planning: frozen once released, only added beside.
 
+mod changes;
 mod expand;
 mod layers;
+mod users;
 
 pub(crate) use expand::{Context, Expanded, expand, source_key, split_pattern, topmost};
 pub use layers::PlannedLayer;
 pub(crate) use layers::{Stand, Unit, split};
+pub(crate) use users::Database;

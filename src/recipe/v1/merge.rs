@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::recipe::config::{Check, Config, Healthcheck};
-use crate::recipe::entry::{Action, Entry};
-use crate::recipe::patch::{Base, Image, Input, Level, Patch, Var};
+use crate::recipe::entry::{Action, Entry, File, Source};
+use crate::recipe::patch::{Base, Image, Input, InputSource, Level, Patch, Var};
 use crate::recipe::service::{Health, Job, Service};
 use crate::recipe::{At, Error, ErrorKind, Spanned, WorkspaceFile, suggest};
 
@@ -34,6 +34,21 @@ pub struct Evaluated {
 }
 
 impl Evaluated {
+    /// Whether an input is given with each build only.
+    pub fn is_open_input(&self, name: &str) -> bool {
+        self.inputs.get(name).is_some_and(|input| input.value.from == InputSource::Open)
+    }
+
+    /// The open inputs that some entry takes: no lock has the outputs then.
+    pub fn open_inputs(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match &entry.action {
+            Action::File(File { source: Source::Input(name), .. }) => {
+                Some(name.value.as_str()).filter(|name| self.is_open_input(name))
+            }
+            _ => None,
+        })
+    }
+
     /// Nothing is put on the base and nothing said about the image: it is upstream's, as it stands.
     pub fn is_bare(&self) -> bool {
         let Image { title, version, source, tags: _, platforms: _, epoch, owner: _ } = &self.image;
@@ -65,10 +80,6 @@ pub(in crate::recipe) fn evaluate(levels: &[Level], variant: &str) -> Result<Eva
         for patch in [Some(&level.common), own].into_iter().flatten() {
             apply(&mut sum, patch, variant, &mut errors);
         }
-    }
-    // Not known before: whether a variant takes it away again.
-    for input in sum.inputs.values() {
-        errors.push(Error { at: Some(input.at.clone()), kind: ErrorKind::NotBuiltYet { key: "input" } });
     }
     let Some(base) = sum.base else {
         // Where it would stand.
@@ -131,7 +142,7 @@ fn apply(sum: &mut Patch, patch: &Patch, variant: &str, errors: &mut Vec<Error>)
 
 /// Several edits of one path follow one another, and certificates have no path: they are added.
 fn replaces(entry: &Entry) -> bool {
-    !matches!(entry.action, Action::NotBuiltYet { key: "edit" | "ca", .. })
+    !matches!(entry.action, Action::Edit { .. } | Action::Ca { .. })
 }
 
 fn leave_out(entries: &mut Vec<Entry>, path: &Spanned<String>, errors: &mut Vec<Error>) {

@@ -87,6 +87,10 @@ impl<'a> Names<'a> {
         names
     }
 
+    pub(super) const fn scope(&self) -> &Scope {
+        self.scope
+    }
+
     pub(super) fn push(&self, at: Option<At>, kind: ErrorKind) {
         self.errors.borrow_mut().push(Error { at, kind });
     }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::oci::Platform;
 use crate::recipe::check;
 use crate::recipe::config::{Cmd, Config, Healthcheck, absolute};
-use crate::recipe::entry::{Action, Entry, File, Owner, Source, Template};
+use crate::recipe::entry::{Action, Change, Entry, File, Owner, Source, Template};
+use crate::recipe::patch::InputSource;
 use crate::recipe::patch::{Base, Image, layout_place};
-use crate::recipe::{Error, ErrorKind, Spanned};
+use crate::recipe::read_entry::{field, login, sha256, url};
+use crate::recipe::{At, Error, ErrorKind, Spanned};
+use crate::tree::SourceKind;
 
 use super::merge::Evaluated;
 use super::names::{Names, Reach, Scope};
@@ -32,7 +36,7 @@ impl Evaluated {
         let sources = Names::new(self, scope, Reach::Source);
         let mut entries = Vec::new();
         for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            entries.extend(resolve(entry, &self.variant, &names, &sources));
+            entries.extend(resolve(entry, self, &names, &sources));
         }
         let mut errors = names.errors.into_inner();
         errors.extend(sources.errors.into_inner());
@@ -92,8 +96,19 @@ impl Evaluated {
         let names = Names::new(self, scope, Reach::Source);
         let mut paths = Vec::new();
         for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            if let Action::File(file @ File { source: Source::From(from), .. }) = &entry.action {
-                paths.extend(source_paths(entry, file, from, &names).unwrap_or_default());
+            match &entry.action {
+                Action::File(file) => {
+                    paths.extend(source_paths(entry, file, self, &names).unwrap_or_default());
+                }
+                Action::Edit { path, .. } => paths.extend(in_base(path, true, false, &names)),
+                Action::Owner { path, recursive, .. } => {
+                    paths.extend(in_base(path, false, *recursive, &names));
+                }
+                Action::Ca { from } => {
+                    paths.extend(certificates(entry, from, &names));
+                    paths.extend(bundles(from, &names));
+                }
+                _ => {}
             }
         }
         let errors = names.errors.into_inner();
@@ -194,16 +209,47 @@ fn config(config: &Config, names: &Names<'_>) -> Config {
     new
 }
 
-fn resolve(entry: &Entry, variant: &str, names: &Names<'_>, sources: &Names<'_>) -> Option<ResolvedEntry> {
-    let not_yet = |key| {
-        names.push(Some(entry.at.clone()), ErrorKind::NotBuiltYet { key });
-        None
-    };
+fn resolve(
+    entry: &Entry,
+    recipe: &Evaluated,
+    names: &Names<'_>,
+    sources: &Names<'_>,
+) -> Option<ResolvedEntry> {
     let layer = entry.layer.as_ref().map(|layer| text_as(names, layer, check::name));
     let action = match &entry.action {
-        Action::File(File { source: Source::NotBuiltYet(key), .. }) => return not_yet(key),
-        Action::NotBuiltYet { key, .. } => return not_yet(key),
-        Action::File(file) => ResolvedAction::File(resolve_file(entry, file, variant, names, sources)?),
+        Action::Edit { path, change } => {
+            let text = |text: &Spanned<String>| normal(names, text, any);
+            let change = match change {
+                Change::Append(added) => text(added).map(Change::Append),
+                Change::Prepend(added) => text(added).map(Change::Prepend),
+                Change::Replace { what, with, count } => text(what)
+                    .zip(text(with))
+                    .map(|(what, with)| Change::Replace { what, with, count: *count }),
+            };
+            ResolvedAction::Edit { path: in_base(path, true, false, sources)?, change: change? }
+        }
+        Action::Owner { path, owner, mode, recursive } => {
+            let owner = owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
+            let path = in_base(path, false, *recursive, sources)?;
+            ResolvedAction::Owner { path, owner: maybe(owner)?, mode: *mode }
+        }
+        Action::Ca { from } => {
+            let found = certificates(entry, from, sources)?;
+            ResolvedAction::Ca { from: found, bundles: bundles(from, sources) }
+        }
+        Action::User { name, uid, gid, home, shell } => {
+            let of = |text: &Option<Spanned<String>>, default: &str| match text {
+                Some(text) => names.read(text, |text| field(text).and_then(|()| absolute(text))),
+                None => Some(default.to_owned()),
+            };
+            let (home, shell) = (of(home, "/"), of(shell, "/sbin/nologin"));
+            let name = text_as(names, name, login)?;
+            ResolvedAction::User { name, uid: *uid, gid: *gid, home: home?, shell: shell? }
+        }
+        Action::Group { name, gid } => {
+            ResolvedAction::Group { name: text_as(names, name, login)?, gid: *gid }
+        }
+        Action::File(file) => ResolvedAction::File(resolve_file(entry, file, recipe, names, sources)?),
         Action::Dir { path, mode, owner } => {
             let owner = owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
             let path = normal(names, path, named)?;
@@ -240,24 +286,20 @@ fn maybe<T>(value: Option<Option<T>>) -> Option<Option<T>> {
 fn resolve_file(
     entry: &Entry,
     file: &File,
-    variant: &str,
+    recipe: &Evaluated,
     names: &Names<'_>,
     sources: &Names<'_>,
 ) -> Option<ResolvedFile> {
-    let owner = match &file.owner {
-        Some(owner) => names.read(owner, Owner::parse).map(|id| owner.with(id)),
-        None => Some(Spanned { value: Owner::ROOT, at: entry.at.clone() }),
-    };
+    let owner = file.owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
     let into = names.read(&file.to, |to| absolute(to).map(|path| (to.ends_with('/') || path == "/", path)));
     let delimiters = file.delimiters.clone().unwrap_or((DELIMITERS.0.to_owned(), DELIMITERS.1.to_owned()));
     let source = match &file.source {
-        Source::From(from) => source_paths(entry, file, from, sources).map(ResolvedSource::From),
         Source::Text(text) if file.template == Template::Off => Some(ResolvedSource::Text(text.clone())),
         Source::Text(text) => {
             let value = names.text_with(text, (&delimiters.0, &delimiters.1));
             value.map(|value| ResolvedSource::Text(text.with(value)))
         }
-        Source::NotBuiltYet(_) => None,
+        _ => source_paths(entry, file, recipe, sources).map(ResolvedSource::From),
     };
     let mut xattrs = BTreeMap::new();
     for (name, value) in &file.xattrs {
@@ -268,7 +310,7 @@ fn resolve_file(
         Template::All => ResolvedTemplate::All,
         Template::Globs(list) => ResolvedTemplate::Globs(globs(list, sources)?),
     };
-    let (owner, (into, to), source) = (owner?, into?, source?);
+    let (owner, (into, to), source) = (maybe(owner)?, into?, source?);
     let fault = match &source {
         ResolvedSource::Text(_) if into => Some(PathFault::NeedsName),
         ResolvedSource::From(from)
@@ -288,7 +330,7 @@ fn resolve_file(
         to: file.to.with(to),
         into,
         mode: file.mode,
-        dir_mode: file.dir_mode.unwrap_or(0o755),
+        dir_mode: file.dir_mode,
         owner,
         mtime: file.mtime,
         template,
@@ -297,38 +339,158 @@ fn resolve_file(
         exclude,
         replace: file.replace,
         xattrs,
-        mount: file.mount_in.iter().any(|name| name.value == variant).then_some(file.mount),
+        mount: file.mount_in.iter().any(|name| name.value == recipe.variant).then_some(file.mount),
     })
 }
 
+/// What an entry takes from outside the recipe's own text; nothing for `text`.
 fn source_paths(
     entry: &Entry,
     file: &File,
-    from: &[Spanned<String>],
+    recipe: &Evaluated,
     names: &Names<'_>,
 ) -> Option<Vec<SourcePath>> {
+    let inputs = &recipe.inputs;
     let (include, exclude) = (globs(&file.include, names), globs(&file.exclude, names));
-    let mut paths = Vec::new();
-    for text in from {
-        let read = names.read(text, |written| {
-            let path = super::relative(written)
-                .map_err(|fault| ErrorKind::Path { path: written.to_owned(), fault })?;
-            let glob = if has_magic(&path) { Some(glob(&path)?) } else { None };
-            Ok((path, glob))
-        });
-        let (path, glob) = read?;
-        paths.push((text.at.clone(), path, glob));
-    }
-    let (include, exclude, directory) = (include?, exclude?, entry.at.directory().to_owned());
-    let paths = paths.into_iter().map(|(at, path, glob)| SourcePath {
-        at,
+    let platform = || Some(short_platform(names));
+    let any_url = |text: &str| url(text).map(|()| text.to_owned());
+    // Where, and of what kind; whether it is another on each platform.
+    type Found = Vec<(Spanned<String>, Option<Glob>)>;
+    let one = |text: &Spanned<String>, read: &dyn Fn(&str) -> Result<String, ErrorKind>| -> Option<Found> {
+        Some(vec![(normal(names, text, read)?, None)])
+    };
+    let (kind, directory, found, platform) = match &file.source {
+        Source::Text(_) => return Some(Vec::new()),
+        Source::From(from) => {
+            let mut found = Vec::new();
+            for text in from {
+                let read = names.read(text, |written| {
+                    let path = super::relative(written)
+                        .map_err(|fault| ErrorKind::Path { path: written.to_owned(), fault })?;
+                    let glob = if has_magic(&path) { Some(glob(&path)?) } else { None };
+                    Ok((path, glob))
+                });
+                let (path, glob) = read?;
+                found.push((text.with(path), glob));
+            }
+            (SourceKind::Files, entry.at.directory().to_owned(), found, None)
+        }
+        Source::Fetch { url: text, .. } => (SourceKind::Fetch, String::new(), one(text, &any_url)?, None),
+        Source::Input(name) => {
+            let found = one(name, &any)?;
+            match inputs.get(&found[0].0.value).map(|input| &input.value.from) {
+                None => {
+                    let (name, known) = (found[0].0.value.clone(), inputs.keys().map(String::as_str));
+                    let suggestion = crate::recipe::suggest(&name, known);
+                    names.push(Some(found[0].0.at.clone()), ErrorKind::NoInput { name, suggestion });
+                    return None;
+                }
+                Some(InputSource::Open) => (SourceKind::Input, String::new(), found, None),
+                Some(InputSource::Path(text)) => {
+                    let read = |text: &str| {
+                        super::relative(text)
+                            .map_err(|fault| ErrorKind::Path { path: text.to_owned(), fault })
+                    };
+                    let path = names.read(text, read)?;
+                    (SourceKind::Input, path, found, text.value.contains("{{").then(platform).flatten())
+                }
+                Some(InputSource::Image(text)) => {
+                    let reference = text_as(names, text, check::reference)?;
+                    (SourceKind::Image, reference.value, vec![(text.with("/".to_owned()), None)], platform())
+                }
+            }
+        }
+        Source::Image { reference, path } => {
+            let reference = text_as(names, reference, check::reference)?;
+            (SourceKind::Image, reference.value, one(path, &|path| absolute(path))?, platform())
+        }
+        Source::Recipe { name, path } => {
+            let name = text_as(names, name, check::recipe_name)?;
+            (
+                SourceKind::Recipe,
+                format!("{}#{}", name.value, recipe.variant),
+                one(path, &|path| absolute(path))?,
+                platform(),
+            )
+        }
+    };
+    let sha256 = match &file.source {
+        Source::Fetch { sha256: Some(text), .. } => Some(names.read(text, sha256)?),
+        _ => None,
+    };
+    let made_by = match &file.source {
+        Source::Input(name) => inputs.get(&name.value).and_then(|input| input.value.made_by.as_ref()),
+        _ => None,
+    };
+    let made_by = made_by.map(|command| command.value.clone());
+    let unpack: Option<Vec<String>> = file.unpack.iter().map(|step| names.text(step)).collect();
+    let (include, exclude, unpack) = (include?, exclude?, unpack?);
+    let paths = found.into_iter().map(|(path, glob)| SourcePath {
+        at: path.at,
+        kind,
         directory: directory.clone(),
-        path,
+        path: path.value,
+        unpack: unpack.clone(),
+        strip: file.strip,
+        platform: platform.clone(),
+        sha256,
+        made_by: made_by.clone(),
+        read: file.template != Template::Off,
         glob,
         include: include.clone(),
         exclude: exclude.clone(),
     });
     Some(paths.collect())
+}
+
+/// Of the platform that is resolved for, `os/architecture`.
+fn short_platform(names: &Names<'_>) -> String {
+    let Scope { os, arch, arch_variant, .. } = names.scope();
+    let variant = Some(arch_variant.clone()).filter(|variant| !variant.is_empty());
+    let (os, architecture) = (os.clone(), arch.clone());
+    Platform { os, architecture, variant, rest: crate::oci::json::Object::new() }.short()
+}
+
+fn plain(kind: SourceKind, at: &At, directory: String, path: String) -> SourcePath {
+    SourcePath {
+        at: at.clone(),
+        kind,
+        directory,
+        path,
+        unpack: Vec::new(),
+        strip: 0,
+        platform: None,
+        sha256: None,
+        made_by: None,
+        read: false,
+        glob: None,
+        include: Vec::new(),
+        exclude: Vec::new(),
+    }
+}
+
+/// What is changed in what stands below; which that is, is for whoever knows.
+fn in_base(path: &Spanned<String>, read: bool, recursive: bool, names: &Names<'_>) -> Option<SourcePath> {
+    let path = normal(names, path, named)?;
+    let include = if recursive { vec![glob("**").ok()?] } else { Vec::new() };
+    let base = plain(SourceKind::Base, &path.at, String::new(), path.value);
+    Some(SourcePath { platform: Some(short_platform(names)), read, include, ..base })
+}
+
+/// Where distributions keep the certificates that programs trust: Debian and Alpine, Red Hat, SUSE.
+const BUNDLES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
+
+fn bundles(from: &Spanned<String>, names: &Names<'_>) -> Vec<SourcePath> {
+    let bundle = |path: &str| in_base(&from.with(path.to_owned()), true, false, names);
+    BUNDLES.iter().filter_map(|path| bundle(path)).collect()
+}
+
+fn certificates(entry: &Entry, from: &Spanned<String>, names: &Names<'_>) -> Option<SourcePath> {
+    let read =
+        |text: &str| super::relative(text).map_err(|fault| ErrorKind::Path { path: text.to_owned(), fault });
+    let path = names.read(from, read)?;
+    Some(plain(SourceKind::Files, &from.at, entry.at.directory().to_owned(), path))
 }
 
 fn globs(list: &[Spanned<String>], names: &Names<'_>) -> Option<Vec<Glob>> {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::digest::Digest;
 use crate::recipe::config::Config;
-use crate::recipe::entry::{Mount, Mtime, Owner};
+use crate::recipe::entry::{Change, Mount, Mtime, Owner};
 use crate::recipe::patch::{Base, Image};
 use crate::recipe::{At, Spanned};
+use crate::tree::SourceKind;
 
 use super::Glob;
 use super::names::Scope;
@@ -71,6 +73,49 @@ pub enum ResolvedAction {
         /// Nothing may match.
         missing_ok: bool,
     },
+    /// `[[user]]`
+    User {
+        /// The login name.
+        name: Spanned<String>,
+        /// Its number.
+        uid: u32,
+        /// Its group's number, when given.
+        gid: Option<u32>,
+        /// Its home directory.
+        home: String,
+        /// Its shell.
+        shell: String,
+    },
+    /// `[[edit]]`
+    Edit {
+        /// The file, as it is in what stands below.
+        path: SourcePath,
+        /// What becomes of its text.
+        change: Change,
+    },
+    /// `[[owner]]`
+    Owner {
+        /// What is there, as it is in what stands below.
+        path: SourcePath,
+        /// The new owner, when given.
+        owner: Option<Spanned<Owner>>,
+        /// The new mode of what `path` names, when given.
+        mode: Option<u32>,
+    },
+    /// `[[ca]]`
+    Ca {
+        /// The certificates.
+        from: SourcePath,
+        /// Where bundles may be.
+        bundles: Vec<SourcePath>,
+    },
+    /// `[[group]]`
+    Group {
+        /// The group's name.
+        name: Spanned<String>,
+        /// Its number.
+        gid: u32,
+    },
 }
 
 /// `[[file]]`, resolved.
@@ -84,10 +129,10 @@ pub struct ResolvedFile {
     pub into: bool,
     /// Mode of files; 0755 or 0644 by the x bit when `None`.
     pub mode: Option<u32>,
-    /// Mode of directories that it makes.
-    pub dir_mode: u32,
-    /// Owner of what it makes.
-    pub owner: Spanned<Owner>,
+    /// Mode of directories that it makes; 0755, or what the source says, when `None`.
+    pub dir_mode: Option<u32>,
+    /// Owner of what it makes; 0:0, or what the source says, when `None`.
+    pub owner: Option<Spanned<Owner>>,
     /// Time of what it makes.
     pub mtime: Mtime,
     /// Which contents are interpolated. A `text` is already.
@@ -115,15 +160,30 @@ pub enum ResolvedSource {
     Text(Spanned<String>),
 }
 
-/// A path or glob beside a recipe, and what is taken of a directory there.
+/// A path or glob beside a recipe, or a source from elsewhere, and what is taken of a directory there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePath {
     /// Where it was written.
     pub at: At,
-    /// Directory of the recipe that wrote it, relative to the workspace.
+    /// Where it is.
+    pub kind: SourceKind,
+    /// Directory of the recipe that wrote it, relative to the workspace; an image's reference; `stack/name#variant`.
     pub directory: String,
-    /// Below that directory, normalised; empty for itself. The glob's text where there is one.
+    /// Below that directory, normalised; empty for itself. The glob's text where there is one. A URL, an input's name, a
+    /// path in an image.
     pub path: String,
+    /// How an archive is unpacked; empty: it isn't.
+    pub unpack: Vec<String>,
+    /// Leading components of an archive's paths that are dropped.
+    pub strip: usize,
+    /// `os/architecture`, where another platform has another source of that name.
+    pub platform: Option<String>,
+    /// What a URL must give.
+    pub sha256: Option<Digest>,
+    /// The command that makes an input.
+    pub made_by: Option<String>,
+    /// Its bytes are needed for the plan: some are templates.
+    pub read: bool,
     /// The glob, when it is one.
     pub glob: Option<Glob>,
     /// Globs of what is taken; everything when empty.

@@ -20,6 +20,7 @@ pub(super) fn run(args: &Build, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         select: (&args.select).into(),
         platforms: args.platform.clone(),
         set: args.set.iter().cloned().collect(),
+        inputs: args.input.iter().map(|(name, path)| (name.clone(), path.into())).collect(),
         to: args.to.clone(),
         twice: args.twice,
         shard: args.shard,

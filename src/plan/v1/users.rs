@@ -1,0 +1,115 @@
+//! Encoding 1: `[[user]]` and `[[group]]`, lines of /etc/passwd and /etc/group (passwd(5), group(5)).
+//!
+//! Owns which lines are added and what clashes. Base and parents are known by their facts, so that a user needs no layer.
+//! Decides bytes: never edited once encoding 1 is frozen, only added beside.
+
+use crate::layer::facts::{Facts, UserDatabase};
+use crate::plan::Fault;
+use crate::recipe::ResolvedAction;
+use crate::tree::{Attributes, TreePath};
+
+/// Both files, as they will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Users {
+    pub(crate) passwd: Database,
+    pub(crate) group: Database,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Database {
+    /// Where it really lies; none where the base has none.
+    pub(crate) path: Option<TreePath>,
+    pub(crate) attributes: Attributes,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) changed: bool,
+}
+
+/// Whether an entry adds a line.
+pub(crate) const fn is_user(action: &ResolvedAction) -> bool {
+    matches!(action, ResolvedAction::User { .. } | ResolvedAction::Group { .. })
+}
+
+impl Users {
+    pub(crate) fn of(facts: &Facts) -> Self {
+        Self { passwd: Database::of(facts.passwd.as_ref()), group: Database::of(facts.group.as_ref()) }
+    }
+
+    /// Adds what an entry says; the same line twice is one.
+    pub(crate) fn add(&mut self, action: &ResolvedAction) -> Result<(), Fault> {
+        match action {
+            ResolvedAction::Group { name, gid } => {
+                self.group.add(name, *gid, format!("{}:x:{gid}:", name.value))
+            }
+            ResolvedAction::User { name, uid, gid, home, shell } => {
+                let gid = match gid.or_else(|| Some(self.group.ids(name)?.0)) {
+                    Some(gid) => gid,
+                    None => {
+                        // As useradd does: a group of its own.
+                        self.group.add(name, *uid, format!("{}:x:{uid}:", name.value))?;
+                        *uid
+                    }
+                };
+                self.passwd.add(name, *uid, format!("{}:x:{uid}:{gid}::{home}:{shell}", name.value))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Database {
+    fn of(database: Option<&UserDatabase>) -> Self {
+        match database {
+            Some(UserDatabase { path, attributes, bytes }) => Self {
+                path: Some(path.clone()),
+                attributes: attributes.clone(),
+                bytes: bytes.clone(),
+                changed: false,
+            },
+            None => {
+                Self { path: None, attributes: Attributes::new(0o644), bytes: Vec::new(), changed: false }
+            }
+        }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = Vec<&[u8]>> {
+        let lines = self.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| line.split(|byte| *byte == b':').collect())
+    }
+
+    /// Number of a name, and of its group where there is one.
+    pub(crate) fn ids(&self, name: &str) -> Option<(u32, Option<u32>)> {
+        let fields = self.lines().find(|fields| fields[0] == name.as_bytes())?;
+        Some((number(fields.get(2)?)?, fields.get(3).and_then(|gid| number(gid))))
+    }
+
+    /// The first field of every line.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.lines().map(|fields| String::from_utf8_lossy(fields[0]).into_owned()).collect()
+    }
+
+    fn add(&mut self, name: &str, id: u32, line: String) -> Result<(), Fault> {
+        let clash = |line: &[&[u8]]| Fault::UserClash {
+            line: String::from_utf8_lossy(&line.join(&b':')).into_owned(),
+        };
+        for fields in self.lines() {
+            if fields.join(&b':') == line.as_bytes() {
+                return Ok(());
+            }
+            if fields[0] == name.as_bytes() || fields.get(2).and_then(|id| number(id)) == Some(id) {
+                return Err(clash(&fields));
+            }
+        }
+        if self.bytes.last().is_some_and(|byte| *byte != b'\n') {
+            self.bytes.push(b'\n');
+        }
+        self.bytes.extend_from_slice(line.as_bytes());
+        self.bytes.push(b'\n');
+        self.changed = true;
+        Ok(())
+    }
+}
+
+fn number(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
