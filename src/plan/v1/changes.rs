@@ -26,17 +26,15 @@ struct Changed {
     text: Option<Vec<u8>>,
 }
 
+/// What a name or number stands for.
+type Ids<'o> = &'o dyn Fn(&Owner) -> Result<(u32, u32), Fault>;
+
 impl<'a> Changes<'a> {
     pub(super) const fn new(cx: &'a Context<'a>) -> Self {
         Self { cx, paths: BTreeMap::new() }
     }
 
-    pub(super) fn add(
-        &mut self,
-        unit: usize,
-        action: &ResolvedAction,
-        owner: &dyn Fn(&Owner) -> Result<(u32, u32), Fault>,
-    ) -> Result<(), Fault> {
+    pub(super) fn add(&mut self, unit: usize, action: &ResolvedAction, owner: Ids<'_>) -> Result<(), Fault> {
         match action {
             ResolvedAction::Edit { path, change } => {
                 let tree = self.below(path)?;
