@@ -71,6 +71,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A URL that no lock pins.
+    #[error("{url} is not in the lock of {recipe}")]
+    Unfetched {
+        /// `stack/name`
+        recipe: String,
+        /// The URL.
+        url: String,
+    },
     /// What a recipe takes from elsewhere isn't there.
     #[error("{name} is not there{}", made_by.as_ref().map_or(String::new(), |command| format!("; `{command}` makes it")))]
     Nowhere {

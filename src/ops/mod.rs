@@ -25,6 +25,7 @@ mod shard;
 mod substitutes;
 mod twice;
 mod update;
+mod vendor;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,10 +42,11 @@ pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use report::{
     Built, ByteSource, Collected, Copied, Difference, ImageDigests, ImageName, Initialised, Listed,
-    LockChange, PackageMove, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Verified,
+    LockChange, PackageMove, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Vendored, Verified,
 };
 pub use shard::{ParseShardError, Shard};
 pub use update::update;
+pub use vendor::vendor;
 
 use crate::oci::{Place, Platform};
 use crate::progress::Progress;

@@ -208,6 +208,19 @@ pub struct Verified {
     pub repaired: bool,
 }
 
+/// A fetched file in `vendor/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vendored {
+    /// Where it comes from.
+    pub url: String,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// How many.
+    pub bytes: u64,
+    /// It wasn't there before.
+    pub new: bool,
+}
+
 /// What `gc` removed, or would.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collected {

@@ -12,6 +12,7 @@ mod craft;
 mod decoders;
 mod determinism;
 mod digests;
+mod elsewhere;
 mod engines;
 mod faults;
 mod hostile;

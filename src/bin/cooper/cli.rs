@@ -170,6 +170,7 @@ pub(crate) enum Command {
     Copy(Copy),
     Pull(Pull),
     Push(Push),
+    Vendor(Vendor),
     #[command(subcommand)]
     Store(Store),
     Gc(Gc),
@@ -426,6 +427,23 @@ pub(crate) struct Push {
     pub(crate) net: Net,
 }
 
+/// Put everything that recipes fetch into vendor/
+///
+/// Files by their sha256, as the committed locks pin them. What lies there is taken from there: with --offline nothing else
+/// is needed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper vendor --all
+  cooper build --all --locked --offline")]
+pub(crate) struct Vendor {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+    /// Open no connection [env: COOPER_OFFLINE]
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
 /// Look after the store
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:
@@ -491,6 +509,7 @@ impl Command {
             Self::Copy(args) => args.net.clone(),
             Self::Push(args) => args.net.clone(),
             Self::Update(args) => Net { offline: args.offline, ..Net::default() },
+            Self::Vendor(args) => Net { offline: args.offline, ..Net::default() },
             Self::Pull(args) => Net { offline: args.offline, ..Net::default() },
             _ => Net::default(),
         }

@@ -292,6 +292,9 @@ fn one_problem(error: &ops::Error) -> Problem {
         Error::At { at, source } => one_problem(source).at(Some(at.clone()), None),
         Error::Source { at, source } => source_problem(source).at(Some(at.clone()), None),
         Error::Foreign { .. } => input("source"),
+        Error::Unfetched { recipe, .. } => {
+            Problem::chain("lock", Exit::No, error).hint(format!("`cooper lock {recipe}` pins it"))
+        }
         Error::Nowhere { .. } => Problem::chain("source", Exit::Missing, error),
         Error::Circle { .. } => input("recipe").hint("one of them must stand on something else"),
         Error::NoParent { suggestion, .. } => input("recipe").hints(did_you_mean(suggestion.as_ref())),

@@ -15,6 +15,7 @@ mod recipes;
 mod show;
 mod store;
 mod update;
+mod vendor;
 
 use cooperage::ops;
 
@@ -51,6 +52,7 @@ fn answer(command: &Command, format: Format, env: &ops::Env<'_>) -> Result<Answe
         Command::Copy(args) => copy::run(args, env),
         Command::Pull(args) => pull::run(args, env),
         Command::Push(args) => push::run(args, env),
+        Command::Vendor(args) => vendor::run(args, env),
         Command::Store(args) => store::run(args, env),
         Command::Gc(args) => gc::run(args, env),
         Command::Completions(_) => Ok(Answer::default()),

@@ -3,7 +3,7 @@
 use crate::errors::Problem;
 
 /// Their names, and what there is instead.
-const NAMES: [(&str, Option<&str>); 13] = [
+const NAMES: [(&str, Option<&str>); 12] = [
     ("check", Some("`cooper lock --check` compares every recipe with its lock")),
     ("diff", Some("`cooper show --format json` of both, for diff")),
     (
@@ -20,7 +20,6 @@ const NAMES: [(&str, Option<&str>); 13] = [
     ("inventory", Some("`cooper list --format json`")),
     ("rebuild", Some("`cooper build --twice`")),
     ("compose", None),
-    ("vendor", None),
     ("realise", None),
 ];
 

@@ -1,0 +1,342 @@
+//! Content from elsewhere: fetched, unpacked, made elsewhere, out of images and of the base, users and certificates.
+
+use std::process::Command;
+
+use super::engines;
+use super::listing::Listing;
+use super::registry::{Registry, What};
+use super::support::{Test, gzip, tar};
+
+const BASE: &str = "d 0755 0:0 etc
+f 0644 0:0 etc/passwd root:x:0:0::/root:/bin/sh\\nweb:x:33:33::/:\\n
+f 0644 0:0 etc/group root:x:0:\\nweb:x:33:
+d 0755 0:0 etc/app
+f 0640 33:33 etc/app/app.conf port = 1\\nhost = a\\nport = 1\\n
+l etc/app/link.conf app.conf
+d 0755 0:0 etc/ssl
+d 0755 0:0 etc/ssl/certs
+f 0644 0:0 etc/ssl/certs/ca-certificates.crt -----BEGIN CERTIFICATE-----\\nold
+d 0755 0:0 var
+d 0755 0:0 var/lib
+d 0750 0:0 var/lib/app
+f 0600 0:0 var/lib/app/data one
+h var/lib/app/again var/lib/app/data
+d 0755 0:0 opt
+";
+
+const OTHER: &str = "d 0755 0:0 usr
+d 0755 0:0 usr/bin
+f 4755 7:8 usr/bin/tool the tool
+l usr/bin/alias tool
+d 0700 7:8 usr/lib
+f 0644 7:8 usr/lib/a a
+h usr/lib/b usr/lib/a
+";
+
+const ARCHIVE: &str = "d 0755 0:0 app-1.0
+f 0755 5:5 app-1.0/run #!/bin/sh\\n
+f 0644 5:5 app-1.0/readme read me
+h app-1.0/start app-1.0/run
+l app-1.0/latest readme
+d 0750 5:5 app-1.0/conf
+f 0600 5:5 app-1.0/conf/secret-less x
+";
+
+const RECIPE: &str = r#"
+[base]
+layout = "bases/os:1"
+
+[input.war]
+path = "target/app"
+made-by = "mvn package"
+
+[[user]]
+name = "app"
+uid = 1000
+home = "/srv"
+
+[[group]]
+name = "ops"
+gid = 2000
+
+[[file]]
+fetch = "URL/app.tar.gz"
+unpack = true
+strip = 1
+exclude = ["readme", "latest"]
+to = "/opt/app/"
+owner = "app"
+
+[[file]]
+fetch = "URL/plain"
+sha256 = "PLAIN"
+to = "/opt/plain.jar"
+mode = "0640"
+
+[[file]]
+image = "HOST/lib/other:1"
+path = "/usr/bin/alias"
+to = "/usr/local/bin/tool"
+
+[[file]]
+image = "HOST/lib/other:1"
+path = "/usr/lib"
+to = "/usr/local/lib/"
+
+[[file]]
+input = "war"
+to = "/srv/war/"
+owner = "app:ops"
+
+[[file]]
+recipe = "a/maker"
+path = "/made"
+to = "/srv/made"
+
+[[edit]]
+path = "/etc/app/link.conf"
+replace = "port = 1"
+with = "port = {{ variant }}"
+count = 2
+
+[[edit]]
+path = "/etc/app/app.conf"
+append = "more = yes"
+
+[[owner]]
+path = "/var/lib/app"
+owner = "app"
+mode = "0700"
+recursive = true
+
+[[ca]]
+from = "site.pem"
+"#;
+
+/// What all of it amounts to, in prod.
+const EXPECTED: [(&str, &str); 22] = [
+    ("opt/app/run", "f 0755 1000:1000 #!/bin/sh\n"),
+    ("opt/app/start", "f 0755 1000:1000 #!/bin/sh\n"),
+    ("opt/app/readme", "nothing"),
+    ("opt/app/latest", "nothing"),
+    ("opt/app/conf", "d 0750 1000:1000"),
+    ("opt/app/conf/secret-less", "f 0600 1000:1000 x"),
+    ("opt/plain.jar", "f 0640 0:0 a plain file"),
+    ("usr/local/bin/tool", "f 4755 7:8 the tool"),
+    ("usr/local/lib/a", "f 0644 7:8 a"),
+    ("usr/local/lib/b", "f 0644 7:8 a"),
+    ("srv/war/index.html", "f 0644 1000:2000 <p>"),
+    ("srv/made", "f 0444 33:33 made"),
+    ("etc/app/app.conf", "f 0640 33:33 port = prod\nhost = a\nport = prod\nmore = yes\n"),
+    ("etc/app/link.conf", "l app.conf"),
+    ("var/lib/app", "d 0700 1000:1000"),
+    ("var/lib/app/data", "f 0600 1000:1000 one"),
+    ("var/lib/app/again", "f 0600 1000:1000 one"),
+    (
+        "etc/passwd",
+        "f 0644 0:0 root:x:0:0::/root:/bin/sh\nweb:x:33:33::/:\napp:x:1000:1000::/srv:/sbin/nologin\n",
+    ),
+    ("etc/group", "f 0644 0:0 root:x:0:\nweb:x:33:\napp:x:1000:\nops:x:2000:\n"),
+    (
+        "etc/ssl/certs/ca-certificates.crt",
+        "f 0644 0:0 -----BEGIN CERTIFICATE-----\nold\n-----BEGIN CERTIFICATE-----\nsite\n",
+    ),
+    ("etc/ssl", "d 0755 0:0"),
+    ("var/lib", "d 0755 0:0"),
+];
+
+/// A workspace with every kind of entry, and the registry where images and fetched files are.
+fn workspace() -> (Registry, Test) {
+    let registry = Registry::start();
+    let test = Test::new()
+        .file("cooper.toml", "[workspace]\nplatforms = [\"linux/amd64\"]\n")
+        .base("bases/os", "1", &[BASE])
+        .base("seed", "1", &[OTHER]);
+    registry.seed_layout("lib/other", "1", &test.path("seed"));
+    let archive = registry.put_blob("lib/files", gzip(&tar(ARCHIVE)));
+    let plain = registry.put_blob("lib/files", *b"a plain file");
+    let blobs = format!("http://{}/v2/lib/files/blobs", registry.host());
+    let recipe = RECIPE
+        .replace("URL/app.tar.gz\"", &format!("{blobs}/{archive}\"\nsha256 = \"{}\"", archive.hex()))
+        .replace("URL/plain", &format!("{blobs}/{plain}"))
+        .replace("PLAIN", &plain.hex())
+        .replace("HOST", registry.host());
+    let maker = "[base]\nlayout = \"bases/os:1\"\n[[file]]\ntext = \"made\"\nto = \"/made\"\nowner = \"web\"\nmode = \"0444\"\n";
+    let site = format!(
+        "attempts = 2\ntimeout = 1\nbackoff = 1\n[registry.\"{}\"]\nplain-http = true\n",
+        registry.host()
+    );
+    let test = test
+        .remove("seed")
+        .file("site.toml", site)
+        .file("recipes/a/all/recipe.toml", recipe)
+        .file("recipes/a/all/site.pem", "-----BEGIN CERTIFICATE-----\nsite")
+        .file("recipes/a/maker/recipe.toml", maker)
+        .file("target/app/index.html", "<p>");
+    let config = test.path("site.toml").to_str().unwrap().to_owned();
+    (registry, test.env("COOPER_CONFIG", &config))
+}
+
+fn emptied(test: Test) -> Test {
+    std::fs::remove_dir_all(test.store()).unwrap();
+    test
+}
+
+fn compare(files: &Listing, with: &str) {
+    for (path, expected) in EXPECTED {
+        assert_eq!(files.at(path), expected.trim_end(), "{path} in {with}");
+    }
+}
+
+#[test]
+fn every_kind_of_entry() {
+    let (registry, test) = workspace();
+    let test = test.run(["build", "--all", "--to", "oci:out"]).status(0).then();
+    // Twice, without anything from before.
+    let test = emptied(test).run(["build", "--all", "--locked", "--twice"]).status(0).then();
+    // Offline, with what was fetched in the workspace and nothing in the store. Of the other image its layers are wanted.
+    let run = test.run(["vendor", "--all"]).status(0);
+    assert!(run.out.contains("fetched") || run.out.contains("there"), "{}", run.out);
+    let run = run.then().run(["vendor", "--all", "--format", "json"]).status(0);
+    assert_eq!(run.json()["vendored"].as_array().unwrap().len(), 2);
+    let text = run.test().read("recipes/a/all/recipe.toml");
+    let layout =
+        text.replace(&format!("image = \"{}/lib/other:1\"", registry.host()), "recipe = \"a/other\"");
+    let other = format!("[base]\nimage = \"{}/lib/other:1\"\n", registry.host());
+    let test =
+        run.then().file("recipes/a/all/recipe.toml", layout).file("recipes/a/other/recipe.toml", other);
+    let test = test.run(["build", "--all"]).status(0).then();
+    registry.fault("", "/", 999, What::status(500));
+    let test = test.run(["build", "--all", "--locked", "--offline"]).status(0).then();
+    registry.forget_faults();
+    // On engines.
+    let archive = test.path("image.tar");
+    let test = test.run(["build", "a/all#prod", "--to", "oci-archive:image.tar"]).status(0).then();
+    for (name, engine) in [("docker", engines::docker()), ("podman", engines::podman())] {
+        let Some(engine) = engine else { continue };
+        compare(&Listing::of_tar(&engine.files(&engine.load(&archive))), name);
+    }
+    if engines::installed(&["umoci", "skopeo"]) && engines::root() {
+        let mut skopeo = Command::new("skopeo");
+        skopeo.arg("copy").arg(format!("oci-archive:{}", archive.display()));
+        engines::run(skopeo.arg(format!("oci:{}:one", test.path("one").display())));
+        let mut umoci = Command::new("umoci");
+        umoci.arg("unpack").arg("--image").arg(format!("{}:one", test.path("one").display()));
+        engines::run(umoci.arg(test.path("bundle")));
+        compare(&Listing::of_directory(&test.path("bundle").join("rootfs")), "umoci");
+    }
+}
+
+#[test]
+fn what_is_known_is_not_read_again() {
+    let (registry, test) = workspace();
+    let test = test.run(["lock", "--all"]).status(0).then();
+    let before = registry.requests().len();
+    // Templates, edits and users need no layer; layers that are there need no bytes of what is in them.
+    let test = test.run(["build", "--all", "--locked", "--offline"]).status(0).then();
+    assert_eq!(registry.requests().len(), before);
+    let lock = test.read("lockfiles/a/all.lock");
+    assert!(
+        lock.contains("[[source]]\nfetch = \"http://") && lock.contains("base = \"bases/os:1\""),
+        "{lock}"
+    );
+    // Another variant and platform have the same layers.
+    let layers = |name: &str| {
+        let section = lock.split_once(&format!("[output.{name}.platform.\"linux/amd64\"]")).unwrap().1;
+        section.split("layers").nth(1).unwrap().lines().skip(1).take(5).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(layers("dev"), layers("prod"));
+    // The URL gives something else: nobody is asked while the lock holds, and update tells.
+    registry.fault("GET", "lib/files", 99, What::Flip);
+    let test = test.run(["build", "--all", "--locked"]).status(0).then();
+    let run = emptied(test).run(["build", "--all", "--locked"]).status(3);
+    assert!(run.err.contains("it is sha256:") && run.err.contains("now, not sha256:"), "{}", run.err);
+    run.then().run(["store", "verify"]).status(0);
+}
+
+#[test]
+fn inputs_that_no_lock_has() {
+    let recipe = "[base]\nscratch = true\n[input.app]\nopen = true\nmade-by = \"make\"\n[[file]]\ninput = \"app\"\nto = \"/app\"\n";
+    let test = Test::workspace().file("recipes/a/b/recipe.toml", recipe).file("one", "1").file("two", "2");
+    let run = test.run(["build", "--input", "app=one"]).status(0);
+    assert!(run.out.contains("open: app"), "{}", run.out);
+    let first = run.out.clone();
+    let test = run.then();
+    assert!(!test.read("lockfiles/a/b.lock").contains("[output"));
+    let run = test.run(["build", "--locked", "--input", "app=two"]).status(0);
+    assert_ne!(run.out, first);
+    let run = run.then().run(["build", "--input", "app=three"]).status(4);
+    assert!(run.err.contains("`make` makes it"), "{}", run.err);
+}
+
+#[test]
+fn users_need_no_layer_of_the_base() {
+    for (tree, line) in [("d 0755 0:0 srv\n", ""), (BASE, "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/:\n")] {
+        let recipe = "[base]\nlayout = \"bases/os:1\"\n[[user]]\nname = \"app\"\nuid = 9\n";
+        let child = "[base]\nrecipe = \"a/b\"\n[[user]]\nname = \"app\"\nuid = 9\n[[user]]\nname = \"own\"\nuid = 10\n\
+            [[file]]\ntext = \"x\"\nto = \"/srv/x\"\nowner = \"own:app\"\n";
+        let test = Test::workspace()
+            .base("bases/os", "1", &[tree])
+            .file("recipes/a/b/recipe.toml", recipe)
+            .file("recipes/a/c/recipe.toml", child);
+        let test = test
+            .run(["lock", "--all"])
+            .status(0)
+            .then()
+            .run(["build", "a/c#prod", "--to", "oci:out:1"])
+            .status(0)
+            .then();
+        let files = Listing::of_layout(&test.path("out"), "linux/amd64");
+        let own = "app:x:9:9::/:/sbin/nologin\nown:x:10:10::/:/sbin/nologin\n";
+        assert_eq!(files.at("etc/passwd"), format!("f 0644 0:0 {line}{}", own.trim_end()));
+        assert_eq!(files.at("srv/x"), "f 0644 10:9 x");
+        let test = emptied(test.remove("bases"));
+        test.run(["build", "--all", "--locked", "--offline"]).status(0);
+    }
+}
+
+#[test]
+fn archives_of_all_kinds() {
+    if !engines::installed(&["xz", "bzip2", "zstd", "ar", "python3"]) {
+        return;
+    }
+    let test = Test::workspace().file("recipes/a/b/x.tar", tar(ARCHIVE));
+    let dir = test.path("recipes/a/b");
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        engines::run(command.current_dir(&dir).arg("-ec").arg(script));
+    };
+    shell(
+        "xz -k x.tar; bzip2 -k x.tar; zstd -qk x.tar; gzip -k x.tar; cp x.tar.xz data.tar.xz; printf '2.0\\n' > debian-binary; ar r x.deb debian-binary data.tar.xz 2>/dev/null",
+    );
+    shell(
+        "cp x.tar.gz data.tar.gz; tar cf x.gem data.tar.gz; python3 -c 'import zipfile; z = zipfile.ZipFile(\"x.zip\", \"w\", zipfile.ZIP_DEFLATED); i = zipfile.ZipInfo(\"app-1.0/readme\"); i.external_attr = 0o100644 << 16; z.writestr(i, \"read me\")'",
+    );
+    let mut recipe = "[base]\nscratch = true\n".to_owned();
+    let kinds = ["tar", "tar.xz", "tar.bz2", "tar.zst", "tar.gz", "deb", "zip", "gem"];
+    for kind in kinds {
+        let unpack = if kind == "gem" { "[\"tar:data.tar.gz\", \"tar.gz\"]" } else { "true" };
+        recipe += &format!(
+            "[[file]]\nfrom = \"x.{kind}\"\nunpack = {unpack}\nstrip = 1\ninclude = [\"readme\"]\nto = \"/{kind}/\"\n"
+        );
+    }
+    let test = test.file("recipes/a/b/recipe.toml", recipe);
+    let mut test = test.run(["build", "a/b#prod", "--to", "oci:out:1"]).status(0).then();
+    let files = Listing::of_layout(&test.path("out"), "linux/amd64");
+    for kind in kinds {
+        assert_eq!(files.at(&format!("{kind}/readme")), "f 0644 0:0 read me", "{kind}");
+    }
+    // A hostile one is told with its name, the entry and the cause.
+    for (tree, what) in [
+        ("d 0755 0:0 a\nf 0644 0:0 a/x 1\nf 0644 0:0 a/x 2\n", "a/x"),
+        ("d 0755 0:0 a\nf 0644 0:0 a/x 1\nf 0644 0:0 a/X 2\n", "a/X"),
+        ("d 0755 0:0 a\nl a/x /etc\nf 0644 0:0 a/x/passwd 2\n", "a/x/passwd"),
+        ("d 0755 0:0 a\nh a/x a/none\n", "a/x"),
+    ] {
+        std::fs::write(dir.join("x.tar"), tar(tree)).unwrap();
+        let recipe = "[base]\nscratch = true\n[[file]]\nfrom = \"x.tar\"\nunpack = true\nto = \"/x/\"\n";
+        let run = test.file("recipes/a/b/recipe.toml", recipe).run(["build"]).status(3);
+        assert!(run.err.contains("x.tar: ") && run.err.contains(what), "{}", run.err);
+        test = run.then();
+    }
+}
