@@ -11,7 +11,7 @@ use cooperage::tree::{Step, TreePath};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits =
-    Limits { entries: 1000, bytes: 4 << 20, file: 1 << 20, dictionary: 1 << 20, inside: 1 << 20 };
+    Limits { entries: 1000, bytes: 4 << 20, file: 1 << 20, dictionary: 1 << 20, inside: 1 << 20, case: false };
 
 const STEPS: [&[&str]; 8] =
     [&[], &["tar"], &["zip"], &["deb"], &["gem"], &["auto:a", "auto"], &["tar:a", "zip"], &["auto:a"]];

@@ -23,5 +23,6 @@ pub mod tar;
 mod text;
 pub mod unpack;
 pub mod v1;
+pub mod versions;
 
 pub use build::{BuildError, Built, build};

@@ -16,7 +16,7 @@ use super::reading::Reading;
 use super::session::Session;
 use crate::digest::{Digest, HashingReader, HashingWriter};
 use crate::disk;
-use crate::layer::unpack::{What, unpack};
+use crate::layer::unpack::{Limits, What, unpack_within};
 use crate::lock::{BaseOrigin, Lock, Pin, Reason, SourceLock};
 use crate::oci::{Document, DocumentError, Platform, Reference};
 use crate::plan::source_key;
@@ -183,7 +183,7 @@ impl Session<'_> {
             SourceKind::Fetch => {
                 let located = self.fetch(&path.path, pinned, path.sha256)?;
                 if !path.unpack.is_empty() {
-                    return self.unpacked(&key, &path.path, located);
+                    return self.unpacked(&key, path, located);
                 }
                 let name = path.path.split(['?', '#']).next().unwrap_or_default();
                 let name = name.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("index.html");
@@ -202,7 +202,7 @@ impl Session<'_> {
                     why: "only one file can be unpacked, and it names none or several".into(),
                 };
                 let located = self.file_of(path)?.ok_or_else(missing)?;
-                self.unpacked(&key, &path.path, located)
+                self.unpacked(&key, path, located)
             }
             SourceKind::Files | SourceKind::Input => {
                 let scan = self.input_scan(path)?;
@@ -437,12 +437,14 @@ impl Session<'_> {
     fn unpacked(
         &self,
         key: &SourceKey,
-        name: &str,
+        path: &SourcePath,
         located: Located,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
+        let name = path.path.as_str();
         let wrong = |why: String| Error::Foreign { name: name.to_owned(), why };
         let filter = Filter::new(&key.include, &key.exclude)
             .map_err(|(pattern, fault)| wrong(format!("{pattern:?}: {fault}")))?;
+        let limits = Limits { case: path.case_clash, ..Limits::default() };
         let steps: Vec<Step> = key
             .unpack
             .iter()
@@ -480,7 +482,7 @@ impl Session<'_> {
             nodes.insert(member.path, SourceNode::Kept { kind, attributes: Attributes::new(mode) });
             Ok(())
         };
-        unpack(archive, &steps, key.strip, visit).map_err(|error| wrong(error.to_string()))?;
+        unpack_within(archive, &steps, key.strip, limits, visit).map_err(|error| wrong(error.to_string()))?;
         // A name of something that is left out has to have its content.
         for (path, target, mode) in links {
             let kind = match nodes.get(&target) {

@@ -29,18 +29,20 @@ pub fn list(env: &Env<'_>, select: &Selection) -> Result<Vec<Listed>, Error> {
         {
             let evaluated = recipe.variant(Encoding::V1, name).map_err(Error::Recipes)?;
             let own: Vec<_> = wants.iter().filter(|want| want.variant == *name).cloned().collect();
+            let open = evaluated.open_inputs().next().is_some();
             let mut reasons: Vec<_> = old.reason.iter().cloned().collect();
             if let Some(lock) = &old.lock {
                 reasons.extend(lock.unpinned(&own));
                 let stale = lock.sections != *recipe.sections();
                 let section = || crate::lock::Reason::OutputMissing { variant: name.clone() };
-                reasons.extend((stale || !lock.outputs.contains_key(name)).then(section));
+                let missing = !lock.outputs.contains_key(name) && !open;
+                reasons.extend((stale || missing).then(section));
             }
             let output = old.lock.as_ref().and_then(|lock| lock.outputs.get(name));
             let owner = evaluated.image.owner.as_ref().or(session.file.owner.as_ref());
             found.push(Listed {
                 name: ImageName { recipe: target.to_string(), variant: name.clone() },
-                state: State::of(&reasons, false).name().to_owned(),
+                state: State::of(&reasons, open).name().to_owned(),
                 digest: output.map(|output| output.index.digest),
                 base: session.base_text(&target, &evaluated)?,
                 owner: owner.map(|owner| owner.value.clone()),

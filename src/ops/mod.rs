@@ -18,6 +18,7 @@ mod outputs;
 mod publish;
 mod pull;
 mod push;
+mod query;
 mod reading;
 mod report;
 mod session;
@@ -40,8 +41,9 @@ pub use keep::{gc, store_verify};
 pub use lock::{audit, lock, prune};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
+pub use query::{PackageQuery, ParsePackageError, Query, query};
 pub use report::{
-    Built, ByteSource, Collected, Copied, Difference, ImageDigests, ImageName, Initialised, Listed,
+    Built, ByteSource, Collected, Copied, Difference, Found, ImageDigests, ImageName, Initialised, Listed,
     LockChange, PackageMove, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Vendored, Verified,
 };
 pub use shard::{ParseShardError, Shard};

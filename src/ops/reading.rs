@@ -186,7 +186,12 @@ impl Reading<'_, '_> {
 
     /// The merged headers of an image's layers.
     pub(super) fn merged(&self, manifest: &Manifest, config: &ImageConfig) -> Result<Rc<Merged>, Error> {
-        Ok(LazyMerged { reading: self, manifest, config, pinned: None, merged: None }.need()?.0)
+        Ok(self.view(manifest, config)?.0)
+    }
+
+    /// The same, with what was captured of each layer.
+    pub(super) fn view(&self, manifest: &Manifest, config: &ImageConfig) -> Result<View, Error> {
+        LazyMerged { reading: self, manifest, config, pinned: None, merged: None }.need()
     }
 
     /// The descriptor of a pin: its media type is what the document itself says.

@@ -110,6 +110,19 @@ pub struct Listed {
     pub owner: Option<String>,
 }
 
+/// One line of a query of `list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which image.
+    pub name: ImageName,
+    /// On which platform; empty: on all.
+    pub platform: String,
+    /// What was found, or why that can't be told.
+    pub what: String,
+    /// It can be told.
+    pub known: bool,
+}
+
 /// What `show` tells of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {

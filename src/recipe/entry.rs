@@ -135,6 +135,8 @@ pub struct File {
     pub unpack: Vec<Spanned<String>>,
     /// Leading components of an archive's paths that are dropped.
     pub strip: usize,
+    /// Names in the archive may differ by case alone.
+    pub case_clash: bool,
     /// Time of what it makes.
     pub mtime: Mtime,
     /// Which contents are interpolated.

@@ -98,6 +98,8 @@ entry! {
         unpack: Option<S<Loose<Never>>>,
         /// Leading components to drop when unpacking.
         strip: Option<S<i64>>,
+        /// "ok": names in the archive may differ by case alone.
+        case_clash: Text,
         /// Take away what the base has at `to` first.
         replace: Option<S<bool>>,
         /// Extended attributes.

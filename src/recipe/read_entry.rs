@@ -81,6 +81,8 @@ impl Action {
         }
         let unpack = raw.unpack.map(|raw| steps(raw, cx)).unwrap_or_default();
         cx.needs(&[("strip", range(&raw.strip))], !unpack.is_empty(), &["unpack"]);
+        cx.needs(&[("case-clash", range(&raw.case_clash))], !unpack.is_empty(), &["unpack"]);
+        let case_clash = only_ok(&cx.keep(raw.case_clash), cx);
         let strip = raw.strip.as_ref().and_then(|strip| usize::try_from(strip.value).ok()).unwrap_or(0);
         cx.needs(&[("delimiters", range(&raw.delimiters))], template != Template::Off, &["template"]);
         cx.needs(&[("mount", range(&raw.mount))], raw.mount_in.is_some(), &["mount-in"]);
@@ -126,6 +128,7 @@ impl Action {
             owner: raw.owner.map(|owner| cx.scalar(owner)),
             unpack,
             strip,
+            case_clash,
             mtime: mtime?,
             template,
             delimiters,

@@ -339,4 +339,46 @@ fn archives_of_all_kinds() {
         assert!(run.err.contains("x.tar: ") && run.err.contains(what), "{}", run.err);
         test = run.then();
     }
+    std::fs::write(dir.join("x.tar"), tar("f 0644 0:0 x 1\nf 0644 0:0 X 2\n")).unwrap();
+    let recipe = "[base]\nscratch = true\n[[file]]\nfrom = \"x.tar\"\nunpack = true\ncase-clash = \"ok\"\nto = \"/x/\"\n";
+    test.file("recipes/a/b/recipe.toml", recipe).run(["build"]).status(0);
+}
+
+#[test]
+fn which_images_have_it() {
+    let (registry, test) = workspace();
+    let status = "Package: libssl3\\nStatus: install ok installed\\nArchitecture: amd64\\nSource: openssl (3.0.17-1)\\nVersion: 3.0.17-1+b1\\n\\n";
+    let tree = format!("{BASE}d 0755 0:0 var/lib/dpkg\nf 0644 0:0 var/lib/dpkg/status {status}\n");
+    let test = test.base("bases/os", "1", &[&tree]).run(["lock", "--all"]).status(0).then();
+    let reference = format!("{}/lib/other", registry.host());
+    let digest = {
+        let lock = test.read("lockfiles/a/maker.lock");
+        let text = lock.split_once("[output.prod]\nindex = \"").unwrap().1;
+        text.split_once(' ').unwrap().0.to_owned()
+    };
+    let mut test = test;
+    for (option, value, expected) in [
+        ("--uses", "bases/os:1", "a/maker#prod  -  stands on bases/os:1"),
+        ("--uses", &reference, "a/all#prod  -  takes from"),
+        ("--uses", "a/maker", "a/all#dev   -  takes from a/maker#dev"),
+        ("--package", "openssl < 3.0.18", "a/all#prod    linux/amd64  libssl3 3.0.17-1+b1"),
+        ("--package", "libssl3 >= 3.0.17-1+b1", "a/maker#prod  linux/amd64  libssl3"),
+        ("--package", "openssl > 3.0.18", ""),
+        ("--has", "/opt/app/start", "a/all#prod  linux/amd64  /opt/app/start"),
+        ("--has", "/etc/app/link.conf", "/etc/app/app.conf"),
+        ("--digest", &digest, "a/maker#prod  -  the image itself"),
+    ] {
+        let run = test.run(["list", option, value]).status(0);
+        assert!(
+            run.out.contains(expected) && (!expected.is_empty() || run.out.is_empty()),
+            "{option} {value}: {}",
+            run.out
+        );
+        test = run.then();
+    }
+    // What can't be known is a row.
+    let run = emptied(test).run(["list", "--package", "openssl"]).status(0);
+    assert_eq!(run.out.matches("unknown: ").count(), 4, "{}", run.out);
+    let run = run.then().run(["list", "--has", "/x", "--uses", "y"]).status(2);
+    run.then().run(["list", "--package", "a b"]).status(2);
 }

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use cooperage::digest::Digest;
 use cooperage::oci::{Place, Platform};
-use cooperage::ops::Shard;
+use cooperage::ops::{PackageQuery, Shard};
 
 use crate::commands::not_built;
 use crate::errors::Problem;
@@ -337,10 +338,26 @@ pub(crate) struct Show {
 Examples:
   cooper list
   cooper list shop
-  cooper list --all --format json")]
+  cooper list --all --format json
+  cooper list --uses docker.io/library/debian        which images stand on it, or take from it?
+  cooper list --package 'openssl < 3.0.18'           which have it, by its own or its source's name?
+  cooper list --has /usr/bin/curl
+  cooper list --digest sha256:5f2c…                  what has this index, manifest, base or layer?")]
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) select: Targets,
+    /// Only images that stand on a reference, layout or recipe, or take something from one or from a URL
+    #[arg(long, value_name = "REFERENCE", group = "query")]
+    pub(crate) uses: Option<String>,
+    /// Only images with a package: NAME, or 'NAME < VERSION' (also <=, =, >=, >) in its ecosystem's order
+    #[arg(long, value_name = "PACKAGE", group = "query")]
+    pub(crate) package: Option<PackageQuery>,
+    /// Only images with something at a path
+    #[arg(long, value_name = "PATH", group = "query")]
+    pub(crate) has: Option<String>,
+    /// Only images that are, or hold, a digest
+    #[arg(long, value_name = "DIGEST", group = "query")]
+    pub(crate) digest: Option<Digest>,
 }
 
 /// Copy an image from a place or recipe to a place
@@ -511,6 +528,8 @@ impl Command {
             Self::Update(args) => Net { offline: args.offline, ..Net::default() },
             Self::Vendor(args) => Net { offline: args.offline, ..Net::default() },
             Self::Pull(args) => Net { offline: args.offline, ..Net::default() },
+            // It looks at what is there.
+            Self::List(_) => Net { offline: true, ..Net::default() },
             _ => Net::default(),
         }
     }

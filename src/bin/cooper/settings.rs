@@ -61,8 +61,8 @@ impl Settings {
             store: dir.join(store),
             lockfiles: global.lockfiles.as_ref().map(|path| dir.join(path)),
             jobs: global.jobs,
-            locked: net.locked || flag("COOPER_LOCKED", env)?,
-            offline: net.offline || flag("COOPER_OFFLINE", env)?,
+            locked: flag("COOPER_LOCKED", env)? || net.locked,
+            offline: flag("COOPER_OFFLINE", env)? || net.offline,
             substitute: substitute(net.substitute, env)?,
             epoch: epoch(env)?,
             registries: {

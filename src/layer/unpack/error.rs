@@ -107,7 +107,10 @@ pub enum UnpackFault {
     Duplicate,
     #[error("{ancestor} is not a directory in this archive")]
     NotDirectory { ancestor: TreePath },
-    #[error("it differs from {} in nothing but upper and lower case", shown(other))]
+    #[error(
+        "it differs from {} in nothing but upper and lower case, which case-clash = \"ok\" would allow",
+        shown(other)
+    )]
     Case { other: Vec<u8> },
     #[error("hard link to {}, which is no file that was unpacked before", shown(target))]
     HardLink { target: Vec<u8> },

@@ -35,12 +35,21 @@ pub struct Limits {
     pub dictionary: u64,
     /// Bytes of a zip inside another archive: it is kept in memory.
     pub inside: u64,
+    /// Names that differ by case alone are two; otherwise they are refused.
+    pub case: bool,
 }
 
 impl Default for Limits {
     /// A million entries, 64 GiB, 4 GiB for a file; 256 and 64 MiB of memory.
     fn default() -> Self {
-        Self { entries: 1_000_000, bytes: 64 << 30, file: 4 << 30, dictionary: 256 << 20, inside: 64 << 20 }
+        Self {
+            entries: 1_000_000,
+            bytes: 64 << 30,
+            file: 4 << 30,
+            dictionary: 256 << 20,
+            inside: 64 << 20,
+            case: false,
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) struct Names {
     /// By the number of the directory (0 is the root) and the name, folded.
     nodes: BTreeMap<(usize, Vec<u8>), Node>,
     bytes: usize,
+    /// Names that differ by case alone are two.
+    exact: bool,
 }
 
 struct Node {
@@ -68,13 +70,26 @@ struct Node {
 }
 
 impl Names {
+    pub(super) fn new(exact: bool) -> Self {
+        Self { exact, ..Self::default() }
+    }
+
+    /// As a file system would look it up that ignores case, unless it doesn't.
+    fn fold(&self, name: &[u8]) -> Vec<u8> {
+        match str::from_utf8(name) {
+            _ if self.exact => name.to_vec(),
+            Ok(text) => text.to_lowercase().into_bytes(),
+            Err(_) => name.to_ascii_lowercase(),
+        }
+    }
+
     pub(super) fn add(&mut self, path: &TreePath, seen: Seen) -> Result<(), UnpackFault> {
         let mut parent = 0;
         let mut end = 0;
         for name in path.components() {
             end += usize::from(end > 0) + name.len();
             let last = end == path.as_bytes().len();
-            let key = (parent, fold(name));
+            let key = (parent, self.fold(name));
             if let Some(node) = self.nodes.get(&key) {
                 let both = seen == Seen::Directory && node.seen == Seen::Directory;
                 match () {
@@ -106,7 +121,7 @@ impl Names {
         let mut parent = 0;
         let mut seen = None;
         for name in path.components() {
-            let node = self.nodes.get(&(parent, fold(name))).filter(|node| node.name == name)?;
+            let node = self.nodes.get(&(parent, self.fold(name))).filter(|node| node.name == name)?;
             (parent, seen) = (node.number, Some(&node.seen));
         }
         match seen? {
@@ -115,9 +130,4 @@ impl Names {
             Seen::Directory | Seen::Symlink => None,
         }
     }
-}
-
-/// As a file system that ignores case would look it up.
-fn fold(name: &[u8]) -> Vec<u8> {
-    str::from_utf8(name).map_or_else(|_| name.to_ascii_lowercase(), |text| text.to_lowercase().into_bytes())
 }

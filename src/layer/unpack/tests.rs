@@ -113,7 +113,7 @@ fn steps(texts: &[&str]) -> Vec<Step> {
 }
 
 const SMALL: Limits =
-    Limits { entries: 50, bytes: 1 << 20, file: 1 << 19, dictionary: 1 << 20, inside: 1 << 16 };
+    Limits { entries: 50, bytes: 1 << 20, file: 1 << 19, dictionary: 1 << 20, inside: 1 << 16, case: false };
 
 fn list_within(archive: &[u8], texts: &[&str], strip: usize, limits: Limits) -> Result<String, UnpackError> {
     let mut lines = Vec::new();

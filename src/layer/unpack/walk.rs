@@ -38,8 +38,8 @@ impl<'v> Walk<'v> {
             visit,
             entries: 0,
             bytes: 0,
-            names: Names::default(),
-            stripped: Names::default(),
+            names: Names::new(limits.case),
+            stripped: Names::new(limits.case),
         }
     }
 

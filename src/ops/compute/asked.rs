@@ -66,6 +66,15 @@ impl Session<'_> {
         Ok(false)
     }
 
+    /// The recipe that a variant stands on, if it does.
+    pub(in crate::ops) fn parent_of(&self, target: &Target, variant: &str) -> Result<Option<Target>, Error> {
+        let evaluated = self.recipe(target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+        match evaluated.base_reference(&self.scope(target)).map_err(Error::Recipes)? {
+            Base::Recipe(name) => parent_target(&self.workspace, target, &name).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Every source that a recipe takes, over all variants and platforms.
     pub(in crate::ops) fn source_keys(&self, target: &Target) -> Result<BTreeSet<SourceKey>, Error> {
         let work = Work { session: self, target, old: None };

@@ -176,6 +176,8 @@ pub struct SourcePath {
     pub unpack: Vec<String>,
     /// Leading components of an archive's paths that are dropped.
     pub strip: usize,
+    /// Names in the archive may differ by case alone.
+    pub case_clash: bool,
     /// `os/architecture`, where another platform has another source of that name.
     pub platform: Option<String>,
     /// What a URL must give.

@@ -1,6 +1,6 @@
 //! `cooper list`
 
-use cooperage::ops::{self, Listed};
+use cooperage::ops::{self, Found, Listed, Query};
 use serde_json::{Value, json};
 
 use super::full_name;
@@ -9,7 +9,35 @@ use crate::errors::Failure;
 use crate::shell::{Answer, columns};
 
 pub(super) fn run(args: &List, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    Ok(answer(&ops::list(env, &(&args.select).into())?))
+    let query = [
+        args.uses.clone().map(Query::Uses),
+        args.package.clone().map(Query::Package),
+        args.has.clone().map(Query::Has),
+        args.digest.map(Query::Digest),
+    ];
+    match query.into_iter().flatten().next() {
+        Some(query) => Ok(found(&ops::query(env, &(&args.select).into(), &query)?)),
+        None => Ok(answer(&ops::list(env, &(&args.select).into())?)),
+    }
+}
+
+fn found(found: &[Found]) -> Answer {
+    let rows = found.iter().map(|it| {
+        let what = if it.known { it.what.clone() } else { format!("unknown: {}", it.what) };
+        let platform = if it.platform.is_empty() { "-" } else { &it.platform };
+        vec![full_name(&it.name), platform.to_owned(), what]
+    });
+    let to_json = |it: &Found| {
+        let platform = Some(&it.platform).filter(|platform| !platform.is_empty());
+        json!({ "recipe": it.name.recipe, "variant": it.name.variant, "platform": platform, "what": it.what, "known": it.known })
+    };
+    let nothing = found.is_empty().then(|| "none".to_owned());
+    Answer {
+        lines: columns(&rows.collect::<Vec<_>>()),
+        status: nothing.into_iter().collect(),
+        json: json!({ "found": found.iter().map(to_json).collect::<Vec<Value>>() }),
+        ..Answer::default()
+    }
 }
 
 fn answer(listed: &[Listed]) -> Answer {

@@ -1,0 +1,284 @@
+//! `list --uses`, `--package`, `--has`, `--digest`: which images a thing is in.
+//!
+//! Owns that nothing is asked of anybody: what locks say, and what the store knows of images that it holds. Where that isn't
+//! enough there is a row that says so, never silence.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::error::Error;
+use super::reading::{Reading, View};
+use super::session::{Asks, Session};
+use super::{Env, Found, ImageName, Selection};
+use crate::digest::Digest;
+use crate::layer::packages::{self, Package};
+use crate::layer::versions;
+use crate::lock::{BaseOrigin, Lock, Output};
+use crate::oci::{Descriptor, Document, MediaType, Reference};
+use crate::tree::{SourceKind, TreePath};
+use crate::workspace::Target;
+
+/// What is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// A reference, layout, URL or recipe that an image stands on or takes from.
+    Uses(String),
+    /// A package by its own or its source's name, and which versions of it.
+    Package(PackageQuery),
+    /// A path of the image.
+    Has(String),
+    /// The digest of an index, manifest, base or layer.
+    Digest(Digest),
+}
+
+/// `openssl < 3.0.18`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageQuery {
+    name: String,
+    /// Which orders count; all without a version.
+    orders: Vec<Ordering>,
+    version: String,
+}
+
+/// Not `NAME`, `NAME < VERSION` or the like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} names no packages: expected NAME, or NAME and one of <, <=, =, >=, > and a version")]
+pub struct ParsePackageError {
+    text: String,
+}
+
+impl std::str::FromStr for PackageQuery {
+    type Err = ParsePackageError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePackageError> {
+        use Ordering::{Equal, Greater, Less};
+        let fail = || ParsePackageError { text: text.to_owned() };
+        let name = text.split(|c: char| c.is_whitespace() || "<>=".contains(c)).next().unwrap_or_default();
+        let rest = text[name.len()..].trim();
+        let operators: [(&str, &[Ordering]); 5] = [
+            ("<=", &[Less, Equal]),
+            (">=", &[Greater, Equal]),
+            ("<", &[Less]),
+            (">", &[Greater]),
+            ("=", &[Equal]),
+        ];
+        let found =
+            operators.iter().find_map(|(sign, orders)| Some((rest.strip_prefix(sign)?.trim(), *orders)));
+        let (version, orders) = match found {
+            None if rest.is_empty() => ("", &[][..]),
+            Some((version, orders)) if !version.is_empty() && !version.contains(char::is_whitespace) => {
+                (version, orders)
+            }
+            _ => return Err(fail()),
+        };
+        if name.is_empty() {
+            return Err(fail());
+        }
+        Ok(Self { name: name.to_owned(), orders: orders.to_vec(), version: version.to_owned() })
+    }
+}
+
+impl PackageQuery {
+    fn matches(&self, package: &Package) -> bool {
+        let version = if package.name == self.name {
+            &package.version
+        } else if package.source == self.name {
+            &package.source_version
+        } else {
+            return false;
+        };
+        let order = versions::compare(package.ecosystem, version, &self.version);
+        self.orders.is_empty() || self.orders.contains(&order)
+    }
+}
+
+/// Looks through the selected recipes, all of them without a selection.
+///
+/// # Errors
+/// Recipes or locks that can't be read.
+pub fn query(env: &Env<'_>, select: &Selection, query: &Query) -> Result<Vec<Found>, Error> {
+    let session = Session::open(env, Asks::default())?;
+    let everything = Selection { all: true, targets: Vec::new() };
+    let select = if select.targets.is_empty() { &everything } else { select };
+    let mut found = Vec::new();
+    for (target, asked) in session.select(select)? {
+        let lock = session.old_lock(&target)?.lock.unwrap_or_default();
+        for variant in session.file.variants.iter().filter(|name| asked.is_empty() || asked.contains(name)) {
+            let name = ImageName { recipe: target.to_string(), variant: variant.clone() };
+            let row = |platform: &str, what: String, known: bool| Found {
+                name: name.clone(),
+                platform: platform.to_owned(),
+                what,
+                known,
+            };
+            if let Query::Uses(text) = query {
+                found.extend(uses(&session, &target, variant, text, 0)?.map(|what| row("", what, true)));
+                continue;
+            }
+            let Some(output) = lock.outputs.get(variant) else {
+                found.push(row("", "it has no outputs in its lock".to_owned(), false));
+                continue;
+            };
+            if let Query::Digest(digest) = query {
+                found.extend(digests(&lock, output, *digest).into_iter().map(|what| row("", what, true)));
+            }
+            for (platform, image) in views(&session, &target, &lock, output)? {
+                let Some((view, layers)) = image else {
+                    // What its own lock says was looked at.
+                    let what =
+                        "what is in it isn't known here: `cooper lock` and `cooper build` make it known";
+                    found.push(row(&platform, what.to_owned(), false));
+                    continue;
+                };
+                match query {
+                    Query::Package(wanted) => {
+                        let captured: Vec<_> = view.1.iter().collect();
+                        let all = packages::derive(&view.0, &captured).0;
+                        let hits = all.into_iter().filter(|package| wanted.matches(package));
+                        found.extend(
+                            hits.map(|hit| row(&platform, format!("{} {}", hit.name, hit.version), true)),
+                        );
+                    }
+                    Query::Has(path) => {
+                        let wrong =
+                            |error: crate::tree::TreePathError| Error::Usage { message: error.to_string() };
+                        let path = TreePath::parse(path.as_bytes()).map_err(wrong)?;
+                        let real = view.0.resolve(&path).unwrap_or_else(|_| path.clone());
+                        if view.0.is_dir(&real) || view.0.get(&real).is_some() {
+                            found.push(row(
+                                &platform,
+                                format!("/{}", real.to_string().trim_start_matches('/')),
+                                true,
+                            ));
+                        }
+                    }
+                    Query::Digest(digest) if layers.contains(digest) => {
+                        found.push(row(&platform, "a layer".to_owned(), true));
+                    }
+                    Query::Digest(_) | Query::Uses(_) => {}
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How a variant of a recipe uses something, itself or through what it stands on.
+fn uses(
+    session: &Session<'_>,
+    target: &Target,
+    variant: &str,
+    text: &str,
+    depth: usize,
+) -> Result<Option<String>, Error> {
+    // Circles are told by others.
+    if depth > 64 {
+        return Ok(None);
+    }
+    let named = |origin: &str| {
+        let reference = |text: &str| text.parse::<Reference>().ok();
+        let whole = origin == text || (reference(origin).is_some() && reference(origin) == reference(text));
+        let bare = !text.contains('@') && !text.rsplit('/').next().unwrap_or_default().contains(':');
+        let same = |one: &Reference, other: &Reference| {
+            (one.registry.as_str(), one.repository.as_str())
+                == (other.registry.as_str(), other.repository.as_str())
+        };
+        let pair = reference(origin).zip(reference(text));
+        whole || (bare && pair.is_some_and(|(one, other)| same(&one, &other)))
+    };
+    for want in session.wants(target)?.iter().filter(|want| want.variant == variant) {
+        let (BaseOrigin::Image(origin) | BaseOrigin::Layout(origin)) = &want.origin;
+        if named(origin) {
+            return Ok(Some(format!("stands on {origin}")));
+        }
+    }
+    for key in session.source_keys(target)? {
+        let (what, of) = match key.kind {
+            SourceKind::Image => (&key.origin, "takes from"),
+            SourceKind::Fetch => (&key.from, "fetches"),
+            SourceKind::Recipe => (&key.origin, "takes from"),
+            _ => continue,
+        };
+        let own = key.kind == SourceKind::Recipe && what.ends_with(&format!("#{variant}"));
+        let recipe = own && what.split('#').next() == Some(text);
+        if recipe || (key.kind != SourceKind::Recipe && named(what)) {
+            return Ok(Some(format!("{of} {what}")));
+        }
+    }
+    let Some(parent) = session.parent_of(target, variant)? else { return Ok(None) };
+    if parent.to_string() == text {
+        return Ok(Some(format!("stands on {parent}")));
+    }
+    Ok(uses(session, &parent, variant, text, depth + 1)?.map(|what| format!("{what}, through {parent}")))
+}
+
+fn digests(lock: &Lock, output: &Output, digest: Digest) -> Vec<String> {
+    let mut found = Vec::new();
+    found.extend((output.index.digest == digest).then(|| "the image itself".to_owned()));
+    for (platform, image) in &output.platforms {
+        found.extend((image.manifest == digest).then(|| format!("its manifest for {platform}")));
+        found.extend(
+            image.layers.iter().any(|layer| layer.0 == digest).then(|| format!("a diff_id on {platform}")),
+        );
+    }
+    for base in &lock.bases {
+        let manifests = base.platforms.values().any(|pin| pin.manifest.digest == digest);
+        found.extend((base.index.digest == digest || manifests).then(|| format!("its base {}", base.origin)));
+    }
+    found
+}
+
+/// By platform: the merged headers of an image with the digests of its layers, as far as they are at hand.
+type Views = BTreeMap<String, Option<(View, Vec<Digest>)>>;
+
+fn views(session: &Session<'_>, target: &Target, lock: &Lock, output: &Output) -> Result<Views, Error> {
+    let origin =
+        lock.bases.first().map_or_else(|| BaseOrigin::Layout(String::new()), |pin| pin.origin.clone());
+    let mut views: Views = output.platforms.keys().map(|platform| (platform.clone(), None)).collect();
+    let index = Descriptor::new(MediaType::Index, output.index.digest, output.index.size);
+    let Ok(closure) = session.store()?.closure(&index) else { return Ok(views) };
+    for (platform, image) in &output.platforms {
+        let Some(bytes) = closure.documents.get(&image.manifest) else { continue };
+        let wrong = |source| Error::Document { base: target.to_string(), source };
+        let Document::Manifest(manifest) =
+            Document::parse(bytes, &MediaType::Manifest.to_string()).map_err(wrong)?
+        else {
+            continue;
+        };
+        let Some(config) = closure.documents.get(&manifest.config.digest) else { continue };
+        let config = crate::oci::ImageConfig::parse(config).map_err(wrong)?;
+        // What can't be read without asking somebody isn't known.
+        let view = Reading::new(session, &origin).view(&manifest, &config).ok();
+        let layers = manifest.layers.iter().map(|layer| layer.digest).collect();
+        views.insert(
+            platform.clone(),
+            view.map(|(merged, captured)| ((merged, Rc::clone(&captured)), layers)),
+        );
+    }
+    Ok(views)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_packages() {
+        for (text, name, count, version) in [
+            ("openssl", "openssl", 0, ""),
+            ("openssl < 3.0.18", "openssl", 1, "3.0.18"),
+            ("openssl>=1:2-3", "openssl", 2, "1:2-3"),
+            ("a = 1", "a", 1, "1"),
+        ] {
+            let query: PackageQuery = text.parse().unwrap();
+            assert_eq!(
+                (query.name.as_str(), query.orders.len(), query.version.as_str()),
+                (name, count, version)
+            );
+        }
+        for bad in ["", "< 1", "a <", "a 1", "a < 1 2"] {
+            assert!(bad.parse::<PackageQuery>().is_err(), "{bad}");
+        }
+    }
+}
