@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 
 use super::base::{Below, child_of};
 use super::error::Error;
@@ -59,7 +60,32 @@ impl Foreign {
 /// A file that is at hand.
 pub(super) struct Located {
     pub(super) path: PathBuf,
-    pub(super) content: Content,
+    content: Known,
+}
+
+/// What is known of its bytes.
+enum Known {
+    /// They were hashed, or the store has them by that name.
+    Content(Content),
+    /// They are yet to be hashed, and should be these.
+    Unread(Option<Digest>),
+}
+
+impl Located {
+    /// The bytes, hashed if they weren't, and compared with what they should be.
+    pub(super) fn content(&self, name: &str) -> Result<Content, Error> {
+        let wanted = match self.content {
+            Known::Content(content) => return Ok(content),
+            Known::Unread(wanted) => wanted,
+        };
+        let mut reader = HashingReader::new(disk::open(&self.path)?.0);
+        io::copy(&mut reader, &mut io::sink()).map_err(disk::failed("read", &self.path))?;
+        let (digest, size) = reader.finish();
+        match wanted {
+            Some(wanted) if wanted != digest => Err(differs(name, Some(wanted), digest)),
+            _ => Ok(Content { digest, size }),
+        }
+    }
 }
 
 impl Session<'_> {
@@ -105,9 +131,9 @@ impl Session<'_> {
         let same = match (path.kind, locked.pin) {
             (SourceKind::Fetch | SourceKind::Image, Pin::File(_) | Pin::Image { .. }) => true,
             // It may have been made anew.
-            (SourceKind::Files | SourceKind::Input, Pin::File(pinned)) => {
-                self.file_of(path)?.is_some_and(|file| file.content == pinned)
-            }
+            (SourceKind::Files | SourceKind::Input, Pin::File(pinned)) => self
+                .file_of(path)?
+                .is_some_and(|file| matches!(file.content, Known::Content(own) if own == pinned)),
             // Another one, when its parent came out otherwise.
             (SourceKind::Recipe | SourceKind::Base, Pin::File(pinned)) => {
                 let manifest = image.as_ref().and_then(|image| image.manifest.as_ref());
@@ -187,14 +213,12 @@ impl Session<'_> {
                 }
                 let name = path.path.split(['?', '#']).next().unwrap_or_default();
                 let name = name.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("index.html");
-                let kept = SourceNode::Kept {
-                    kind: Kind::File(located.content),
-                    attributes: Attributes::new(0o644),
-                };
+                let content = located.content(&path.path)?;
+                let kept = SourceNode::Kept { kind: Kind::File(content), attributes: Attributes::new(0o644) };
                 let nodes = BTreeMap::from([(TreePath::root().join(name.as_bytes()), kept)]);
                 let mut contents = Contents::default();
-                contents.put_file(located.content, located.path);
-                Ok((SourceTree { single: true, nodes }, Pin::File(located.content), contents))
+                contents.put_file(content, located.path);
+                Ok((SourceTree { single: true, nodes }, Pin::File(content), contents))
             }
             SourceKind::Files | SourceKind::Input if !path.unpack.is_empty() => {
                 let missing = || Error::Foreign {
@@ -365,7 +389,7 @@ impl Session<'_> {
                 at
             }
         };
-        Ok(Some(Located { path: file, content: *content }))
+        Ok(Some(Located { path: file, content: Known::Content(*content) }))
     }
 
     /// What a URL gives, by digest where that is known: from the store, from `vendor`, or from where it says.
@@ -378,21 +402,17 @@ impl Session<'_> {
         if let Some(content) = pinned
             && let Some(path) = self.transaction()?.path_of(content.digest, content.size)?
         {
-            return Ok(Located { path, content });
+            return Ok(Located { path, content: Known::Content(content) });
         }
         let wanted = pinned.map(|content| content.digest).or(sha256);
         if let Some(digest) = wanted {
             let path = self.workspace.root().join(VENDOR).join("sha256").join(digest.hex());
             if disk::regular_size(&path)?.is_some() {
-                return self.verified(path, url, digest);
+                return Ok(Located { path, content: Known::Unread(wanted) });
             }
         }
         if let Some(path) = url.strip_prefix("file://") {
-            let path = PathBuf::from(path);
-            return match wanted {
-                Some(digest) => self.verified(path, url, digest),
-                None => hashed(path),
-            };
+            return Ok(Located { path: PathBuf::from(path), content: Known::Unread(wanted) });
         }
         if self.env.offline {
             return Err(Error::Offline { reference: url.to_owned() });
@@ -421,16 +441,7 @@ impl Session<'_> {
         let content = Content { digest, size };
         let path = transaction.path_of(digest, size)?;
         let path = path.ok_or_else(|| Error::Foreign { name: url.to_owned(), why: "it was lost".into() })?;
-        Ok(Located { path, content })
-    }
-
-    fn verified(&self, path: PathBuf, url: &str, digest: Digest) -> Result<Located, Error> {
-        let located = hashed(path)?;
-        if located.content.digest == digest {
-            Ok(located)
-        } else {
-            Err(differs(url, Some(digest), located.content.digest))
-        }
+        Ok(Located { path, content: Known::Content(content) })
     }
 
     /// What an archive holds.
@@ -482,7 +493,14 @@ impl Session<'_> {
             nodes.insert(member.path, SourceNode::Kept { kind, attributes: Attributes::new(mode) });
             Ok(())
         };
-        unpack_within(archive, &steps, key.strip, limits, visit).map_err(|error| wrong(error.to_string()))?;
+        // What isn't hashed yet is, meanwhile; nothing counts before both are done.
+        let (unpacked, hashed) = thread::scope(|scope| {
+            let hashed = scope.spawn(|| located.content(name));
+            let unpacked = unpack_within(archive, &steps, key.strip, limits, visit);
+            (unpacked, hashed.join())
+        });
+        let content = hashed.unwrap_or_else(|_| located.content(name))?;
+        unpacked.map_err(|error| wrong(error.to_string()))?;
         // A name of something that is left out has to have its content.
         for (path, target, mode) in links {
             let kind = match nodes.get(&target) {
@@ -491,8 +509,12 @@ impl Session<'_> {
             };
             nodes.insert(path, SourceNode::Kept { kind, attributes: Attributes::new(mode) });
         }
+        let all = nodes.clone();
         if let Some(pattern) = filter.retain_included(&mut nodes).into_iter().next() {
             return Err(wrong(format!("nothing in it matches {pattern:?}")));
+        }
+        if nodes.len() < all.len() {
+            first_names(&mut nodes, &all);
         }
         let spool = spool.into_inner().map_err(|error| wrong(error.to_string()))?;
         let file = Arc::new(disk::open(spool.path())?.0);
@@ -502,7 +524,31 @@ impl Session<'_> {
         }
         self.scratch.borrow_mut().push(spool);
         self.env.progress.event(Event::End);
-        Ok((SourceTree { single: false, nodes }, Pin::File(located.content), contents))
+        Ok((SourceTree { single: false, nodes }, Pin::File(content), contents))
+    }
+}
+
+/// Gives the content to the first of those names whose file was left out.
+fn first_names(nodes: &mut BTreeMap<TreePath, SourceNode>, all: &BTreeMap<TreePath, SourceNode>) {
+    let mut firsts: BTreeMap<TreePath, TreePath> = BTreeMap::new();
+    let names: Vec<TreePath> = nodes.keys().cloned().collect();
+    for path in names {
+        let Some(SourceNode::Kept { kind: Kind::HardLink(target), attributes }) = nodes.get(&path) else {
+            continue;
+        };
+        let (target, attributes) = (target.clone(), attributes.clone());
+        if nodes.contains_key(&target) {
+            continue;
+        }
+        let kind = match (firsts.get(&target), all.get(&target)) {
+            (Some(first), _) => Kind::HardLink(first.clone()),
+            (None, Some(SourceNode::Kept { kind, .. })) => {
+                firsts.insert(target, path.clone());
+                kind.clone()
+            }
+            _ => continue,
+        };
+        nodes.insert(path, SourceNode::Kept { kind, attributes });
     }
 }
 
@@ -512,13 +558,6 @@ fn agrees(pin: Pin, sha256: Option<Digest>) -> bool {
         (Pin::File(content), Some(digest)) => content.digest == digest,
         _ => true,
     }
-}
-
-fn hashed(path: PathBuf) -> Result<Located, Error> {
-    let mut reader = HashingReader::new(disk::open(&path)?.0);
-    io::copy(&mut reader, &mut io::sink()).map_err(disk::failed("read", &path))?;
-    let (digest, size) = reader.finish();
-    Ok(Located { path, content: Content { digest, size } })
 }
 
 fn differs(url: &str, wanted: Option<Digest>, found: Digest) -> Error {

@@ -419,3 +419,49 @@ fn tags_and_referrers() {
         assert_eq!(registry.tags("lib/base").contains_key(&tag), !keeps);
     }
 }
+
+/// Takes what is meant for others, and says what it was asked for.
+fn proxy(to: &str) -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, to) = (format!("http://{}", listener.local_addr().unwrap()), to.to_owned());
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let mut reader = BufReader::new(client.try_clone().unwrap());
+            let mut first = String::new();
+            if reader.read_line(&mut first).unwrap_or(0) == 0 || tell.send(first.clone()).is_err() {
+                continue;
+            }
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap_or(0) > 2 {
+                line.clear();
+            }
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+            let mut server = std::net::TcpStream::connect(&to).unwrap();
+            let (mut up, mut down) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut reader, &mut up));
+            std::thread::spawn(move || std::io::copy(&mut server, &mut down));
+        }
+    });
+    (address, told)
+}
+
+#[test]
+fn a_proxy_stands_between() {
+    let (registry, test) = arranged();
+    let (address, told) = proxy(registry.host());
+    let site = "attempts = 2\ntimeout = 5\nbackoff = 1\n[registry.\"registry.example\"]\nplain-http = true\n";
+    let test = test
+        .file("site.toml", site)
+        .file("recipes/a/web/recipe.toml", recipe("registry.example/lib/base:1"))
+        .env("HTTP_PROXY", &address)
+        .env("http_proxy", &address);
+    let test = test.run(["lock"]).status(0).then();
+    assert!(told.recv().unwrap().starts_with("CONNECT registry.example:80 "));
+    // Who is not to be reached through it isn't.
+    let test = test.env("NO_PROXY", "registry.example").env("no_proxy", "registry.example");
+    std::fs::remove_dir_all(test.path("lockfiles")).unwrap();
+    test.run(["lock"]).status(5);
+}
