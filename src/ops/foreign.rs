@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use super::base::{Below, child_of};
@@ -16,7 +17,7 @@ use super::images::{Documents, Take};
 use super::reading::Reading;
 use super::session::Session;
 use crate::digest::{Digest, HashingReader, HashingWriter};
-use crate::disk;
+use crate::disk::{self, Temporary};
 use crate::layer::unpack::{Limits, What, unpack_within};
 use crate::lock::{BaseOrigin, Lock, Pin, Reason, SourceLock};
 use crate::oci::{Document, DocumentError, Platform, Reference};
@@ -464,43 +465,55 @@ impl Session<'_> {
             .map_err(|error: crate::tree::StepError| wrong(error.to_string()))?;
         self.env.progress.event(Event::Begin { what: "unpacking", name });
         let (archive, _) = disk::open(&located.path)?;
-        let mut spool = io::BufWriter::with_capacity(1 << 18, self.transaction()?.scratch()?);
-        let (mut nodes, mut places, mut at) = (BTreeMap::new(), BTreeMap::new(), 0_u64);
-        let mut links: Vec<(TreePath, TreePath, u32)> = Vec::new();
-        let visit = &mut |member: crate::layer::unpack::Member<'_>| -> io::Result<()> {
-            // Whatever lies below what is left out is left out.
-            if filter.excludes(&member.path) || member.path.ancestors().any(|above| filter.excludes(&above)) {
-                return Ok(());
-            }
-            let kind = match member.what {
-                What::Directory => Kind::Directory { opaque: false },
-                What::Symlink(target) => Kind::Symlink(target),
-                What::HardLink(target) => {
-                    links.push((member.path, target, member.mode));
-                    return Ok(());
-                }
-                What::File(reader) => {
-                    let mut writer = HashingWriter::new(&mut spool);
-                    io::copy(reader, &mut writer)?;
-                    let (_, digest, size) = writer.finish();
-                    let content = Content { digest, size };
-                    places.insert(content, at);
-                    at += size;
-                    Kind::File(content)
-                }
-            };
-            let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { member.mode };
-            nodes.insert(member.path, SourceNode::Kept { kind, attributes: Attributes::new(mode) });
-            Ok(())
-        };
+        let spool = self.transaction()?.scratch()?;
+        let mut nodes = BTreeMap::new();
+        let (mut files, mut links) = (Vec::new(), Vec::new());
+        let (send, pieces) = mpsc::sync_channel(WAITING);
         // What isn't hashed yet is, meanwhile; nothing counts before both are done.
-        let (unpacked, hashed) = thread::scope(|scope| {
+        let (unpacked, hashed, spooled) = thread::scope(|scope| {
             let hashed = scope.spawn(|| located.content(name));
-            let unpacked = unpack_within(archive, &steps, key.strip, limits, visit);
-            (unpacked, hashed.join())
+            let spooled = scope.spawn(|| spool_pieces(pieces, spool));
+            let unpacked = {
+                let visit = &mut |member: crate::layer::unpack::Member<'_>| -> io::Result<()> {
+                    // Whatever lies below what is left out is left out.
+                    if filter.excludes(&member.path)
+                        || member.path.ancestors().any(|above| filter.excludes(&above))
+                    {
+                        return Ok(());
+                    }
+                    let kind = match member.what {
+                        What::Directory => Kind::Directory { opaque: false },
+                        What::Symlink(target) => Kind::Symlink(target),
+                        What::HardLink(target) => {
+                            links.push((member.path, target, member.mode));
+                            return Ok(());
+                        }
+                        What::File(reader) => {
+                            send_pieces(reader, &send)?;
+                            files.push((member.path, member.mode));
+                            return Ok(());
+                        }
+                    };
+                    let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { member.mode };
+                    nodes.insert(member.path, SourceNode::Kept { kind, attributes: Attributes::new(mode) });
+                    Ok(())
+                };
+                unpack_within(archive, &steps, key.strip, limits, visit)
+            };
+            // Then nothing more comes.
+            drop(send);
+            (unpacked, hashed.join(), spooled.join())
         });
         let content = hashed.unwrap_or_else(|_| located.content(name))?;
+        let spooled = spooled.unwrap_or_else(|_| Err(io::Error::other("a thread ended early")));
+        // A disk that is full is told before what came of it.
+        let Spooled { contents: written, places, spool } =
+            spooled.map_err(disk::failed("write", Path::new(name)))?;
         unpacked.map_err(|error| wrong(error.to_string()))?;
+        for ((path, mode), content) in files.into_iter().zip(written) {
+            let kind = Kind::File(content);
+            nodes.insert(path, SourceNode::Kept { kind, attributes: Attributes::new(mode) });
+        }
         // A name of something that is left out has to have its content.
         for (path, target, mode) in links {
             let kind = match nodes.get(&target) {
@@ -516,7 +529,6 @@ impl Session<'_> {
         if nodes.len() < all.len() {
             first_names(&mut nodes, &all);
         }
-        let spool = spool.into_inner().map_err(|error| wrong(error.to_string()))?;
         let file = Arc::new(disk::open(spool.path())?.0);
         let mut contents = Contents::default();
         for (content, at) in places {
@@ -526,6 +538,56 @@ impl Session<'_> {
         self.env.progress.event(Event::End);
         Ok((SourceTree { single: false, nodes }, Pin::File(content), contents))
     }
+}
+
+/// What goes from the thread that unpacks to the one that hashes and writes: at most so much at once, so often.
+const PIECE: u64 = 64 << 10;
+const WAITING: usize = 32;
+
+/// Sends a file in pieces, and then that it ends.
+fn send_pieces(reader: &mut dyn Read, send: &SyncSender<Option<Vec<u8>>>) -> io::Result<()> {
+    // What happened there is told when that thread is through.
+    let gone = |_| io::Error::other("it can't be written");
+    loop {
+        let mut piece = Vec::new();
+        let count = (&mut *reader).take(PIECE).read_to_end(&mut piece)? as u64;
+        if count > 0 {
+            send.send(Some(piece)).map_err(gone)?;
+        }
+        if count < PIECE {
+            return send.send(None).map_err(gone);
+        }
+    }
+}
+
+/// Files that were written one behind the other.
+struct Spooled {
+    /// In their order.
+    contents: Vec<Content>,
+    /// Where each begins.
+    places: BTreeMap<Content, u64>,
+    spool: Temporary,
+}
+
+fn spool_pieces(pieces: Receiver<Option<Vec<u8>>>, spool: Temporary) -> io::Result<Spooled> {
+    let mut out = io::BufWriter::with_capacity(1 << 18, spool);
+    let (mut contents, mut places, mut at) = (Vec::new(), BTreeMap::new(), 0_u64);
+    let mut writer = HashingWriter::new(&mut out);
+    for piece in pieces {
+        if let Some(piece) = piece {
+            writer.write_all(&piece)?;
+            continue;
+        }
+        let (_, digest, size) = writer.finish();
+        let content = Content { digest, size };
+        places.insert(content, at);
+        contents.push(content);
+        at += size;
+        writer = HashingWriter::new(&mut out);
+    }
+    drop(writer);
+    let spool = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(Spooled { contents, places, spool })
 }
 
 /// Gives the content to the first of those names whose file was left out.
