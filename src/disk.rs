@@ -15,8 +15,8 @@ use std::fs::{self, FileType, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What temporary names begin with.
@@ -172,6 +172,37 @@ impl Window {
         let mut bytes = vec![0; len.min(left)];
         self.file.read_exact_at(&mut bytes, offset).ok()?;
         Some(bytes)
+    }
+}
+
+/// A part of a file, read without moving anybody else's position.
+#[derive(Debug, Clone)]
+pub struct Section {
+    file: Arc<File>,
+    offset: u64,
+    /// Bytes that are still to come.
+    left: u64,
+}
+
+impl Section {
+    /// So many bytes from `offset` on.
+    pub const fn new(file: Arc<File>, offset: u64, size: u64) -> Self {
+        Self { file, offset, left: size }
+    }
+
+    /// How many bytes are still to come.
+    pub const fn left(&self) -> u64 {
+        self.left
+    }
+}
+
+impl Read for Section {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let count = self.file.read_at(&mut buffer[..most], self.offset)?;
+        self.offset += count as u64;
+        self.left -= count as u64;
+        Ok(count)
     }
 }
 

@@ -142,11 +142,7 @@ impl Session<'_> {
             }
             _ => false,
         };
-        let listing = |content: &Content| {
-            let bytes = self.committed(content, crate::workspace::MAX_BULK).ok().flatten()?;
-            String::from_utf8(bytes.to_vec()).ok()
-        };
-        let tree = locked.tree(&listing).filter(|_| same);
+        let tree = locked.tree(&|content| self.listing(content)).filter(|_| same);
         let image = image.clone();
         Ok(tree.map(|tree| Foreign { tree, pin: locked.pin, path: path.clone(), image }))
     }
@@ -317,11 +313,8 @@ impl Session<'_> {
         key: &SourceKey,
     ) -> Result<(SourceTree, Contents), Error> {
         let name = format!("{} of {}", path.path, path.directory);
-        let wrong = |why: String| Error::Foreign { name: name.clone(), why };
-        let filter = Filter::new(&key.include, &key.exclude)
-            .map_err(|(pattern, fault)| wrong(format!("{pattern:?}: {fault}")))?;
-        self.taken_out(image, &path.path, &Take::Tree(filter))?
-            .ok_or_else(|| Error::Nowhere { name: name.clone(), made_by: None })
+        let filter = filter(&name, key)?;
+        self.taken_out(image, &path.path, &Take::Tree(filter))?.ok_or(Error::Nowhere { name, made_by: None })
     }
 
     /// Where an input lies: as the recipe says, or `--input`.
@@ -337,15 +330,13 @@ impl Session<'_> {
     }
 
     fn input_scan(&self, path: &SourcePath) -> Result<crate::workspace::Scan, Error> {
-        let texts = |globs: &[crate::recipe::Glob]| {
-            globs.iter().map(|glob| glob.as_str().to_owned()).collect::<Vec<_>>()
-        };
+        let SourceKey { include, exclude, .. } = source_key(path);
         let file = self.input_path(path)?;
         if disk::regular_size(&file)?.is_none() && !disk::is_directory(&file) {
             let name = format!("[input.{}] {}", path.path, path.directory);
             return Err(Error::Nowhere { name: name.trim_end().to_owned(), made_by: path.made_by.clone() });
         }
-        let scan = read_input(&file, &texts(&path.include), &texts(&path.exclude));
+        let scan = read_input(&file, &include, &exclude);
         scan.map_err(|source| Error::Source { at: path.at.clone(), source })
     }
 
@@ -359,14 +350,7 @@ impl Session<'_> {
             ..path.clone()
         };
         let scan = match path.kind {
-            SourceKind::Files => {
-                let scan = self.source(&source_key(&plain));
-                (*scan.map_err(|error| match error {
-                    Error::Workspace(source) => Error::Source { at: path.at.clone(), source },
-                    other => other,
-                })?)
-                .clone()
-            }
+            SourceKind::Files => (*self.source_at(&source_key(&plain), &path.at)?).clone(),
             _ => self.input_scan(&plain)?,
         };
         let Some(SourceNode::File { content, .. }) =
@@ -454,8 +438,7 @@ impl Session<'_> {
     ) -> Result<(SourceTree, Pin, Contents), Error> {
         let name = path.path.as_str();
         let wrong = |why: String| Error::Foreign { name: name.to_owned(), why };
-        let filter = Filter::new(&key.include, &key.exclude)
-            .map_err(|(pattern, fault)| wrong(format!("{pattern:?}: {fault}")))?;
+        let filter = filter(name, key)?;
         let limits = Limits { case: path.case_clash, ..Limits::default() };
         let steps: Vec<Step> = key
             .unpack
@@ -522,11 +505,11 @@ impl Session<'_> {
             };
             nodes.insert(path, SourceNode::Kept { kind, attributes: Attributes::new(mode) });
         }
-        let all = nodes.clone();
-        if let Some(pattern) = filter.retain_included(&mut nodes).into_iter().next() {
-            return Err(wrong(format!("nothing in it matches {pattern:?}")));
-        }
-        if nodes.len() < all.len() {
+        if !key.include.is_empty() {
+            let all = nodes.clone();
+            if let Some(pattern) = filter.retain_included(&mut nodes).into_iter().next() {
+                return Err(wrong(format!("nothing in it matches {pattern:?}")));
+            }
             first_names(&mut nodes, &all);
         }
         let file = Arc::new(disk::open(spool.path())?.0);
@@ -538,6 +521,13 @@ impl Session<'_> {
         self.env.progress.event(Event::End);
         Ok((SourceTree { single: false, nodes }, Pin::File(content), contents))
     }
+}
+
+/// What an entry takes of what is there.
+fn filter(name: &str, key: &SourceKey) -> Result<Filter, Error> {
+    let wrong =
+        |(pattern, fault)| Error::Foreign { name: name.to_owned(), why: format!("{pattern:?}: {fault}") };
+    Filter::new(&key.include, &key.exclude).map_err(wrong)
 }
 
 /// What goes from the thread that unpacks to the one that hashes and writes: at most so much at once, so often.

@@ -205,6 +205,14 @@ impl<'a> Session<'a> {
         Ok(scan)
     }
 
+    /// The same of an entry: what is wrong with it is told where that stands.
+    pub(super) fn source_at(&self, key: &SourceKey, at: &recipe::At) -> Result<Rc<Scan>, Error> {
+        self.source(key).map_err(|error| match error {
+            Error::Workspace(source) => Error::Source { at: at.clone(), source },
+            other => other,
+        })
+    }
+
     /// Lets go of everything: of what a thousand recipes took, piece by piece, that takes a twentieth of a build.
     pub(super) fn end(self, all: Vec<Rc<super::compute::Computed>>) {
         if self.env.last {

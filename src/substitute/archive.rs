@@ -11,7 +11,7 @@ use super::{
     CONTAINERD_NAME, Error, MAX_INDEX, Substituter, check_version, cut, embedded, parse_index, select,
 };
 use crate::digest::{DiffId, Digest, HashingReader};
-use crate::disk::{self, File};
+use crate::disk::{self, File, Section};
 use crate::layer::decompress;
 use crate::oci::json::{self, Value};
 use crate::oci::{
@@ -96,14 +96,14 @@ impl Archive {
                 }
             }
         };
-        Ok(Some(Section { file: Arc::clone(&self.file), offset: target.0, left: target.1 }))
+        Ok(Some(Section::new(Arc::clone(&self.file), target.0, target.1)))
     }
 
     fn read_member(&self, name: &str, cap: u64) -> Result<Vec<u8>, Error> {
         let shown = cut(name);
         let mut section = self.section(name)?.ok_or_else(|| self.bad(format!("{shown} is missing")))?;
-        if section.left > cap {
-            return Err(self.bad(format!("{shown} has {} bytes; at most {cap} are read", section.left)));
+        if section.left() > cap {
+            return Err(self.bad(format!("{shown} has {} bytes; at most {cap} are read", section.left())));
         }
         let mut bytes = Vec::new();
         section.read_to_end(&mut bytes).map_err(|error| self.bad(format!("{shown}: {error}")))?;
@@ -221,24 +221,6 @@ impl Substituter for Archive {
             None => self.section(&format!("blobs/sha256/{}", digest.hex()))?,
         };
         Ok(section.map(|section| Box::new(section) as Box<_>))
-    }
-}
-
-/// A part of the archive, read without moving anybody else's position.
-#[derive(Debug, Clone)]
-struct Section {
-    file: Arc<File>,
-    offset: u64,
-    left: u64,
-}
-
-impl Read for Section {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let count = self.file.read_at(&mut buffer[..most], self.offset)?;
-        self.offset += count as u64;
-        self.left -= count as u64;
-        Ok(count)
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, FileType};
 use std::io::{self, Cursor, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,22 +53,6 @@ enum Held {
     Section(Arc<disk::File>, u64),
 }
 
-/// A part of a file, read without moving anybody else's position.
-struct Section {
-    file: Arc<disk::File>,
-    at: u64,
-    left: u64,
-}
-
-impl Read for Section {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let count = self.file.read_at(&mut buffer[..most], self.at)?;
-        (self.at, self.left) = (self.at + count as u64, self.left - count as u64);
-        Ok(count)
-    }
-}
-
 impl Contents {
     /// Adds what another scan read.
     pub fn extend(&mut self, other: Self) {
@@ -112,7 +96,7 @@ impl Contents {
             Some(Held::Bytes(bytes)) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
             Some(Held::File(path)) => Ok(Box::new(disk::open(path)?.0)),
             Some(Held::Section(file, at)) => {
-                Ok(Box::new(Section { file: Arc::clone(file), at: *at, left: content.size }))
+                Ok(Box::new(disk::Section::new(Arc::clone(file), *at, content.size)))
             }
             None => Err(Error::UnknownContent { digest: content.digest }),
         }

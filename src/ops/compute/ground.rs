@@ -289,10 +289,7 @@ impl Work<'_, '_> {
                         sources.insert(key, foreign.tree.clone());
                         continue;
                     }
-                    let scan = self.session.source(&key).map_err(|error| match error {
-                        Error::Workspace(source) => Error::Source { at: path.at.clone(), source },
-                        other => other,
-                    })?;
+                    let scan = self.session.source_at(&key, &path.at)?;
                     contents.extend(scan.contents.clone());
                     for (one, other) in &scan.same_folded {
                         let text =

@@ -157,7 +157,7 @@ impl Session<'_> {
         Error::Locked(vec![LockedRecipe { recipe: target.to_string(), state, reasons }])
     }
 
-    fn listing(&self, content: &Content) -> Option<String> {
+    pub(in crate::ops) fn listing(&self, content: &Content) -> Option<String> {
         let bytes = self.committed(content, crate::workspace::MAX_BULK).ok().flatten()?;
         String::from_utf8(bytes.to_vec()).ok()
     }
