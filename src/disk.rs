@@ -500,6 +500,17 @@ pub fn write_swept(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_atomic(path, bytes)
 }
 
+/// Lets whoever may read a file execute it.
+///
+/// # Errors
+/// When it can't be.
+pub fn make_executable(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    let found = fs::metadata(path).map_err(failed("look at", path))?.permissions().mode();
+    let mode = found | (found & 0o444) >> 2;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("change the mode of", path))
+}
+
 /// Brings a directory's names to the disk.
 ///
 /// # Errors

@@ -16,6 +16,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 6 | [`ops`]: the verbs, where rooms are wired to each other |
+//! | 5 | [`deploy`]: what runs a stack, pure |
 //! | 4 | [`plan`]: what to build, pure |
 //! | 3 | [`lock`], [`image`]: pure; [`workspace`]: the checkout, as bytes |
 //! | 2 | [`recipe`], [`layer`]: pure; [`store`]; [`registry`] |
@@ -37,6 +38,7 @@
 //! | the store: `blobs/`, `realisations/`, `headers/`, `index.json` | [`store`] |
 //! | where all of them lie, `lockfiles/blobs/sha256/` | [`workspace`] |
 
+pub mod deploy;
 pub mod derivation;
 pub mod digest;
 pub mod disk;

@@ -59,10 +59,17 @@ pub struct BasePin {
     pub origin: BaseOrigin,
     /// The variants that stand on it; empty: all.
     pub variants: Vec<String>,
-    /// The index, or the manifest where there is no index.
+    /// The index, or the manifest where there is no index. Of one that nobody has seen yet the size is 0.
     pub index: Content,
     /// By `os/architecture`.
     pub platforms: BTreeMap<String, PlatformPin>,
+}
+
+impl BasePin {
+    /// Whether it is nothing but a digest that somebody was told of: `lock` completes it, by that digest.
+    pub fn is_told(&self) -> bool {
+        self.index.size == 0
+    }
 }
 
 /// A base on one platform.

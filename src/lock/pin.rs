@@ -38,6 +38,10 @@ impl Lock {
             });
             return;
         };
+        if pin.is_told() {
+            found.push(Reason::BlobMissing { blob: pin.index });
+            return;
+        }
         for platform in platforms {
             let (origin, platform) = (origin.clone(), platform.clone());
             let Some(pinned) = pin.platforms.get(&platform) else {

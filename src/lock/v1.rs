@@ -158,7 +158,12 @@ fn base(table: Base) -> Result<BasePin, Error> {
             removed: map(table.removed, |_, paths| paths.iter().map(|text| path(&at, text)).collect())?,
         })
     })?;
-    Ok(BasePin { index: content(&at, &table.index)?, origin, variants: table.variants, platforms })
+    // A digest that somebody was told of has no size.
+    let index = match table.index.parse() {
+        Ok(digest) if platforms.is_empty() => Content { digest, size: 0 },
+        _ => content(&at, &table.index)?,
+    };
+    Ok(BasePin { index, origin, variants: table.variants, platforms })
 }
 
 fn source(table: Source) -> Result<SourceLock, Error> {
@@ -333,7 +338,11 @@ impl Writer {
             BaseOrigin::Layout(path) => self.text("layout", path),
         }
         self.list("variants", &base.variants);
-        self.content("index", &base.index);
+        if base.is_told() {
+            self.text("index", &base.index.digest.to_string());
+        } else {
+            self.content("index", &base.index);
+        }
         for (platform, pin) in &base.platforms {
             self.table(format_args!("[base.platform.{}]", key(platform)));
             self.content("manifest", &pin.manifest);

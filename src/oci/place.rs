@@ -32,8 +32,8 @@ pub enum Place {
         /// The name that `docker load` gives it.
         name: Option<Reference>,
     },
-    /// `docker-daemon:REFERENCE`: a Docker or Podman engine.
-    Daemon(Reference),
+    /// `docker-daemon:[REFERENCE]`: a Docker or Podman engine; without a name each image has its own.
+    Daemon(Option<Reference>),
 }
 
 /// The text is no place.
@@ -70,7 +70,8 @@ impl FromStr for Place {
         let (transport, rest) =
             text.split_once(':').ok_or_else(|| ParsePlaceError::Transport { text: text.to_owned() })?;
         if transport == "docker-daemon" {
-            return Ok(Self::Daemon(rest.parse()?));
+            let name = (!rest.is_empty()).then(|| rest.parse()).transpose()?;
+            return Ok(Self::Daemon(name));
         }
         // A Windows drive (C:\x) is a path, not the end of one.
         let drive = rest.len() > 2 && rest.as_bytes()[1] == b':' && b"\\/".contains(&rest.as_bytes()[2]);
@@ -107,7 +108,8 @@ impl fmt::Display for Place {
                 named("docker-archive", file, name.as_ref().map(Reference::to_string))
             }
             Self::Registry(reference) => write!(f, "docker://{reference}"),
-            Self::Daemon(reference) => write!(f, "docker-daemon:{reference}"),
+            Self::Daemon(None) => f.write_str("docker-daemon:"),
+            Self::Daemon(Some(reference)) => write!(f, "docker-daemon:{reference}"),
         }
     }
 }

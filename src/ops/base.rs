@@ -207,6 +207,7 @@ impl Session<'_> {
         let name = want.origin.to_string();
         let mut reading = Reading::new(self, &want.origin);
         let descriptor = match old {
+            Some(pin) if pin.is_told() => self.told(want, pin.index.digest)?,
             Some(pin) => reading.pinned(&pin.index)?,
             None => self.resolve(&want.origin).map_err(|error| match error {
                 Error::Substitute(source) => {
@@ -243,6 +244,17 @@ impl Session<'_> {
         }
         (external.blobs, external.documents) = (reading.blobs, reading.documents);
         Ok(external)
+    }
+
+    /// What a digest that somebody was told of names: nothing but that.
+    fn told(&self, want: &Wanted<'_>, digest: Digest) -> Result<Descriptor, Error> {
+        let base = want.origin.to_string();
+        match self.substituter(&want.origin)? {
+            Some(place) if !self.env.locked => place
+                .resolve(Some(&digest.to_string()))
+                .map_err(|source| Error::Base { recipe: want.recipe.to_owned(), base, source }),
+            _ => Err(Error::Absent { what: format!("the index {digest}"), base, digest }),
+        }
     }
 
     pub(super) fn refreshes(&self, origin: &BaseOrigin) -> bool {

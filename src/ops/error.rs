@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::digest::Digest;
 use crate::lock::{self, Reason, State};
-use crate::{disk, image, layer, oci, plan, recipe, sink, store, substitute, workspace};
+use crate::{deploy, disk, image, layer, oci, plan, recipe, sink, store, substitute, workspace};
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,9 @@ pub enum Error {
         /// What differs, ours and theirs.
         differences: Vec<String>,
     },
+    /// Services that don't fit together; never empty.
+    #[error("{}", first(.0))]
+    Deploy(Vec<deploy::Error>),
     /// `--locked` or `lock --check`: a lock doesn't say what comes out.
     #[error("{}", locked(.0))]
     Locked(Vec<LockedRecipe>),
@@ -294,6 +297,7 @@ impl Error {
             Self::At { .. }
             | Self::Source { .. }
             | Self::Recipes(_)
+            | Self::Deploy(_)
             | Self::Plan { .. }
             | Self::Locked(_)
             | Self::Workspace(_)

@@ -100,7 +100,7 @@ pub(super) fn deliver(
     }
     let source = exporter.source(env, store)?;
     for place in &options.to {
-        let many = matches!(place, Place::Layout { name: None, .. })
+        let many = matches!(place, Place::Layout { name: None, .. } | Place::Daemon(None))
             && (selected.len() > 1 || selected.values().any(|variants| variants.len() != 1));
         if many {
             for ((target, variant), descriptor) in &exporter.outputs {
@@ -346,7 +346,7 @@ fn names(name: &str, to: &Place) -> Result<(Option<String>, Option<Reference>), 
     Ok(match to {
         Place::Layout { name: own, .. } => (Some(own.clone().unwrap_or_else(|| name.to_owned())), None),
         Place::OciArchive { name: Some(own), .. } => (None, reference(own)?),
-        Place::DockerArchive { name: Some(own), .. } | Place::Daemon(own) => (None, Some(own.clone())),
+        Place::DockerArchive { name: Some(own), .. } | Place::Daemon(Some(own)) => (None, Some(own.clone())),
         _ => (None, name.parse().ok()),
     })
 }

@@ -5,7 +5,9 @@
 
 mod base;
 mod build;
+mod check;
 mod compute;
+mod deploy;
 mod error;
 mod export;
 mod foreign;
@@ -15,6 +17,7 @@ mod inspect;
 mod keep;
 mod lock;
 mod outputs;
+mod pin;
 mod publish;
 mod pull;
 mod push;
@@ -33,18 +36,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use build::build;
+pub use check::check;
+pub use deploy::{DeployOptions, Deployed, Runner, deploy};
 pub use error::{Error, LockedRecipe};
 pub use export::copy;
 pub use init::{init, is_recipe_name};
 pub use inspect::{digests, list, show};
 pub use keep::{gc, store_verify};
 pub use lock::{audit, lock, prune};
+pub use pin::pin;
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use query::{PackageQuery, ParsePackageError, Query, query};
 pub use report::{
-    Built, ByteSource, Collected, Copied, Difference, Found, ImageDigests, ImageName, Initialised, Listed,
-    LockChange, PackageMove, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Vendored, Verified,
+    Built, ByteSource, Checked, Collected, Copied, Difference, Found, ImageDigests, ImageName, Initialised,
+    Listed, LockChange, PackageMove, PinMove, RecipeReport, Shown, ShownLayer, ShownPlatform, Vendored,
+    Verified,
 };
 pub use shard::{ParseShardError, Shard};
 pub use update::update;

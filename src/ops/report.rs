@@ -39,6 +39,19 @@ pub struct Built {
     pub open: Vec<String>,
 }
 
+/// What `check` found of one variant of a recipe; what is wrong is an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Which.
+    pub name: ImageName,
+    /// The state of its lock.
+    pub state: String,
+    /// It was checked against what it stands on; where the lock doesn't know that, only the recipe itself was.
+    pub whole: bool,
+    /// `[service] check`: the software's own check of its configuration, to be run in the image.
+    pub check: Option<Vec<String>>,
+}
+
 /// What happened to a recipe's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockChange {

@@ -205,7 +205,7 @@ pub(super) struct Service {
     pub(super) labels: Table<S<Scalar>>,
     /// Keys that are passed through to the engine's own format.
     #[schemars(schema_with = "schema::any_table")]
-    pub(super) container: Option<toml::Table>,
+    pub(super) container: Option<S<toml::Table>>,
 }
 
 /// Where a secret comes in: exactly one of these.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::check::{self, Checker, ensure};
 use super::config::{self, Check, absolute, range};
 use super::span::S;
-use super::{Spanned, What, raw};
+use super::v1::{Names, Reach};
+use super::{Error, Evaluated, Scope, Spanned, What, raw};
 
-/// How the image is run. Strings are as written: they are interpolated by what uses them.
+/// How the image is run. Strings are as written until [`Evaluated::service_for`] has filled them in.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Service {
     /// Ports as Compose writes them.
@@ -30,8 +31,8 @@ pub struct Service {
     pub reload: Option<Vec<Spanned<String>>>,
     /// Labels of the container.
     pub labels: BTreeMap<String, Spanned<String>>,
-    /// What is passed through as it is.
-    pub container: toml::Table,
+    /// Keys of Compose that are passed through.
+    pub container: Option<Spanned<toml::Table>>,
 }
 
 /// The state of another service that is waited for.
@@ -45,20 +46,19 @@ pub enum After {
     Done,
 }
 
-/// How to see that a service is well: one probe and when.
+/// How to see that a service is well: from inside, from outside, or both. A variant's table may leave either to the
+/// common one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// What is tried; a variant's table may leave it to the common one.
+    /// What an orchestrator tries from outside.
     pub probe: Option<Probe>,
-    /// When; its `cmd` is not used.
-    pub times: Check,
+    /// What is run in the container, and when either is tried.
+    pub check: Check,
 }
 
-/// What is tried.
+/// What is tried from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
-    /// Run a command.
-    Cmd(Vec<Spanned<String>>),
     /// Get a URL.
     Http(Spanned<String>),
     /// Connect to a port.
@@ -115,7 +115,7 @@ impl Service {
             check: cx.keep(raw.check),
             reload: cx.keep(raw.reload),
             labels: config::scalars(raw.labels, cx),
-            container: raw.container.unwrap_or_default(),
+            container: raw.container.map(|table| cx.keep(table)),
         }
     }
 }
@@ -123,17 +123,16 @@ impl Service {
 impl Health {
     fn read(raw: S<raw::Health>, cx: &mut Checker) -> Self {
         let S { value: mut raw, range: whole } = raw;
-        let keys = [("cmd", raw.cmd.is_some()), ("http", raw.http.is_some()), ("tcp", raw.tcp.is_some())];
-        if keys.iter().filter(|(_, there)| *there).count() > 1 {
+        let keys = [("http", raw.http.is_some()), ("tcp", raw.tcp.is_some())];
+        if keys.iter().all(|(_, there)| *there) {
             cx.exactly_one(&keys, "[service.health]", &whole);
         }
-        let probe = match (raw.cmd.take(), raw.http.take(), raw.tcp.take()) {
-            (Some(cmd), ..) => Some(Probe::Cmd(cx.keep(cmd))),
-            (_, Some(http), _) => Some(Probe::Http(cx.keep(http))),
-            (.., Some(tcp)) => Some(Probe::Tcp(cx.scalar(tcp))),
+        let probe = match (raw.http.take(), raw.tcp.take()) {
+            (Some(http), _) => Some(Probe::Http(cx.keep(http))),
+            (_, Some(tcp)) => Some(Probe::Tcp(cx.scalar(tcp))),
             _ => None,
         };
-        Self { probe, times: Check::read(raw, cx) }
+        Self { probe, check: Check::read(raw, cx) }
     }
 }
 
@@ -165,4 +164,76 @@ fn after(table: Option<BTreeMap<String, S<String>>>, cx: &mut Checker) -> BTreeM
         }
     }
     after
+}
+
+impl Evaluated {
+    /// `[service]` with everything filled in that is known without the base; nothing where the recipe has none.
+    ///
+    /// # Errors
+    /// Undefined names, and `base.env`: how an image is run is told without looking at its base.
+    pub fn service_for(&self, scope: &Scope) -> Result<Option<Service>, Vec<Error>> {
+        let Some(service) = &self.service else { return Ok(None) };
+        let names = Names::new(self, scope, Reach::Source);
+        let service = service.filled(&names);
+        let errors = names.errors.into_inner();
+        if errors.is_empty() { Ok(Some(service)) } else { Err(errors) }
+    }
+}
+
+impl Service {
+    fn filled(&self, names: &Names<'_>) -> Self {
+        let text = |text: &Spanned<String>| text.with(names.text(text).unwrap_or_default());
+        let list = |texts: &Vec<Spanned<String>>| texts.iter().map(text).collect::<Vec<_>>();
+        let lists = |texts: &Option<Vec<Spanned<String>>>| texts.as_ref().map(list);
+        let table = |table: &BTreeMap<String, Spanned<String>>| {
+            table.iter().map(|(name, value)| (name.clone(), text(value))).collect::<BTreeMap<_, _>>()
+        };
+        let health = |health: &Health| Health {
+            probe: health.probe.as_ref().map(|probe| match probe {
+                Probe::Http(url) => Probe::Http(text(url)),
+                Probe::Tcp(port) => Probe::Tcp(text(port)),
+            }),
+            check: Check { cmd: lists(&health.check.cmd), ..health.check.clone() },
+        };
+        let secret = |secret: &Secret| match secret {
+            Secret::File(path) => Secret::File(text(path)),
+            Secret::Env(name) => Secret::Env(text(name)),
+        };
+        let job = |job: &Job| Job {
+            cmd: lists(&job.cmd),
+            entrypoint: lists(&job.entrypoint),
+            env: table(&job.env),
+            after: job.after.clone(),
+        };
+        Self {
+            ports: lists(&self.ports),
+            env: table(&self.env),
+            volumes: table(&self.volumes),
+            after: self.after.clone(),
+            health: self.health.as_ref().map(health),
+            secrets: self.secrets.iter().map(|(name, value)| (name.clone(), secret(value))).collect(),
+            jobs: self.jobs.iter().map(|(name, value)| (name.clone(), job(value))).collect(),
+            check: lists(&self.check),
+            reload: lists(&self.reload),
+            labels: table(&self.labels),
+            container: self.container.as_ref().map(|table| {
+                let value = toml::Value::Table(table.value.clone());
+                let filled = filled(value, &|value| text(&table.with(value)).value);
+                table.with(filled.as_table().cloned().unwrap_or_default())
+            }),
+        }
+    }
+}
+
+fn filled(value: toml::Value, text: &dyn Fn(String) -> String) -> toml::Value {
+    match value {
+        toml::Value::String(value) => toml::Value::String(text(value)),
+        toml::Value::Array(items) => {
+            toml::Value::Array(items.into_iter().map(|item| filled(item, text)).collect())
+        }
+        toml::Value::Table(table) => {
+            toml::Value::Table(table.into_iter().map(|(key, value)| (key, filled(value, text))).collect())
+        }
+        other => other,
+    }
 }

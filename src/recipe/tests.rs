@@ -125,7 +125,7 @@ fn the_recipe_of_the_book() {
     assert_eq!(evaluated(POSTGRES, "dev").resolve(&set).unwrap().names["url"], "{{ x }}");
 
     let service = evaluated(POSTGRES, "prod").service.unwrap();
-    assert_eq!(service.health.unwrap().times.interval, Some(10_000_000_000));
+    assert_eq!(service.health.unwrap().check.interval, Some(10_000_000_000));
     assert!(
         matches!(&service.secrets["POSTGRES_PASSWORD"], Secret::File(path) if path.value == "/run/secrets/pg")
     );
@@ -433,7 +433,7 @@ path = "/l/"
     assert_eq!((dev.config.env["A"].as_str(), dev.config.env["B"].as_str()), ("1", "3"));
     let Some(Healthcheck::Check(check)) = &dev.config.healthcheck else { panic!() };
     assert_eq!((check.cmd.is_some(), check.interval), (true, Some(2_000_000_000)));
-    let container = dev.service.as_ref().unwrap().container["a"].to_string();
+    let container = dev.service.as_ref().unwrap().container.as_ref().unwrap()["a"].to_string();
     assert_eq!(container.replace([' ', '\n'], ""), "{b=1,c=3}");
     let kinds: Vec<_> = dev.entries.iter().map(|entry| entry.identity()).collect();
     assert_eq!(kinds, [("file", Some("/a".to_owned())), ("dir", Some("/a".to_owned()))]);

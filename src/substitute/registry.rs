@@ -69,8 +69,11 @@ impl Substituter for Registry {
         let name = name.unwrap_or_else(|| "latest".to_owned());
         let found = self.first(|place| place.manifest(&name))?;
         let missing = || {
-            let suggestion = self.like(&name);
-            registry::Error::NoSuchImage { reference: self.reference.to_string(), suggestion }
+            // Of a digest nothing is like it.
+            let digest = name.parse().ok();
+            let suggestion = if digest.is_none() { self.like(&name) } else { None };
+            let reference = Reference { digest, ..self.reference.clone() }.to_string();
+            registry::Error::NoSuchImage { reference, suggestion }
         };
         Ok(self.keep(found.ok_or_else(missing)?))
     }

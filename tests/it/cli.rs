@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::Test;
 
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["init"],
     &["lock"],
@@ -19,6 +19,8 @@ const COMMANDS: [&[&str]; 15] = [
     &["pull"],
     &["push"],
     &["vendor"],
+    &["check"],
+    &["compose"],
     &["store"],
     &["store", "verify"],
     &["gc"],
@@ -47,7 +49,7 @@ fn help_texts() {
 #[test]
 fn help_names_only_what_is_built() {
     let help = Test::new().run(["--help"]).out.clone();
-    for word in ["sign", "attest", "compose"] {
+    for word in ["sign", "attest", "inventory"] {
         assert!(!help.contains(word), "{word}");
     }
 }
@@ -80,7 +82,7 @@ error: `cooper export` is not built yet
  = help: until then: `cooper copy TARGET oci-archive:FILE`
 ";
     Test::new().run(["export", "--force", "shop/web"]).stdout("").stderr(expected).status(2);
-    for name in ["sign", "verify", "attest", "import", "inventory", "rebuild", "compose"] {
+    for name in ["sign", "verify", "attest", "import", "inventory", "rebuild"] {
         let run = Test::new().run(["help", name]).stdout("").status(2);
         assert!(run.err.starts_with(&format!("error: `cooper {name}` is not built yet")), "{}", run.err);
     }

@@ -10,6 +10,7 @@ mod cli;
 mod contract;
 mod craft;
 mod decoders;
+mod deploy;
 mod determinism;
 mod digests;
 mod elsewhere;

@@ -27,7 +27,7 @@ fn copy(test: Test, path: &str) -> Test {
 
 #[test]
 fn the_quick_start_equals_its_locks() {
-    let run = quick_start().run(["build", "--all", "--locked", "--offline"]).stderr("").status(0);
+    let run = quick_start().run(["build", "quickstart", "--locked", "--offline"]).stderr("").status(0);
     assert!(run.out.lines().all(|line| line.ends_with("  equals the lock")), "{}", run.out);
     assert_eq!(run.out.lines().count(), 6, "{}", run.out);
 }
@@ -55,7 +55,7 @@ fn what_differs_between_machines_changes_nothing() {
         command.env_clear().current_dir(test.path(""));
         command.envs(template.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.arg("-c").arg(format!(
-            "umask {umask} && exec '{cooper}' build --all --locked --offline -j {jobs} --store store-{jobs}"
+            "umask {umask} && exec '{cooper}' build quickstart --locked --offline -j {jobs} --store store-{jobs}"
         ));
         let output = command.output().unwrap();
         let out = String::from_utf8(output.stdout).unwrap();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use cooperage::digest::Digest;
-use cooperage::oci::{Place, Platform};
+use cooperage::oci::{Place, Platform, Reference};
 use cooperage::ops::{PackageQuery, Shard};
 
 use crate::commands::not_built;
@@ -172,6 +172,8 @@ pub(crate) enum Command {
     Pull(Pull),
     Push(Push),
     Vendor(Vendor),
+    Check(Check),
+    Compose(Compose),
     #[command(subcommand)]
     Store(Store),
     Gc(Gc),
@@ -205,7 +207,9 @@ Examples:
   cooper lock --all --check       in a merge queue: write nothing, fail unless every lock holds
   cooper lock --audit shop/web    every source of bytes, and what pins it
   cooper lock --take ours db/pg   after a merge: keep our pins where both sides moved them
-  cooper lock --prune             drop blobs of lockfiles/blobs that no lock names")]
+  cooper lock --prune             drop blobs of lockfiles/blobs that no lock names
+  cooper lock --pin docker.io/library/redis:8@sha256:…
+                                  where no registry can be asked: a digest that you were told")]
 pub(crate) struct Lock {
     #[command(flatten)]
     pub(crate) select: Targets,
@@ -224,6 +228,10 @@ pub(crate) struct Lock {
     /// Whose pins to keep where a merge left both
     #[arg(long, value_enum, value_name = "SIDE")]
     pub(crate) take: Option<Take>,
+    /// Only pin a base by a digest that you were told, in every lock that is selected (all without TARGET); nobody is
+    /// asked, and `cooper lock` completes it by that digest; repeatable
+    #[arg(long, value_name = "REFERENCE@DIGEST", conflicts_with_all = ["check", "audit", "prune", "take", "verify_facts"])]
+    pub(crate) pin: Vec<Reference>,
     #[command(flatten)]
     pub(crate) net: Net,
 }
@@ -270,13 +278,14 @@ Examples:
   cooper build --locked --offline                      in CI: the committed digests, or exit code 1
   cooper build shop/web#prod --to oci-archive:web.tar  docker, podman, ctr and skopeo load it
   cooper build shop/web#dev --to docker-daemon:shop/web:dev
+  cooper build shop --to docker-daemon:                all of the stack, each under its own name
   cooper build shop/web --set build_id=42              a variable declared with set = true
   cooper build --all --twice                           again from nothing, and compare")]
 pub(crate) struct Build {
     #[command(flatten)]
     pub(crate) select: Targets,
     /// Where to put the images: oci:DIR[:TAG], oci-archive:FILE[:NAME], docker-archive:FILE[:NAME],
-    /// docker-daemon:NAME, docker://REFERENCE; repeatable
+    /// docker-daemon:[NAME], docker://REFERENCE; repeatable
     #[arg(long, value_name = "PLACE")]
     pub(crate) to: Vec<Place>,
     /// Only these platforms go to PLACE, such as linux/arm64; repeatable
@@ -461,6 +470,65 @@ pub(crate) struct Vendor {
     pub(crate) offline: bool,
 }
 
+/// Check recipes without building them
+///
+/// Looks at the recipes, their sources, how the services of a stack fit together, and what the recipes make of their bases
+/// where the locks know these. Writes nothing. With --run the software itself checks its configuration, in the image.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper check                     every recipe of the workspace
+  cooper check shop/web --run      also `[service] check`, in a container without a network
+  cooper check --run --engine podman")]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) select: Targets,
+    /// Run `[service] check` of each image in an engine
+    #[arg(long)]
+    pub(crate) run: bool,
+    /// The engine's program; otherwise docker, or podman where there is no docker
+    #[arg(long, value_name = "PROGRAM", requires = "run")]
+    pub(crate) engine: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) net: Net,
+}
+
+/// Print what runs a stack: a Compose file, Kubernetes manifests or Quadlet units
+///
+/// Made of [service] of its recipes. Images are named by the ID that an engine without a registry knows them by (`cooper build
+/// STACK --to docker-daemon:` brings them there), or with --published as their registry has them, by digest. Don't edit the
+/// result: what a site changes goes into an override file beside it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper compose shop --variant dev -o compose.yaml && docker compose -p shop up
+  cooper compose shop --published -o deploy/compose.yaml
+  cooper compose shop/web                      one service, and what it waits for
+  cooper compose shop --kube -o shop.yaml
+  cooper compose shop --quadlet -o ~/.config/containers/systemd/")]
+pub(crate) struct Compose {
+    /// A stack, or recipes of one
+    #[arg(value_name = "STACK", required = true)]
+    pub(crate) targets: Vec<String>,
+    /// Which variant of each recipe; otherwise the workspace's default one
+    #[arg(long, value_name = "VARIANT")]
+    pub(crate) variant: Option<String>,
+    /// Name images as [publish] does, by digest
+    #[arg(long)]
+    pub(crate) published: bool,
+    /// Kubernetes manifests, with published images
+    #[arg(long)]
+    pub(crate) kube: bool,
+    /// Units for Podman's Quadlet
+    #[arg(long, conflicts_with = "kube")]
+    pub(crate) quadlet: bool,
+    /// Write to a file, or into a directory, in place of standard output
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) net: Net,
+}
+
 /// Look after the store
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:
@@ -525,6 +593,8 @@ impl Command {
             Self::Lock(args) => args.net.clone(),
             Self::Copy(args) => args.net.clone(),
             Self::Push(args) => args.net.clone(),
+            Self::Check(args) => args.net.clone(),
+            Self::Compose(args) => args.net.clone(),
             Self::Update(args) => Net { offline: args.offline, ..Net::default() },
             Self::Vendor(args) => Net { offline: args.offline, ..Net::default() },
             Self::Pull(args) => Net { offline: args.offline, ..Net::default() },

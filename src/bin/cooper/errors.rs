@@ -16,7 +16,7 @@ use cooperage::layer::BuildError;
 use cooperage::oci::DocumentError;
 use cooperage::plan::{self, Fault, ResolveError};
 use cooperage::recipe::{self, At, ErrorKind, TemplateFault, What};
-use cooperage::{disk, http, lock, ops, registry, sink, store, substitute, workspace};
+use cooperage::{deploy, disk, http, lock, ops, registry, sink, store, substitute, workspace};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -146,7 +146,7 @@ impl Problem {
         self
     }
 
-    fn note(mut self, note: impl Into<String>) -> Self {
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
@@ -272,7 +272,30 @@ fn problems(error: ops::Error) -> Vec<Problem> {
             errors.into_iter().map(|error| plan_problem(error, &whose)).collect()
         }
         Error::Locked(recipes) => recipes.iter().map(locked_problem).collect(),
+        Error::Deploy(errors) => errors.into_iter().map(deploy_problem).collect(),
         error => vec![one_problem(&error)],
+    }
+}
+
+fn deploy_problem(error: deploy::Error) -> Problem {
+    use deploy::Fault;
+    let problem = Problem::new("service", Exit::Input, error.to_string()).at(Some(error.at), None);
+    match error.fault {
+        Fault::NoService { suggestion, known, .. } => {
+            problem.hints(did_you_mean(suggestion.as_ref())).hint(format!("it has {}", known.join(", ")))
+        }
+        Fault::NoHealth { .. } => problem.hint(
+            "give it [service.health] with cmd, which an engine runs in it; http and tcp are for Kubernetes",
+        ),
+        Fault::NeverSo { .. } => problem.hint("services are started or healthy, jobs are done"),
+        Fault::Circle { .. } => problem.hint("one of them must come first"),
+        Fault::Port { .. } => {
+            problem.hint("as Compose writes it: \"8080\", \"80:8080\", \"127.0.0.1:53:53/udp\"")
+        }
+        Fault::Substitution { .. } => problem.hint("give a value here, or a secret, or use the Compose file"),
+        Fault::Mounted { .. } => {
+            problem.hint("a variant without mount-in copies it into the image: --variant prod")
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::tree::{Content, FileTree, SourceKey, SourceKind};
 use crate::workspace::{Target, differs_by_crlf_only};
 
 /// Without `SOURCE_DATE_EPOCH` when locking: 2000-01-01T00:00:00Z, because zip can't say 0.
-const EPOCH: i64 = 946_684_800;
+pub(in crate::ops) const EPOCH: i64 = 946_684_800;
 /// No output depends on a later or earlier time: 1990-01-01 to 2242-01-01.
 const EPOCHS: std::ops::RangeInclusive<i64> = 631_152_000..=8_583_494_400;
 

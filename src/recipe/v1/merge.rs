@@ -252,9 +252,9 @@ fn service(sum: &mut Service, patch: &Service) {
     table(&mut sum.volumes, volumes);
     table(&mut sum.after, after);
     match (&mut sum.health, health) {
-        (Some(sum), Some(Health { probe, times })) => {
+        (Some(sum), Some(Health { probe, check: when })) => {
             or_replace(&mut sum.probe, probe);
-            check(&mut sum.times, times);
+            check(&mut sum.check, when);
         }
         (sum, patch) => or_replace(sum, patch),
     }
@@ -269,7 +269,10 @@ fn service(sum: &mut Service, patch: &Service) {
     or_replace(&mut sum.check, command);
     or_replace(&mut sum.reload, reload);
     table(&mut sum.labels, labels);
-    deep(&mut sum.container, container);
+    match (&mut sum.container, container) {
+        (Some(sum), Some(patch)) => deep(&mut sum.value, &patch.value),
+        (sum, patch) => or_replace(sum, patch),
+    }
 }
 
 fn deep(sum: &mut toml::Table, patch: &toml::Table) {

@@ -18,6 +18,7 @@ pub use glob::{Glob, GlobFault, has_magic};
 pub use merge::Evaluated;
 pub(super) use merge::evaluate;
 pub use names::Scope;
+pub(super) use names::{Names, Reach};
 pub use path::PathFault;
 pub(super) use path::{absolute, relative};
 pub use resolved::{

@@ -36,7 +36,7 @@ pub struct Scope {
 
 /// What is known where a string stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
+pub(in crate::recipe) enum Reach {
     /// `[base]`: neither platform nor base.
     Base,
     /// `from`, `include`, `exclude`: not the base.
@@ -46,7 +46,7 @@ pub(super) enum Reach {
 }
 
 /// Interpolates the strings of one evaluated recipe, and collects what goes wrong.
-pub(super) struct Names<'a> {
+pub(in crate::recipe) struct Names<'a> {
     recipe: &'a Evaluated,
     scope: &'a Scope,
     reach: Reach,
@@ -54,7 +54,7 @@ pub(super) struct Names<'a> {
     known: RefCell<BTreeMap<&'a str, Option<String>>>,
     /// Variables that are being evaluated.
     stack: RefCell<Vec<&'a str>>,
-    pub(super) errors: RefCell<Vec<Error>>,
+    pub(in crate::recipe) errors: RefCell<Vec<Error>>,
 }
 
 /// What a name stands for.
@@ -67,7 +67,7 @@ enum Meaning {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(recipe: &'a Evaluated, scope: &'a Scope, reach: Reach) -> Self {
+    pub(in crate::recipe) fn new(recipe: &'a Evaluated, scope: &'a Scope, reach: Reach) -> Self {
         let names = Self {
             recipe,
             scope,
@@ -87,16 +87,16 @@ impl<'a> Names<'a> {
         names
     }
 
-    pub(super) const fn scope(&self) -> &Scope {
+    pub(in crate::recipe) const fn scope(&self) -> &Scope {
         self.scope
     }
 
-    pub(super) fn push(&self, at: Option<At>, kind: ErrorKind) {
+    pub(in crate::recipe) fn push(&self, at: Option<At>, kind: ErrorKind) {
         self.errors.borrow_mut().push(Error { at, kind });
     }
 
     /// The string with everything put in; `None` when that failed.
-    pub(super) fn text(&self, text: &Spanned<String>) -> Option<String> {
+    pub(in crate::recipe) fn text(&self, text: &Spanned<String>) -> Option<String> {
         self.text_with(text, DELIMITERS)
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use cooperage::ops::{self, ByteSource, LockOptions, RecipeReport, Side};
+use cooperage::ops::{self, ByteSource, LockOptions, PinMove, RecipeReport, Side};
 use serde_json::json;
 
 use super::recipes;
@@ -21,6 +21,12 @@ pub(super) fn run(args: &Lock, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     if args.prune {
         return Ok(prune(&ops::prune(env)?));
     }
+    if !args.pin.is_empty() {
+        if env.locked {
+            return Err(Problem::usage("--locked forbids to write").hint("COOPER_LOCKED=0 allows it").into());
+        }
+        return Ok(pinned(&ops::pin(env, &(&args.select).into(), &args.pin)?));
+    }
     let options = LockOptions {
         select: (&args.select).into(),
         // What writes nothing can only check.
@@ -35,6 +41,15 @@ pub(super) fn run(args: &Lock, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     let mut answer = if options.check { checked(&reports) } else { locked(&reports) };
     answer.warnings.extend(untracked(&env.dir, &reports));
     Ok(answer)
+}
+
+fn pinned(moves: &[PinMove]) -> Answer {
+    Answer {
+        lines: recipes::pin_lines(moves, "pinned in"),
+        status: vec!["`cooper lock` completes these locks where their registries can be asked".to_owned()],
+        json: json!({ "pins": moves.iter().map(recipes::pin_json).collect::<Vec<_>>() }),
+        ..Answer::default()
+    }
 }
 
 /// Files that are in the locks and that git doesn't know: on another machine they will be missing.

@@ -1,7 +1,9 @@
 //! The commands: arguments -> `ops::<verb>` -> an answer to print. None of them prints.
 
 mod build;
+mod check;
 mod completions;
+mod compose;
 mod copy;
 mod digests;
 mod gc;
@@ -53,6 +55,8 @@ fn answer(command: &Command, format: Format, env: &ops::Env<'_>) -> Result<Answe
         Command::Pull(args) => pull::run(args, env),
         Command::Push(args) => push::run(args, env),
         Command::Vendor(args) => vendor::run(args, env),
+        Command::Check(args) => check::run(args, env),
+        Command::Compose(args) => compose::run(args, env),
         Command::Store(args) => store::run(args, env),
         Command::Gc(args) => gc::run(args, env),
         Command::Completions(_) => Ok(Answer::default()),

@@ -3,8 +3,7 @@
 use crate::errors::Problem;
 
 /// Their names, and what there is instead.
-const NAMES: [(&str, Option<&str>); 12] = [
-    ("check", Some("`cooper lock --check` compares every recipe with its lock")),
+const NAMES: [(&str, Option<&str>); 10] = [
     ("diff", Some("`cooper show --format json` of both, for diff")),
     (
         "why",
@@ -19,7 +18,6 @@ const NAMES: [(&str, Option<&str>); 12] = [
     ("import", Some("`cooper copy oci-archive:FILE oci:DIR:TAG`")),
     ("inventory", Some("`cooper list --format json`")),
     ("rebuild", Some("`cooper build --twice`")),
-    ("compose", None),
     ("realise", None),
 ];
 

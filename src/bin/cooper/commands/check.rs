@@ -1,0 +1,117 @@
+//! `cooper check`
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use cooperage::disk::Scratch;
+use cooperage::oci::Place;
+use cooperage::ops::{self, Checked};
+use serde_json::json;
+
+use super::full_name;
+use crate::cli::Check;
+use crate::errors::{Failure, Problem};
+use crate::exit::Exit;
+use crate::shell::{Answer, columns, count};
+
+pub(super) fn run(args: &Check, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+    let found = ops::check(env, &(&args.select).into())?;
+    let engine = if args.run { Some(engine(args.engine.as_deref())?) } else { None };
+    let mut rows = Vec::new();
+    for checked in found {
+        let ran = match (&engine, &checked.check) {
+            (Some(engine), Some(words)) if checked.whole => Some(run_in(engine, &checked, words, env)?),
+            _ => None,
+        };
+        rows.push((checked, ran));
+    }
+    Ok(answer(&rows, args.run))
+}
+
+/// What the software said of its configuration.
+struct Ran {
+    passed: bool,
+    said: Vec<String>,
+}
+
+/// The engine that is asked for, or the first that is there.
+fn engine(asked: Option<&Path>) -> Result<PathBuf, Failure> {
+    let known = [PathBuf::from("docker"), PathBuf::from("podman")];
+    let candidates = asked.map_or_else(|| known.to_vec(), |path| vec![path.to_owned()]);
+    let answers = |program: &PathBuf| {
+        let info = Command::new(program).arg("info").stdin(Stdio::null()).output();
+        info.is_ok_and(|output| output.status.success())
+    };
+    candidates.into_iter().find(answers).ok_or_else(|| {
+        let message = match asked {
+            Some(path) => format!("{} info fails: no engine answers", path.display()),
+            None => "neither docker nor podman has an engine that answers".to_owned(),
+        };
+        Problem::new("engine", Exit::System, message).hint("without --run nothing needs one").into()
+    })
+}
+
+/// Runs the check in a container that can reach nobody and is gone afterwards.
+fn run_in(engine: &Path, checked: &Checked, words: &[String], env: &ops::Env<'_>) -> Result<Ran, Failure> {
+    let failed = |error: cooperage::disk::Error| Failure::from(ops::Error::from(error));
+    let directory = Scratch::new(&std::env::temp_dir()).map_err(failed)?;
+    let file = directory.path().join("image.tar");
+    let image = format!("{}:{}", checked.name.recipe, checked.name.variant);
+    let reference = image.parse().map_err(|_| Problem::usage(format!("{image} is no name for an image")))?;
+    let to = Place::DockerArchive { file: file.clone(), name: Some(reference) };
+    ops::copy(env, &full_name(&checked.name), &to, std::slice::from_ref(&env.platform))?;
+    let (program, arguments) = words.split_first().ok_or_else(|| Problem::usage("an empty check"))?;
+    let loaded = command(engine, &["load", "-i"], &[&file.to_string_lossy()])?;
+    if !loaded.status.success() {
+        let said = String::from_utf8_lossy(&loaded.stderr).trim().to_owned();
+        let problem = Problem::new("engine", Exit::System, format!("{} load failed", engine.display()));
+        return Err(problem.note(said).into());
+    }
+    let mut run = vec!["--network", "none", "--entrypoint", program, image.as_str()];
+    run.extend(arguments.iter().map(String::as_str));
+    let output = command(engine, &["run", "--rm"], &run)?;
+    let text = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+    Ok(Ran { passed: output.status.success(), said })
+}
+
+fn command(engine: &Path, verb: &[&str], arguments: &[&str]) -> Result<Output, Failure> {
+    let output = Command::new(engine).args(verb).args(arguments).stdin(Stdio::null()).output();
+    output.map_err(|error| Problem::io(&format!("run {}", engine.display()), &error).into())
+}
+
+fn answer(rows: &[(Checked, Option<Ran>)], asked: bool) -> Answer {
+    let verdict = |(checked, ran): &(Checked, Option<Ran>)| match ran {
+        Some(Ran { passed: true, .. }) => "its own check passed",
+        Some(_) => "its own check FAILED",
+        None if !checked.whole => "checked without its base, which the lock doesn't know",
+        None if asked => "it has no check of its own",
+        None => "ok",
+    };
+    let mut lines = Vec::new();
+    let table: Vec<_> = rows
+        .iter()
+        .map(|row| vec![full_name(&row.0.name), row.0.state.clone(), verdict(row).to_owned()])
+        .collect();
+    for (line, (_, ran)) in columns(&table).into_iter().zip(rows) {
+        lines.push(line);
+        if let Some(Ran { passed: false, said }) = ran {
+            lines.extend(said.iter().map(|text| format!("  {text}")));
+        }
+    }
+    let no = rows.iter().any(|(_, ran)| ran.as_ref().is_some_and(|ran| !ran.passed));
+    let to_json = |(checked, ran): &(Checked, Option<Ran>)| {
+        json!({
+            "recipe": checked.name.recipe, "variant": checked.name.variant, "state": checked.state,
+            "whole": checked.whole, "check": checked.check,
+            "passed": ran.as_ref().map(|ran| ran.passed), "said": ran.as_ref().map(|ran| &ran.said),
+        })
+    };
+    Answer {
+        lines,
+        status: vec![format!("{} checked", count(rows.len(), "image"))],
+        json: json!({ "images": rows.iter().map(to_json).collect::<Vec<_>>() }),
+        no,
+        ..Answer::default()
+    }
+}

@@ -1,0 +1,85 @@
+//! `cooper compose`
+
+use std::path::{Path, PathBuf};
+
+use cooperage::disk;
+use cooperage::ops::{self, DeployOptions, Deployed, Runner};
+use serde_json::json;
+
+use crate::cli::Compose;
+use crate::errors::Failure;
+use crate::shell::{Answer, count};
+
+pub(super) fn run(args: &Compose, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+    let runner = match (args.kube, args.quadlet) {
+        (true, _) => Runner::Kube,
+        (_, true) => Runner::Quadlet,
+        _ => Runner::Compose,
+    };
+    let output = args.output.as_ref().map(|path| env.dir.join(path));
+    // A name that ends in a slash, or is a directory already, is where files go under their own names.
+    let into = output.as_ref().filter(|path| runner == Runner::Quadlet || is_directory(path)).cloned();
+    let beside = match (&into, &output) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(file)) => disk::parent(file).to_owned(),
+        (None, None) => env.dir.clone(),
+    };
+    let options = DeployOptions {
+        targets: args.targets.clone(),
+        variant: args.variant.clone(),
+        runner,
+        published: args.published,
+        beside,
+    };
+    let deployed = ops::deploy(env, &options)?;
+    let mut written = Vec::new();
+    for (name, text) in &deployed.files {
+        let path = match (&into, &output) {
+            (Some(directory), _) => directory.join(name),
+            (None, Some(file)) => file.clone(),
+            (None, None) => continue,
+        };
+        write(&path, text)?;
+        written.push(path);
+    }
+    Ok(answer(&deployed, &written))
+}
+
+fn is_directory(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/") || disk::is_directory(path)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: disk::Error| Failure::from(ops::Error::from(error));
+    disk::create_directories(disk::parent(path)).map_err(failed)?;
+    disk::write_atomic(path, text.as_bytes()).map_err(failed)
+}
+
+fn answer(deployed: &Deployed, written: &[PathBuf]) -> Answer {
+    let Deployed { stack, variant, files, images, secrets, warnings } = deployed;
+    let lines = if !written.is_empty() {
+        written.iter().map(|path| format!("{}  written", path.display())).collect()
+    } else if files.len() == 1 {
+        files.values().flat_map(|text| text.lines()).map(str::to_owned).collect()
+    } else {
+        let named = files.iter().flat_map(|(name, text)| {
+            [format!("# {name}")].into_iter().chain(text.lines().map(str::to_owned)).chain([String::new()])
+        });
+        named.collect()
+    };
+    let mut status = vec![format!("{stack}#{variant}: {}", count(images.len(), "service"))];
+    if !secrets.is_empty() {
+        let names: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        status.push(format!("secrets that must be there: {}", names.join(", ")));
+    }
+    Answer {
+        lines,
+        warnings: warnings.clone(),
+        status,
+        json: json!({
+            "stack": stack, "variant": variant, "files": files, "images": images, "secrets": secrets,
+            "written": written,
+        }),
+        no: false,
+    }
+}

@@ -1,0 +1,246 @@
+//! Whole texts: what is written here is what people read and engines take.
+
+use super::*;
+use crate::digest::Encoding;
+use crate::recipe::{Scope, parse};
+
+const DB: &str = r#"
+[base]
+scratch = true
+[vars]
+level = "logical"
+[service]
+env     = { LEVEL = "{{ level }}", HOST = "${HOST:-here}" }
+volumes = { data = "/var/lib/db" }
+health  = { cmd = ["sh", "-c", "ready $PORT"], tcp = 5432, interval = "5s", timeout = "1500ms", start = "1m", retries = 4 }
+secrets = { DB_PASSWORD = { file = "/run/secrets/db" } }
+reload  = ["kill", "-HUP", "1"]
+[service.container]
+init     = true
+tmpfs    = ["/tmp:mode=1777"]
+cap_drop = ["ALL"]
+"#;
+
+const APP: &str = r#"
+[base]
+scratch = true
+[service]
+ports   = ["127.0.0.1:8080:80", "53/udp"]
+after   = { app-migrate = "done" }
+labels  = { "a.b" = "c: d" }
+secrets = { DB_PASSWORD = { env = "PGPASSWORD" } }
+health  = { http = "http://127.0.0.1:80/ready", interval = "10s" }
+[service.job.migrate]
+entrypoint = ["/bin/migrate", "--up"]
+cmd        = ["100%", "$all"]
+env        = { MODE = "once" }
+after      = { db = "healthy" }
+"#;
+
+fn unit(name: &str, text: &str) -> Unit {
+    let recipe = parse(&format!("recipes/shop/{name}/recipe.toml"), text).unwrap();
+    let evaluated = recipe.variant(Encoding::V1, "prod").unwrap();
+    Unit {
+        name: name.to_owned(),
+        image: format!("r.example/shop/{name}@sha256:00"),
+        called: format!("r.example/shop/{name}@sha256:00"),
+        service: evaluated.service_for(&Scope::default()).unwrap().unwrap(),
+        mounts: Vec::new(),
+        exposed: if name == "db" { vec!["5432/tcp".to_owned()] } else { Vec::new() },
+    }
+}
+
+fn stack(units: &[(&str, &str)]) -> Stack {
+    let units = units.iter().map(|(name, text)| unit(name, text)).collect();
+    Stack { name: "shop".to_owned(), variant: "prod".to_owned(), units }
+}
+
+fn faults(units: &[(&str, &str)]) -> Vec<String> {
+    stack(units).errors().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_compose_file() {
+    let mut stack = stack(&[("app", APP), ("db", DB)]);
+    assert_eq!(stack.errors(), []);
+    stack.units[0].mounts.push(Mount {
+        source: "./recipes/shop/app/$html".to_owned(),
+        target: "/srv".to_owned(),
+        read_only: true,
+    });
+    stack.units[1].image = "sha256:11".to_owned();
+    stack.units[1].called = "shop/db:prod".to_owned();
+    let written = compose(&stack);
+    assert_eq!(written.files.keys().collect::<Vec<_>>(), ["compose.yaml"]);
+    let (head, body) = written.files["compose.yaml"].split_once("services:\n").unwrap();
+    assert!(head.lines().all(|line| line.starts_with("# ")), "{head}");
+    assert_eq!(
+        body,
+        r#"  app:
+    image: "r.example/shop/app@sha256:00"
+    environment:
+      PGPASSWORD: "${DB_PASSWORD:?the secret DB_PASSWORD is not set}"
+    volumes:
+      - type: bind
+        source: "./recipes/shop/app/$$html"
+        target: /srv
+        read_only: true
+    ports: ["127.0.0.1:8080:80", "53/udp"]
+    depends_on:
+      app-migrate:
+        condition: service_completed_successfully
+    labels:
+      a.b: "c: d"
+  app-migrate:
+    image: "r.example/shop/app@sha256:00"
+    environment:
+      MODE: once
+      PGPASSWORD: "${DB_PASSWORD:?the secret DB_PASSWORD is not set}"
+    volumes:
+      - type: bind
+        source: "./recipes/shop/app/$$html"
+        target: /srv
+        read_only: true
+    entrypoint: ["/bin/migrate", "--up"]
+    command: ["100%", "$$all"]
+    depends_on:
+      db:
+        condition: service_healthy
+    restart: "no"
+  db:
+    image: "sha256:11"
+    x-image: "shop/db:prod"
+    pull_policy: never
+    environment:
+      HOST: "${HOST:-here}"
+      LEVEL: logical
+    secrets:
+      - source: DB_PASSWORD
+        target: /run/secrets/db
+    volumes:
+      - type: volume
+        source: db-data
+        target: /var/lib/db
+    healthcheck:
+      test: ["CMD", "sh", "-c", "ready $$PORT"]
+      interval: "5s"
+      timeout: "1500ms"
+      start_period: "60s"
+      retries: 4
+    cap_drop: ["ALL"]
+    init: true
+    tmpfs: ["/tmp:mode=1777"]
+volumes:
+  db-data: {}
+secrets:
+  DB_PASSWORD:
+    file: "${COOPER_SECRETS:-./secrets}/DB_PASSWORD"
+"#
+    );
+}
+
+#[test]
+fn manifests_for_a_cluster() {
+    let db = DB.replace("${HOST:-here}", "$(here)");
+    let written = kube(&stack(&[("app", APP), ("db", &db)])).unwrap();
+    let text = &written.files["shop.yaml"];
+    let documents: Vec<&str> = text.split("---\n").collect();
+    let kinds: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+    assert_eq!(kinds, ["Deployment", "Service", "Job", "StatefulSet", "Service"]);
+    for part in [
+        "httpGet:\n              path: /ready\n              port: 80\n            periodSeconds: 10",
+        "- name: PGPASSWORD\n              valueFrom:\n                secretKeyRef:\n                  name: shop\n                  key: DB_PASSWORD",
+        "- containerPort: 53\n              protocol: UDP",
+    ] {
+        assert!(documents[0].contains(part), "{part}\n{}", documents[0]);
+    }
+    assert!(documents[2].contains("args: [\"100%\", \"$all\"]\n"), "{}", documents[2]);
+    for part in [
+        "tcpSocket:\n              port: 5432\n            periodSeconds: 5\n            timeoutSeconds: 2\n            failureThreshold: 16\n",
+        "value: \"$$(here)\"",
+        "mountPath: /run/secrets/db\n              subPath: DB_PASSWORD\n              readOnly: true",
+        "mountPath: /tmp\n",
+        "drop: [\"ALL\"]",
+        "volumeClaimTemplates:",
+    ] {
+        assert!(documents[3].contains(part), "{part}\n{}", documents[3]);
+    }
+    assert!(documents[4].contains("port: 5432\n"));
+    assert_eq!(written.left_out, [""; 0]);
+    let wrong = kube(&stack(&[("db", DB)])).unwrap_err();
+    assert_eq!(wrong[0].to_string(), "\"${HOST:-here}\" is filled in by Compose only");
+}
+
+#[test]
+fn units_for_systemd() {
+    let db = DB.replace("${HOST:-here}", "50% of $5");
+    let written = quadlet(&stack(&[("app", APP), ("db", &db)])).unwrap();
+    let names: Vec<&str> = written.files.keys().map(String::as_str).collect();
+    let wanted =
+        ["shop-app-migrate.container", "shop-app.container", "shop-db-data.volume", "shop-db.container"];
+    assert_eq!(names, [&wanted[..], &["shop.network"]].concat());
+    assert_eq!(
+        written.files["shop-db.container"].split_once('\n').unwrap().1,
+        r#"[Unit]
+Description=shop db (prod)
+
+[Container]
+Image=r.example/shop/db@sha256:00
+ContainerName=shop-db
+Network=shop.network:alias=db
+Environment="HOST=50%% of $$5"
+Environment="LEVEL=logical"
+Secret=shop-DB_PASSWORD,type=mount,target=/run/secrets/db
+Volume=shop-db-data.volume:/var/lib/db
+Tmpfs=/tmp:mode=1777
+DropCapability=ALL
+RunInit=true
+HealthCmd=["CMD", "sh", "-c", "ready $$PORT"]
+HealthInterval=5s
+HealthTimeout=1500ms
+HealthStartPeriod=60s
+HealthRetries=4
+Notify=healthy
+
+[Service]
+ExecReload=/usr/bin/podman exec shop-db "kill" "-HUP" "1"
+Restart=on-failure
+
+[Install]
+WantedBy=default.target
+"#
+    );
+    let job = &written.files["shop-app-migrate.container"];
+    for line in [
+        "Requires=shop-db.service",
+        "Entrypoint=/bin/migrate",
+        "Exec=\"--up\" \"100%%\" \"$$all\"",
+        "Secret=shop-DB_PASSWORD,type=env,target=PGPASSWORD",
+        "Type=oneshot",
+    ] {
+        assert!(job.lines().any(|own| own == line), "{line}\n{job}");
+    }
+}
+
+#[test]
+fn services_must_fit_together() {
+    let after = |text: &str| format!("[base]\nscratch = true\n[service]\nafter = {{ {text} }}\n");
+    assert_eq!(
+        faults(&[("app", &after("dp = \"started\"")), ("db", DB)]),
+        ["the stack shop has no service \"dp\" to wait for"]
+    );
+    assert_eq!(
+        faults(&[("a", &after("b = \"healthy\"")), ("b", &after(""))]),
+        ["b is waited for until it is healthy, and nothing tells when it is"]
+    );
+    assert_eq!(
+        faults(&[("a", &after("db = \"done\"")), ("db", DB)]),
+        ["db is a service, which is never done"]
+    );
+    assert_eq!(
+        faults(&[("a", &after("b = \"started\"")), ("b", &after("a = \"started\""))]),
+        ["a and b wait for each other"]
+    );
+    let ports = "[base]\nscratch = true\n[service]\nports = [\"80:http\", \"${P:-1}:80\", \"1-3:1-3\"]\n";
+    assert_eq!(faults(&[("a", ports)]), ["\"80:http\" is no port"]);
+}

@@ -1,0 +1,92 @@
+//! `check`: everything that can be said of recipes without building them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::deploy::service;
+use super::error::Error;
+use super::session::{Asks, Session};
+use super::{Checked, Env, ImageName, Selection};
+use crate::deploy::{Stack, Unit};
+use crate::lock::{BaseOrigin, Reason, State};
+use crate::workspace::Target;
+
+/// Checks the selected recipes, all of them without a selection: the recipes themselves, their sources, how the services of
+/// their stacks fit together, and with all guards what they make of their bases, where the locks know these.
+///
+/// # Errors
+/// Whatever is wrong.
+pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
+    let session = Session::open(env, Asks::default())?;
+    let everything = Selection { all: true, targets: Vec::new() };
+    let selected = session.select(if select.targets.is_empty() { &everything } else { select })?;
+    let stacks: BTreeSet<&String> = selected.keys().map(|target| &target.stack).collect();
+    for variant in &session.file.variants {
+        stacks.iter().try_for_each(|stack| fits(&session, stack, variant))?;
+    }
+    let mut found = Vec::new();
+    for (target, variants) in &selected {
+        let mut reasons = unknown(&session, target, 0)?;
+        let whole = reasons.is_empty();
+        if whole {
+            reasons = session.compute(target)?.reasons.clone();
+        } else {
+            for key in session.source_keys(target)?.iter().filter(|key| key.is_plain()) {
+                session.source(key)?;
+            }
+        }
+        let state = State::of(&reasons, false);
+        for variant in
+            session.file.variants.iter().filter(|name| variants.is_empty() || variants.contains(name))
+        {
+            let service = service(&session, target, variant)?;
+            let check = service.and_then(|service| service.check);
+            found.push(Checked {
+                name: ImageName { recipe: target.to_string(), variant: variant.clone() },
+                state: state.name().to_owned(),
+                whole,
+                check: check.map(|words| words.into_iter().map(|word| word.value).collect()),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// What a lock lacks, its own or that of a recipe below, so that a registry would have to be asked.
+fn unknown(session: &Session<'_>, target: &Target, depth: usize) -> Result<Vec<Reason>, Error> {
+    // Circles are told by whoever computes.
+    if depth > 64 {
+        return Ok(Vec::new());
+    }
+    let old = session.old_lock(target)?;
+    let mut wants = session.wants(target)?;
+    wants.retain(|want| matches!(want.origin, BaseOrigin::Image(_)));
+    let mut reasons = old.lock.unwrap_or_default().unpinned(&wants);
+    reasons.extend(old.reason.filter(|reason| *reason == Reason::Conflicted || !wants.is_empty()));
+    for variant in &session.file.variants {
+        if let Some(parent) = session.parent_of(target, variant)? {
+            reasons.extend(unknown(session, &parent, depth + 1)?);
+        }
+    }
+    Ok(reasons)
+}
+
+/// Whether the services of a stack fit together.
+fn fits(session: &Session<'_>, name: &str, variant: &str) -> Result<(), Error> {
+    let mut units = BTreeMap::new();
+    for target in session.workspace.recipes()?.into_iter().filter(|target| target.stack == name) {
+        if let Some(service) = service(session, &target, variant)? {
+            let unit = Unit {
+                name: target.name.clone(),
+                image: String::new(),
+                called: String::new(),
+                service,
+                mounts: Vec::new(),
+                exposed: Vec::new(),
+            };
+            units.insert(target.name, unit);
+        }
+    }
+    let units = units.into_values().collect();
+    let errors = Stack { name: name.to_owned(), variant: variant.to_owned(), units }.errors();
+    if errors.is_empty() { Ok(()) } else { Err(Error::Deploy(errors)) }
+}

@@ -1,0 +1,358 @@
+//! `compose`: what runs a stack, made of its recipes' `[service]` and of the images that they become.
+//!
+//! Owns which recipes belong together, what their images are called, and what the working copy has to offer where a
+//! variant mounts it: sources, and below `.cooper/` the rendered copies of templates.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::compute::{Computed, Image};
+use super::error::Error;
+use super::publish::needed;
+use super::session::{Asks, Session};
+use super::{Env, Selection};
+use crate::deploy::{self, Mount, Stack, Unit};
+use crate::digest::Encoding;
+use crate::disk;
+use crate::oci::json;
+use crate::plan::source_key;
+use crate::recipe::{
+    self, Mount as HowMounted, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, ResolvedTemplate,
+    Scope, Service, SourcePath, interpolate,
+};
+use crate::tree::{SourceKind, SourceNode};
+use crate::workspace::{Scan, Target};
+
+/// Where rendered copies lie, in the workspace.
+const RENDERED: &str = ".cooper";
+
+/// What runs a stack.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Runner {
+    /// Docker Compose and what reads its files.
+    #[default]
+    Compose,
+    /// Kubernetes.
+    Kube,
+    /// Podman with systemd.
+    Quadlet,
+}
+
+/// What `compose` is asked.
+#[derive(Debug, Clone, Default)]
+pub struct DeployOptions {
+    /// A stack, or some of its recipes; what they wait for comes with them.
+    pub targets: Vec<String>,
+    /// Which variant of each; otherwise the workspace's default.
+    pub variant: Option<String>,
+    /// For whom.
+    pub runner: Runner,
+    /// Images as they are called in their registry, by digest, not by an engine's ID.
+    pub published: bool,
+    /// The directory of the file that is written: mounted sources are named from there.
+    pub beside: PathBuf,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployed {
+    /// The stack.
+    pub stack: String,
+    /// The variant.
+    pub variant: String,
+    /// Texts by file name.
+    pub files: BTreeMap<String, String>,
+    /// Images by service: what an engine calls them.
+    pub images: BTreeMap<String, String>,
+    /// Secrets that must be there.
+    pub secrets: BTreeSet<String>,
+    /// What was left out, for people.
+    pub warnings: Vec<String>,
+}
+
+/// Describes how a stack is run. Images aren't built into the store; rendered copies of mounted templates are written.
+///
+/// # Errors
+/// As for a build; a stack whose services don't fit together; sources that are mounted and can't be.
+pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error> {
+    let session = Session::open(env, Asks::default())?;
+    let default = session.file.default_variant().to_owned();
+    let variant = options.variant.clone().unwrap_or(default);
+    if !session.file.variants.contains(&variant) {
+        return Err(Error::NoVariant { name: variant, known: session.file.variants.clone() });
+    }
+    let chosen = chosen(&session, &options.targets, &variant)?;
+    let mut stack = Stack { name: chosen.stack, variant: variant.clone(), ..Stack::default() };
+    let mut images = BTreeMap::new();
+    for (target, service) in chosen.services {
+        let unit = unit(&session, &target, &variant, service, options)?;
+        images.insert(unit.name.clone(), unit.image.clone());
+        stack.units.push(unit);
+    }
+    let errors = stack.errors();
+    if !errors.is_empty() {
+        return Err(Error::Deploy(errors));
+    }
+    let written = match options.runner {
+        Runner::Compose => deploy::compose(&stack),
+        Runner::Kube => deploy::kube(&stack).map_err(Error::Deploy)?,
+        Runner::Quadlet => deploy::quadlet(&stack).map_err(Error::Deploy)?,
+    };
+    let secrets = stack.units.iter().flat_map(|unit| unit.service.secrets.keys().cloned()).collect();
+    let left_out = written.left_out.iter().map(|what| format!("{what} has no place there, and was left out"));
+    Ok(Deployed {
+        stack: stack.name,
+        variant,
+        files: written.files,
+        images,
+        secrets,
+        warnings: left_out.collect(),
+    })
+}
+
+/// Recipes that run together, and how.
+struct Chosen {
+    stack: String,
+    services: BTreeMap<Target, Service>,
+}
+
+/// The recipes of one stack that say how they are run: those that were named, and what these wait for.
+fn chosen(session: &Session<'_>, targets: &[String], variant: &str) -> Result<Chosen, Error> {
+    let usage = |message: String| Error::Usage { message };
+    let selected = session.select(&Selection { targets: targets.to_vec(), all: false })?;
+    let stacks: BTreeSet<&String> = selected.keys().map(|target| &target.stack).collect();
+    let mut stacks = stacks.into_iter();
+    let (Some(stack), None) = (stacks.next().cloned(), stacks.next()) else {
+        return Err(usage("recipes of one stack run together: name one stack, or recipes of one".to_owned()));
+    };
+    let mut services: BTreeMap<String, (Target, Service)> = BTreeMap::new();
+    for target in session.workspace.recipes()?.into_iter().filter(|target| target.stack == stack) {
+        if let Some(service) = service(session, &target, variant)? {
+            services.insert(target.name.clone(), (target, service));
+        }
+    }
+    let mut todo: Vec<String> = selected.keys().map(|target| target.name.clone()).collect();
+    let mut wanted = BTreeSet::new();
+    while let Some(name) = todo.pop() {
+        let Some((_, service)) = services.get(&name) else { continue };
+        if !wanted.insert(name) {
+            continue;
+        }
+        let after = service.jobs.values().map(|job| &job.after).chain([&service.after]);
+        for other in after.flat_map(|after| after.keys()) {
+            // A job comes with its service.
+            let owner = services.iter().find(|(name, (_, service))| {
+                service.jobs.keys().any(|job| format!("{name}-{job}") == *other)
+            });
+            todo.push(owner.map_or_else(|| other.clone(), |(name, _)| name.clone()));
+        }
+    }
+    let services: BTreeMap<_, _> =
+        services.into_iter().filter(|(name, _)| wanted.contains(name)).map(|(_, found)| found).collect();
+    if services.is_empty() {
+        return Err(usage(format!("no recipe of {} says in [service] how it is run", targets.join(", "))));
+    }
+    Ok(Chosen { stack, services })
+}
+
+/// How a variant of a recipe is run, if it says so.
+pub(super) fn service(
+    session: &Session<'_>,
+    target: &Target,
+    variant: &str,
+) -> Result<Option<Service>, Error> {
+    let platform = &session.env.platform;
+    let (os, arch, arch_variant) = platform.key();
+    let scope = Scope {
+        os: os.to_owned(),
+        arch: arch.to_owned(),
+        arch_variant: arch_variant.to_owned(),
+        stack: target.stack.clone(),
+        name: target.name.clone(),
+        ..Scope::default()
+    };
+    let evaluated = session.recipe(target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+    evaluated.service_for(&scope).map_err(Error::Recipes)
+}
+
+fn unit(
+    session: &Session<'_>,
+    target: &Target,
+    variant: &str,
+    service: Service,
+    options: &DeployOptions,
+) -> Result<Unit, Error> {
+    let computed = session.compute(target)?;
+    let made = &computed.variants[variant];
+    let platform = session.env.platform.short();
+    let here = made.images.get(&platform);
+    let (image, called) = if options.published || options.runner == Runner::Kube {
+        let published = format!("{}@{}", needed(session, target)?, made.descriptor.digest);
+        (published.clone(), published)
+    } else {
+        let have = || made.images.keys().cloned().collect();
+        let base = made.base.text.clone();
+        let image = here.ok_or_else(|| Error::NoPlatform {
+            recipe: target.to_string(),
+            base,
+            platform,
+            have: have(),
+        })?;
+        // What engines without containerd's store call an image by itself.
+        (config_of(&computed, image)?.to_string(), format!("{target}:{variant}"))
+    };
+    let exposed = match here.or_else(|| made.images.values().next()) {
+        Some(image) => exposed(&computed, image)?,
+        None => Vec::new(),
+    };
+    let mut mounts = Vec::new();
+    for entry in made.resolved.iter().flat_map(|resolved| &resolved.entries) {
+        if let ResolvedAction::File(file) = &entry.action
+            && let Some(how) = file.mount
+        {
+            if options.runner == Runner::Kube {
+                let fault = deploy::Fault::Mounted { name: target.name.clone(), path: file.to.value.clone() };
+                return Err(Error::Deploy(vec![deploy::Error { at: entry.at.clone(), fault }]));
+            }
+            let names = made.resolved.as_ref().map(|resolved: &Resolved| &resolved.names);
+            let names = names.cloned().unwrap_or_default();
+            mounts.extend(mount(session, (target, variant), file, &names, how, options)?);
+        }
+    }
+    Ok(Unit { name: target.name.clone(), image, called, service, mounts, exposed })
+}
+
+fn config_of(computed: &Computed, image: &Image) -> Result<crate::digest::Digest, Error> {
+    let stand = image.stand(&computed.target)?;
+    Ok(stand.manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest))
+}
+
+fn exposed(computed: &Computed, image: &Image) -> Result<Vec<String>, Error> {
+    let stand = image.stand(&computed.target)?;
+    let ports = stand.config.setting("ExposedPorts").and_then(json::Value::as_object);
+    Ok(ports.into_iter().flat_map(|ports| ports.keys().cloned()).collect())
+}
+
+/// What an entry's sources are mounted as.
+fn mount(
+    session: &Session<'_>,
+    (target, variant): (&Target, &str),
+    file: &ResolvedFile,
+    names: &BTreeMap<String, String>,
+    how: HowMounted,
+    options: &DeployOptions,
+) -> Result<Vec<Mount>, Error> {
+    let ResolvedSource::From(paths) = &file.source else { return Ok(Vec::new()) };
+    let root = session.workspace.root();
+    let mut mounts = Vec::new();
+    for path in paths {
+        let refuse = |why: &str| {
+            let name = format!("{}/{}", path.directory, path.path);
+            Error::Foreign { name, why: why.to_owned() }.at(&path.at)
+        };
+        if path.kind != SourceKind::Files || path.glob.is_some() || !path.unpack.is_empty() {
+            return Err(refuse("only a file or directory beside the recipe can be mounted"));
+        }
+        let scan = session.source_at(&source_key(path), &path.at)?;
+        let name = path.path.rsplit('/').next().unwrap_or_default();
+        let name = file.template.rendered_name(name).unwrap_or_else(|| name.to_owned());
+        let inside = scan.tree.single && file.into;
+        let to = if inside {
+            format!("{}/{name}", file.to.value.trim_end_matches('/'))
+        } else {
+            file.to.value.clone()
+        };
+        let source = match &file.template {
+            ResolvedTemplate::Off => root.join(&path.directory).join(&path.path),
+            _ => rendered(root, (target, variant), (file, path), names, &to, &scan)?,
+        };
+        mounts.push(Mount {
+            source: from(&options.beside, &source, options.runner),
+            target: to,
+            read_only: how == HowMounted::ReadOnly,
+        });
+    }
+    Ok(mounts)
+}
+
+/// Writes the rendered copy of a source, and says where.
+fn rendered(
+    root: &Path,
+    (target, variant): (&Target, &str),
+    (file, path): (&ResolvedFile, &SourcePath),
+    names: &BTreeMap<String, String>,
+    to: &str,
+    scan: &Rc<Scan>,
+) -> Result<PathBuf, Error> {
+    let place = root.join(RENDERED).join(variant).join(&target.stack).join(&target.name);
+    let place = place.join(to.trim_start_matches('/'));
+    // What was there before may have other files.
+    disk::remove(&place)?;
+    let delimiters = (file.delimiters.0.as_str(), file.delimiters.1.as_str());
+    for (inner, node) in &scan.tree.nodes {
+        let text = inner.to_string();
+        let text = text.trim_start_matches('/');
+        let out = |name: &str| if scan.tree.single { place.clone() } else { place.join(name) };
+        match node {
+            SourceNode::Directory => disk::create_directories(&out(text))?,
+            SourceNode::File { content, executable } => {
+                let mut bytes = Vec::new();
+                let name = file.template.rendered_name(text);
+                let out = out(name.as_deref().unwrap_or(text));
+                let failed = |error| disk::failed("read", &out)(error);
+                scan.contents.open(content)?.read_to_end(&mut bytes).map_err(failed)?;
+                if name.is_some() {
+                    let lookup = |name: &str| names.get(name).cloned();
+                    bytes = interpolate(&bytes, delimiters, &lookup).map_err(|error| {
+                        let kind = match error.fault {
+                            recipe::TemplateFault::Undefined { name } => {
+                                recipe::ErrorKind::Undefined { name, suggestion: None }
+                            }
+                            fault => recipe::ErrorKind::Template(fault),
+                        };
+                        Error::Recipes(vec![recipe::Error { at: Some(path.at.clone()), kind }])
+                    })?;
+                }
+                disk::create_directories(disk::parent(&out))?;
+                disk::write_atomic(&out, &bytes)?;
+                if *executable {
+                    disk::make_executable(&out)?;
+                }
+            }
+            // Where a link leads, the container's engine will see.
+            _ => {}
+        }
+    }
+    Ok(place)
+}
+
+/// A path as it is named from a directory; absolute for who reads none that is relative.
+fn from(beside: &Path, path: &Path, runner: Runner) -> String {
+    if runner == Runner::Quadlet {
+        return path.display().to_string();
+    }
+    let (mut here, mut there) = (beside.components().peekable(), path.components().peekable());
+    while here.peek().is_some() && here.peek() == there.peek() {
+        here.next();
+        there.next();
+    }
+    let ups = here.count();
+    let rest: PathBuf = there.collect();
+    let dots = if ups == 0 { "./".to_owned() } else { "../".repeat(ups) };
+    format!("{dots}{}", rest.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_named_from_the_file() {
+        let name = |beside: &str, path: &str| from(Path::new(beside), Path::new(path), Runner::Compose);
+        assert_eq!(name("/w", "/w/recipes/a"), "./recipes/a");
+        assert_eq!(name("/w/deploy/x", "/w/recipes/a"), "../../recipes/a");
+        assert_eq!(from(Path::new("/w"), Path::new("/w/a"), Runner::Quadlet), "/w/a");
+    }
+}

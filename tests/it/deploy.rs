@@ -1,0 +1,225 @@
+//! `compose`, `check` and `lock --pin`: what a workspace says of how its images are run, and before it can be built.
+
+use std::process::Command;
+
+use super::engines::{installed, run};
+use super::registries::{arranged, recipe};
+use super::support::Test;
+
+const WEB: &str = r#"
+[base]
+scratch = true
+[vars]
+port = 8080
+[[file]]
+from     = "pages/"
+to       = "/srv/pages/"
+mount-in = ["dev"]
+[[file]]
+from     = "web.conf.j2"
+to       = "/etc/web/"
+template = ["*.j2"]
+mount-in = ["dev"]
+[config]
+expose = [8080]
+[service]
+ports  = ["127.0.0.1:{{ port }}:8080"]
+after  = { db = "healthy", db-schema = "done" }
+check  = ["/web", "--check", "{{ variant }}"]
+[variant.dev.vars]
+port = 8081
+"#;
+
+const DB: &str = r#"
+[base]
+scratch = true
+[[file]]
+text = "x"
+to   = "/db"
+[service]
+volumes = { data = "/data" }
+health  = { cmd = ["/db", "ready"], tcp = 5432 }
+secrets = { PW = { file = "/run/secrets/pw" }, KEY = { env = "DB_KEY" } }
+job.schema = { cmd = ["/db", "schema"], after = { db = "healthy" } }
+"#;
+
+fn shop() -> Test {
+    Test::workspace()
+        .file("recipes/shop/web/recipe.toml", WEB)
+        .file("recipes/shop/web/pages/index.html", "<h1>{{ not ours }}</h1>\n")
+        .file("recipes/shop/web/web.conf.j2", "listen {{ port }};\n")
+        .file("recipes/shop/db/recipe.toml", DB)
+        // Not a service: nothing says how it is run.
+        .file(
+            "recipes/shop/tool/recipe.toml",
+            "[base]\nscratch = true\n[[file]]\ntext = \"t\"\nto = \"/t\"\n",
+        )
+}
+
+#[test]
+fn a_stack_with_the_working_copy_in_it() {
+    let test = shop().run(["build"]).status(0).then();
+    let arguments = ["compose", "shop", "--variant", "dev", "-o", "deploy/compose.yaml"];
+    let run_ = test.run(arguments).stderr("").status(0);
+    let test = run_.then();
+    let text = test.read("deploy/compose.yaml");
+    for part in [
+        "  db:\n    image: \"sha256:",
+        "    x-image: \"shop/db:dev\"\n    pull_policy: never\n",
+        "      - type: bind\n        source: \"../recipes/shop/web/pages\"\n        target: /srv/pages\n        read_only: true\n",
+        "      - type: bind\n        source: \"../.cooper/dev/shop/web/etc/web/web.conf\"\n        target: /etc/web/web.conf\n",
+        "    ports: [\"127.0.0.1:8081:8080\"]\n",
+        "      db-schema:\n        condition: service_completed_successfully\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("tool"), "{text}");
+    assert_eq!(test.read(".cooper/dev/shop/web/etc/web/web.conf"), "listen 8081;\n");
+    // An engine calls an image by its config.
+    let shown = test.run(["show", "shop/db#dev", "--format", "json"]).status(0);
+    let platforms = shown.json()["images"][0]["platforms"].clone();
+    let ids: Vec<&str> =
+        platforms.as_array().unwrap().iter().map(|one| one["config_digest"].as_str().unwrap()).collect();
+    assert!(ids.iter().any(|id| text.contains(&format!("image: \"{id}\""))), "{ids:?}\n{text}");
+    let mut test = shown.then();
+    if installed(&["docker-compose"]) {
+        let file = test.path("deploy/compose.yaml");
+        let mut command = Command::new("docker-compose");
+        command.arg("-f").arg(&file).args(["-p", "shop", "config", "-q"]).env("KEY", "k");
+        run(&mut command);
+        command.env_remove("KEY");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("the secret KEY is not set"), "{said}");
+    }
+    // What a site has of its own is taken away with the source that it came from.
+    test = test.remove("recipes/shop/web/pages");
+    let failed = test.run(["compose", "shop", "--variant", "dev"]).status(4);
+    assert!(failed.err.contains("recipes/shop/web/recipe.toml:7:12"), "{}", failed.err);
+}
+
+#[test]
+fn some_of_a_stack_with_what_it_waits_for() {
+    let services = |run: &super::support::Run| {
+        let json = run.json();
+        json["images"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    let run_ = shop().run(["compose", "shop/web", "--format", "json"]).status(0);
+    assert_eq!(services(&run_), ["db", "web"]);
+    assert_eq!(run_.json()["secrets"], serde_json::json!(["KEY", "PW"]));
+    let run_ = run_.then().run(["compose", "shop/db", "--format", "json"]).status(0);
+    assert_eq!(services(&run_), ["db"]);
+    let run_ = run_.then().run(["compose", "shop/tool"]).status(2);
+    assert!(run_.err.contains("no recipe of shop/tool says in [service] how it is run"), "{}", run_.err);
+    let run_ = run_.then().run(["compose", "shop", "--variant", "test"]).status(4);
+    assert!(run_.err.contains("it has dev, prod"), "{}", run_.err);
+    let test = run_.then().file("recipes/other/x/recipe.toml", DB);
+    test.run(["compose", "shop/db", "other/x"]).status(2);
+}
+
+#[test]
+fn clusters_and_units() {
+    let run_ = shop().run(["compose", "shop", "--kube"]).status(3);
+    assert!(run_.err.contains("[publish]"), "{}", run_.err);
+    let publish = "[publish]\nrepository = \"r.example/{{ stack }}/{{ name }}\"\n";
+    let test = run_.then();
+    let workspace = test.read("cooper.toml");
+    let test = test.file("cooper.toml", format!("{workspace}\n{publish}"));
+    let run_ = test.run(["compose", "shop", "--kube"]).status(0);
+    assert!(run_.out.contains("image: \"r.example/shop/web@sha256:"), "{}", run_.out);
+    assert!(run_.out.contains("kind: StatefulSet"), "{}", run_.out);
+    let run_ = run_.then().run(["compose", "shop", "--kube", "--variant", "dev"]).status(3);
+    assert!(run_.err.contains("recipes/shop/web/recipe.toml:6:1"), "{}", run_.err);
+    let run_ = run_.then().run(["compose", "shop", "--quadlet", "--published", "-o", "units"]).status(0);
+    let test = run_.then();
+    assert!(test.read("units/shop-web.container").contains("After=shop-db-schema.service\n"));
+    assert!(test.read("units/shop-db.container").contains("Notify=healthy\n"));
+}
+
+#[test]
+fn what_is_wrong_is_told_where_it_stands() {
+    let test = shop().file("recipes/shop/web/recipe.toml", WEB.replace("db = ", "dp = "));
+    let run_ = test.run(["check"]).status(3);
+    let expected = "\
+error: the stack shop has no service \"dp\" to wait for
+  --> recipes/shop/web/recipe.toml:19:17
+   |
+19 | after  = { dp = \"healthy\", db-schema = \"done\" }
+   |                 ^^^^^^^^^
+   |
+   = help: did you mean `db`?
+   = help: it has db, db-schema, web
+";
+    assert_eq!(run_.err, expected);
+    let test =
+        run_.then().file("recipes/shop/web/recipe.toml", WEB.replace("{{ port }}:8080", "{{ prot }}:8080"));
+    let run_ = test.run(["check", "shop/web"]).status(3);
+    assert!(run_.err.contains("did you mean `port`?"), "{}", run_.err);
+}
+
+#[test]
+fn checked_without_being_built() {
+    let run_ = shop().run(["check", "shop/web", "--format", "json"]).status(0);
+    let images = run_.json()["images"].clone();
+    assert_eq!(images[0]["check"], serde_json::json!(["/web", "--check", "dev"]));
+    assert_eq!((&images[0]["whole"], &images[1]["variant"]), (&true.into(), &"prod".into()));
+    let test = run_.then();
+    assert!(!test.path("lockfiles").exists());
+    // A guard that needs to know what stands below.
+    let missing =
+        test.file("recipes/shop/web/recipe.toml", WEB.replace("\"/etc/web/\"", "\"/srv/pages/index.html\""));
+    missing.run(["check", "shop/web"]).status(3);
+}
+
+#[test]
+fn a_digest_that_somebody_was_told() {
+    let (registry, test) = arranged();
+    let reference = format!("{}/lib/base:1", registry.host());
+    let digest = registry.tags("lib/base")["1"];
+    let test = test.file("recipes/a/web/x.conf", "x").file(
+        "recipes/a/web/recipe.toml",
+        recipe(&reference) + "[[file]]\nfrom = \"x.conf\"\nto = \"/etc/x.conf\"\n",
+    );
+    let pin = format!("{reference}@{digest}");
+    let before = registry.requests().len();
+    let run_ = test.run(["lock", "--pin", &pin]).status(0);
+    assert!(run_.out.contains(&format!("{digest}  pinned in a/web")), "{}", run_.out);
+    assert_eq!(registry.requests().len(), before);
+    let test = run_.then();
+    let lock = test.read("lockfiles/a/web.lock");
+    assert!(lock.contains(&format!("index = \"{digest}\"\n")) && lock.contains("x.conf"), "{lock}");
+    let run_ = test.run(["list", "--format", "json"]).status(0);
+    assert_eq!(run_.json()["images"][0]["state"], "digest-only");
+    let run_ = run_.then().run(["check"]).status(0);
+    assert!(run_.out.contains("checked without its base"), "{}", run_.out);
+    let run_ = run_.then().run(["build", "--locked"]).status(1);
+    assert!(
+        run_.err.contains("is digest-only") && run_.err.contains("`cooper lock a/web` mends it"),
+        "{}",
+        run_.err
+    );
+    let run_ = run_.then().run(["lock", "--audit"]).status(0);
+    assert!(run_.out.contains(&digest.to_string()), "{}", run_.out);
+    // The tag has moved since: what is pinned counts.
+    let test = run_.then().base("seed2", "1", &["d 0755 0:0 etc\n"]);
+    registry.seed_layout("lib/base", "1", &test.path("seed2"));
+    let test = test.remove("seed2").run(["lock"]).status(0).then();
+    let lock = test.read("lockfiles/a/web.lock");
+    assert!(lock.contains(&format!("index = \"{digest} ")), "{lock}");
+    let test = test.run(["build", "--locked", "--offline"]).status(0).then();
+    // Another one moves the pin, and forgets what came of it.
+    let other = format!("{reference}@sha256:{}", "ab".repeat(32));
+    let run_ = test.run(["lock", "--pin", &other]).status(0);
+    assert!(run_.out.contains(&format!("sha256:{}… -> sha256:abab", digest.short())), "{}", run_.out);
+    let test = run_.then();
+    assert!(!test.read("lockfiles/a/web.lock").contains("[output"));
+    let run_ = test.run(["lock"]).status(4);
+    assert!(run_.err.contains("abab"), "{}", run_.err);
+    for (pin, message) in
+        [(&reference, "has no digest to pin"), (&pin.replace("base", "none"), "no selected recipe")]
+    {
+        let (_, test) = arranged();
+        let run_ = test.run(["lock", "--pin", pin]).status(2);
+        assert!(run_.err.contains(message), "{}", run_.err);
+    }
+}
