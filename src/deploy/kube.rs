@@ -45,9 +45,10 @@ pub fn kube(stack: &Stack) -> Result<Written, Vec<Error>> {
     Ok(Written { files, left_out })
 }
 
-/// Keys of `[service.container]` that have a counterpart; `init` needs none, as the pod's own first process reaps.
-const KNOWN: [&str; 7] =
-    ["read_only", "tmpfs", "cap_drop", "cap_add", "init", "security_opt", "stop_grace_period"];
+/// Keys of `[service.container]` that have a counterpart; `init` and `restart` need none: a pod's first process reaps, and a
+/// pod is started again anyway.
+const KNOWN: [&str; 8] =
+    ["read_only", "tmpfs", "cap_drop", "cap_add", "init", "restart", "security_opt", "stop_grace_period"];
 
 /// A name as the API takes it.
 fn dns(name: &str) -> String {
@@ -195,7 +196,11 @@ impl Pod<'_> {
 
     fn template(&self, name: &str, container: Yaml, restart: Option<&str>) -> Yaml {
         let unit = self.unit;
-        let mut spec = Yaml::map([("containers", Yaml::List(vec![container]))]);
+        // Else each Service would be a variable, such as KRAKEND_PORT=tcp://…, which programs take for their own.
+        let mut spec = Yaml::map([
+            ("enableServiceLinks", Yaml::plain(false)),
+            ("containers", Yaml::List(vec![container])),
+        ]);
         if let Some(restart) = restart {
             spec.put("restartPolicy", Yaml::text(restart));
         }

@@ -78,12 +78,12 @@ pub struct Deployed {
 /// As for a build; a stack whose services don't fit together; sources that are mounted and can't be.
 pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error> {
     let session = Session::open(env, Asks::default())?;
-    let default = session.file.default_variant().to_owned();
-    let variant = options.variant.clone().unwrap_or(default);
+    let selected = session.select(&Selection { targets: options.targets.clone(), all: false })?;
+    let variant = variant_of(&session, &selected, options.variant.as_ref())?;
     if !session.file.variants.contains(&variant) {
         return Err(Error::NoVariant { name: variant, known: session.file.variants.clone() });
     }
-    let chosen = chosen(&session, &options.targets, &variant)?;
+    let chosen = chosen(&session, &selected, &variant)?;
     let mut stack = Stack { name: chosen.stack, variant: variant.clone(), ..Stack::default() };
     let mut images = BTreeMap::new();
     for (target, service) in chosen.services {
@@ -112,6 +112,23 @@ pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error>
     })
 }
 
+/// The one variant that is meant: a stack runs in one.
+fn variant_of(
+    session: &Session<'_>,
+    selected: &BTreeMap<Target, Vec<String>>,
+    asked: Option<&String>,
+) -> Result<String, Error> {
+    let named: BTreeSet<&String> = selected.values().flatten().chain(asked).collect();
+    match named.into_iter().collect::<Vec<_>>()[..] {
+        [] => Ok(session.file.default_variant().to_owned()),
+        [one] => Ok(one.clone()),
+        [one, other, ..] => {
+            let message = format!("a stack runs in one variant, and {one} and {other} were named");
+            Err(Error::Usage { message })
+        }
+    }
+}
+
 /// Recipes that run together, and how.
 struct Chosen {
     stack: String,
@@ -119,9 +136,12 @@ struct Chosen {
 }
 
 /// The recipes of one stack that say how they are run: those that were named, and what these wait for.
-fn chosen(session: &Session<'_>, targets: &[String], variant: &str) -> Result<Chosen, Error> {
+fn chosen(
+    session: &Session<'_>,
+    selected: &BTreeMap<Target, Vec<String>>,
+    variant: &str,
+) -> Result<Chosen, Error> {
     let usage = |message: String| Error::Usage { message };
-    let selected = session.select(&Selection { targets: targets.to_vec(), all: false })?;
     let stacks: BTreeSet<&String> = selected.keys().map(|target| &target.stack).collect();
     let mut stacks = stacks.into_iter();
     let (Some(stack), None) = (stacks.next().cloned(), stacks.next()) else {
@@ -152,7 +172,8 @@ fn chosen(session: &Session<'_>, targets: &[String], variant: &str) -> Result<Ch
     let services: BTreeMap<_, _> =
         services.into_iter().filter(|(name, _)| wanted.contains(name)).map(|(_, found)| found).collect();
     if services.is_empty() {
-        return Err(usage(format!("no recipe of {} says in [service] how it is run", targets.join(", "))));
+        let names: Vec<String> = selected.keys().map(ToString::to_string).collect();
+        return Err(usage(format!("{}: no [service] says how it is run", names.join(", "))));
     }
     Ok(Chosen { stack, services })
 }

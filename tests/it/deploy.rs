@@ -110,7 +110,11 @@ fn some_of_a_stack_with_what_it_waits_for() {
     let run_ = run_.then().run(["compose", "shop/db", "--format", "json"]).status(0);
     assert_eq!(services(&run_), ["db"]);
     let run_ = run_.then().run(["compose", "shop/tool"]).status(2);
-    assert!(run_.err.contains("no recipe of shop/tool says in [service] how it is run"), "{}", run_.err);
+    assert!(run_.err.contains("shop/tool: no [service] says how it is run"), "{}", run_.err);
+    let run_ = run_.then().run(["compose", "shop/web#dev"]).status(0);
+    assert!(run_.out.starts_with("# shop, dev: "), "{}", run_.out);
+    let run_ = run_.then().run(["compose", "shop#dev", "--variant", "prod"]).status(2);
+    assert!(run_.err.contains("dev and prod were named"), "{}", run_.err);
     let run_ = run_.then().run(["compose", "shop", "--variant", "test"]).status(4);
     assert!(run_.err.contains("it has dev, prod"), "{}", run_.err);
     let test = run_.then().file("recipes/other/x/recipe.toml", DB);
