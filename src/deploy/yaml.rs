@@ -123,7 +123,8 @@ impl Yaml {
 
 /// A string, without quotes where no YAML reader takes it for something else.
 fn scalar(text: &str) -> String {
-    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || b"/_".contains(&byte));
+    let start = text.strip_prefix("./").unwrap_or(text).trim_start_matches("../");
+    let first = start.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || b"/_".contains(&byte));
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-".contains(&byte);
     let word = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
         .iter()

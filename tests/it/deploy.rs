@@ -66,7 +66,7 @@ fn a_stack_with_the_working_copy_in_it() {
     for part in [
         "  db:\n    image: \"sha256:",
         "    x-image: \"shop/db:dev\"\n    pull_policy: never\n",
-        "      - type: bind\n        source: \"../recipes/shop/web/pages\"\n        target: /srv/pages\n        read_only: true\n",
+        "      - type: bind\n        source: ../recipes/shop/web/pages\n        target: /srv/pages\n        read_only: true\n",
         "      - type: bind\n        source: \"../.cooper/dev/shop/web/etc/web/web.conf\"\n        target: /etc/web/web.conf\n",
         "    ports: [\"127.0.0.1:8081:8080\"]\n",
         "      db-schema:\n        condition: service_completed_successfully\n",
