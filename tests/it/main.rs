@@ -12,6 +12,7 @@ mod craft;
 mod decoders;
 mod determinism;
 mod digests;
+mod dockerfiles;
 mod elsewhere;
 mod engines;
 mod faults;
