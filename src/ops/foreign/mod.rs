@@ -12,14 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use self::fetch::Known;
-use super::base::Below;
+use super::base::{Below, image_origin};
 use super::error::Error;
 use super::images::{Documents, Take};
 use super::reading::{OneImage, Reading};
 use super::session::Session;
 use crate::digest::Digest;
-use crate::lock::{BaseOrigin, Lock, Pin, Reason, SourceLock};
-use crate::oci::{Document, Platform, Reference};
+use crate::lock::{BaseOrigin, BasePin, Lock, Pin, Reason, SourceLock};
+use crate::oci::{Document, Platform};
 use crate::plan::source_key;
 use crate::recipe::SourcePath;
 use crate::tree::{Attributes, Content, Kind, SourceKey, SourceKind, SourceNode, SourceTree, TreePath};
@@ -66,21 +66,27 @@ impl Session<'_> {
     ) -> Result<Rc<Foreign>, Error> {
         let key = source_key(path);
         let manifest = image.as_ref().and_then(|image| Some(Pin::File(image.manifest.as_ref()?.1)));
+        let refreshed = path.sha256.is_none() && upstream(&key).is_some_and(|origin| self.refreshes(&origin));
+        let old = old.filter(|_| !refreshed);
+        let locked = old.and_then(|lock| lock.sources.iter().find(|source| source.key == key));
+        let locked = locked.filter(|locked| agrees(locked.pin, path.sha256));
+        // What another recipe's lock says of the same URL or image is that recipe's business.
+        let pin = locked.map(|locked| locked.pin).filter(|_| upstream(&key).is_some()).or(manifest);
         if let Some(known) = self.foreigners.borrow().get(&key)
             && agrees(known.pin, path.sha256)
-            && manifest.is_none_or(|manifest| manifest == known.pin)
+            && pin.is_none_or(|pin| pin == known.pin)
         {
             return Ok(Rc::clone(known));
         }
-        let locked = old.and_then(|lock| lock.sources.iter().find(|source| source.key == key));
-        let locked = locked.filter(|locked| agrees(locked.pin, path.sha256));
-        let locked = locked.filter(|_| !self.refreshes(&BaseOrigin::Image(key.from.clone())));
         let found = match self.listed(path, &image, locked)? {
             Some(found) => found,
             None if self.env.locked && matches!(key.kind, SourceKind::Fetch | SourceKind::Image) => {
                 return Err(self.locked(target, vec![Reason::SourceAdded { key }]));
             }
-            None => self.read_foreign(path, image, locked.map(|locked| locked.pin))?,
+            None => {
+                let same = || self.same(&key, old).filter(|pin| agrees(*pin, path.sha256));
+                self.read_foreign(path, image, locked.map(|locked| locked.pin).or_else(same))?
+            }
         };
         let found = Rc::new(found);
         self.foreigners.borrow_mut().insert(key, Rc::clone(&found));
@@ -111,6 +117,19 @@ impl Session<'_> {
         let tree = locked.tree(&|content| self.listing(content)).filter(|_| same);
         let image = image.clone();
         Ok(tree.map(|tree| Foreign { tree, pin: locked.pin, path: path.clone(), image }))
+    }
+
+    /// What the lock pins for another entry that takes from the same place: one URL is one file, one reference one image.
+    fn same(&self, key: &SourceKey, old: Option<&Lock>) -> Option<Pin> {
+        let origin = upstream(key)?;
+        let is_same = |other: &SourceKey| other.kind == key.kind && upstream(other).as_ref() == Some(&origin);
+        let base = |base: &BasePin| Pin::Image { index: base.index, manifest: base.index };
+        let locked = old.and_then(|lock| {
+            let source = lock.sources.iter().find(|source| is_same(&source.key)).map(|source| source.pin);
+            source.or_else(|| lock.pin(&origin).map(base))
+        });
+        let session = self.foreigners.borrow();
+        locked.or_else(|| session.iter().find(|(key, _)| is_same(key)).map(|(_, known)| known.pin))
     }
 
     fn read_foreign(
@@ -207,9 +226,7 @@ impl Session<'_> {
         key: &SourceKey,
         pin: Option<Pin>,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
-        let reference: Result<Reference, _> = path.directory.parse();
-        let canonical = reference.map_or_else(|_| path.directory.clone(), |reference| reference.to_string());
-        let origin = BaseOrigin::Image(canonical);
+        let origin = image_origin(&path.directory);
         let mut reading = Reading::new(self, &origin);
         let descriptor = match pin {
             Some(Pin::Image { index, .. }) => reading.pinned(&index)?,
@@ -276,6 +293,15 @@ fn filter(name: &str, key: &SourceKey) -> Result<Filter, Error> {
     let wrong =
         |(pattern, fault)| Error::Foreign { name: name.to_owned(), why: format!("{pattern:?}: {fault}") };
     Filter::new(&key.include, &key.exclude).map_err(wrong)
+}
+
+/// What `update` asks anew; a URL counts as a reference.
+pub(super) fn upstream(key: &SourceKey) -> Option<BaseOrigin> {
+    match key.kind {
+        SourceKind::Fetch => Some(BaseOrigin::Image(key.from.clone())),
+        SourceKind::Image => Some(image_origin(&key.origin)),
+        _ => None,
+    }
 }
 
 /// Whether what is pinned is what the recipe says, if it says something.
