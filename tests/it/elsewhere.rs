@@ -494,3 +494,28 @@ fn a_url_is_asked_again_by_update_only() {
     assert_eq!(pin(run.test(), "one"), third);
     run.then().run(["update", "--input", "file:///none"]).status(2);
 }
+
+#[test]
+fn a_path_of_an_image_is_an_input() {
+    let (registry, test) = workspace();
+    let recipe = format!(
+        "[base]\nscratch = true\n[input.lib]\nimage = \"{}/lib/other:1\"\npath = \"/usr/lib\"\nmade-by = \"make lib\"\n[[file]]\ninput = \"lib\"\nto = \"/lib/\"\n",
+        registry.host()
+    );
+    let test = test.file("recipes/a/b/recipe.toml", recipe);
+    let test = test.run(["build", "a/b#prod", "--to", "oci:out:1"]).status(0).then();
+    let files = Listing::of_layout(&test.path("out"), "linux/amd64");
+    assert_eq!([files.at("lib/a"), files.at("lib/bin")], ["f 0644 7:8 a", "nothing"]);
+    // The tag moves, and only update asks.
+    let test = test.base("seed", "1", &[&OTHER.replace("usr/lib/a a", "usr/lib/a b")]);
+    let moved = registry.seed_layout("lib/other", "1", &test.path("seed")).to_string();
+    let test = test.run(["build", "a/b", "--locked"]).status(0).then();
+    let reference = format!("{}/lib/other:1", registry.host());
+    let run = test.run(["update", "a/b", "--input", &reference]).status(0);
+    assert!(run.out.contains(&moved), "{}", run.out);
+    let run = run.then().run(["lock", "--audit", "a/b"]).status(0);
+    assert!(run.out.contains("/usr/lib of "), "{}", run.out);
+    let test = run.then().run(["build", "a/all"]).status(0).then();
+    let run = test.run(["lock", "--audit", "a/all"]).status(0);
+    assert!(run.out.contains("made elsewhere, made by `mvn package`"), "{}", run.out);
+}
