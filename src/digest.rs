@@ -184,9 +184,15 @@ impl<W: Write> HashingWriter<W> {
         Self { inner, hash: Sha256::new(), length: 0 }
     }
 
-    /// The number of bytes written so far.
+    /// The number of bytes written so far, in this part.
     pub const fn length(&self) -> u64 {
         self.length
+    }
+
+    /// The digest and number of the bytes since the last part; the next one begins.
+    pub fn part(&mut self) -> (Digest, u64) {
+        let length = std::mem::take(&mut self.length);
+        (Digest(self.hash.finalize_reset().into()), length)
     }
 
     /// The inner writer, and the digest and number of the bytes that it took.
@@ -320,7 +326,10 @@ mod tests {
         let mut writer = HashingWriter::new(Vec::new());
         io::copy(&mut reader, &mut writer).unwrap();
         assert_eq!(reader.finish(), (Digest::of(b"barrel"), 6));
-        assert_eq!(writer.finish(), (b"barrel".to_vec(), Digest::of(b"barrel"), 6));
+        assert_eq!(writer.part(), (Digest::of(b"barrel"), 6));
+        assert_eq!(writer.part(), (Digest::of(b""), 0));
+        writer.write_all(b"hoop").unwrap();
+        assert_eq!(writer.finish(), (b"barrelhoop".to_vec(), Digest::of(b"hoop"), 4));
     }
 
     #[test]

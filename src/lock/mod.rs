@@ -115,6 +115,16 @@ pub enum Pin {
     },
 }
 
+impl Pin {
+    /// Of the file, or of the image's index.
+    pub const fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::None => None,
+            Self::File(content) | Self::Image { index: content, .. } => Some(content.digest),
+        }
+    }
+}
+
 /// The canonical listing of a source tree (`SourceTree::lines`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listing {

@@ -152,26 +152,23 @@ pub(super) fn open_reference(env: &Env<'_>, reference: &Reference) -> Result<Arc
 /// A base as a lock names it.
 pub(super) fn origin(base: &Base) -> Option<BaseOrigin> {
     match base {
-        Base::Image(text) => {
-            let canonical = text
-                .parse()
-                .map_or_else(|_| text.value.clone(), |reference: Reference| reference.to_string());
-            Some(BaseOrigin::Image(canonical))
-        }
+        Base::Image(text) => Some(image_origin(text)),
         Base::Layout(text) => Some(BaseOrigin::Layout(text.value.clone())),
         Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => None,
     }
+}
+
+/// An image by its full reference.
+pub(super) fn image_origin(text: &str) -> BaseOrigin {
+    let reference: Result<Reference, _> = text.parse();
+    BaseOrigin::Image(reference.map_or_else(|_| text.to_owned(), |reference| reference.to_string()))
 }
 
 /// Whether people mean `origin` by `name`.
 pub(super) fn is_called(origin: &BaseOrigin, name: &str) -> bool {
     match origin {
         BaseOrigin::Layout(own) => own == name,
-        BaseOrigin::Image(own) => {
-            let canonical =
-                name.parse().map_or_else(|_| name.to_owned(), |reference: Reference| reference.to_string());
-            *own == canonical
-        }
+        BaseOrigin::Image(_) => *origin == image_origin(name),
     }
 }
 

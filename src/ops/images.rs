@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use super::error::Error;
+use super::foreign::spool::Spool;
 use super::reading::Reading;
 use super::session::Session;
-use crate::digest::{DiffId, HashingWriter};
-use crate::disk;
+use crate::digest::DiffId;
 use crate::layer::index::{HeaderKind, LayerIndex, never_emitted};
 use crate::layer::merged::Placed;
 use crate::layer::scan::{Expected, scan};
@@ -118,25 +117,19 @@ impl Session<'_> {
         image: &Documents<'_>,
         wanted: BTreeMap<usize, Wanted>,
     ) -> Result<(BTreeMap<TreePath, Kind>, Contents), Error> {
-        let (mut kinds, mut contents) = (BTreeMap::new(), Contents::default());
+        let mut kinds = BTreeMap::new();
         if wanted.is_empty() {
-            return Ok((kinds, contents));
+            return Ok((kinds, Contents::default()));
         }
         let document = |source| Error::Document { base: image.origin.to_string(), source };
         let diff_ids = image.config.diff_ids().map_err(document)?;
-        let mut spool = io::BufWriter::with_capacity(1 << 18, self.transaction()?.scratch()?);
-        let (mut places, mut at) = (BTreeMap::new(), 0_u64);
+        let mut spool = Spool::new(self.transaction()?.scratch()?);
         for (number, wanted) in wanted {
             let Some(layer) = image.manifest.layers.get(number) else { continue };
             let found =
                 self.files_of(image.origin, layer, diff_ids.get(number).copied(), &wanted, &mut |reader| {
-                    let mut writer = HashingWriter::new(&mut spool);
-                    io::copy(reader, &mut writer)?;
-                    let (_, digest, size) = writer.finish();
-                    let content = Content { digest, size };
-                    places.insert(content, at);
-                    at += size;
-                    Ok(content)
+                    io::copy(reader, &mut spool)?;
+                    Ok(spool.end_file())
                 })?;
             for (name, names) in wanted {
                 let missing = || Error::Absent {
@@ -151,15 +144,7 @@ impl Session<'_> {
                 kinds.insert(first, Kind::File(content));
             }
         }
-        let spool = spool
-            .into_inner()
-            .map_err(|error| disk::failed("write", "a temporary file".as_ref())(error.into_error()))?;
-        let file = Arc::new(disk::open(spool.path())?.0);
-        for (content, at) in places {
-            contents.put_section(content, &file, at);
-        }
-        self.scratch.borrow_mut().push(spool);
-        Ok((kinds, contents))
+        Ok((kinds, self.spooled(spool)?))
     }
 
     /// Reads some files of one layer.

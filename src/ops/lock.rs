@@ -9,10 +9,12 @@ use super::compute::Computed;
 use super::error::{Error, LockedRecipe};
 use super::session::{Asks, Session};
 use super::{ByteSource, Env, LockOptions, RecipeReport, Selection, Side};
-use crate::digest::Digest;
+use crate::digest::{Digest, Encoding};
 use crate::lock::{BaseOrigin, BasePin, State, conflict};
 use crate::oci::{Document, MediaType};
+use crate::recipe::InputSource;
 use crate::registry::each;
+use crate::tree::SourceKind;
 
 /// Pins what isn't pinned, checks everything that can be checked, and writes locks with their blobs.
 ///
@@ -148,12 +150,35 @@ pub fn audit(env: &Env<'_>, select: &Selection) -> Result<Vec<ByteSource>, Error
                 add("parent", format!("{parent}#{variant}"), Some(*digest), "a recipe of this workspace");
             }
         }
-        let recorded: BTreeMap<_, _> = lock.sources.iter().map(|source| (&source.key, source.hash)).collect();
+        let mut inputs = BTreeMap::new();
+        for variant in &session.file.variants {
+            let evaluated = session.recipe(target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+            inputs.extend(evaluated.inputs);
+        }
         for key in session.source_keys(target)? {
-            let name = format!("{}/{}", key.origin, key.from);
-            let hash = recorded.get(&key).copied();
-            let note = if hash.is_some() { "files of this workspace" } else { "not in the lock yet" };
-            add("source", name, hash, note);
+            let locked = lock.sources.iter().find(|source| source.key == key);
+            let pinned = locked.map(|source| source.pin.digest().unwrap_or(source.hash));
+            let within = || format!("{} of {}", key.from, key.origin);
+            let (kind, name, note) = match key.kind {
+                SourceKind::Files => {
+                    ("source", format!("{}/{}", key.origin, key.from), "files of this workspace")
+                }
+                SourceKind::Fetch => ("fetch", key.from.clone(), "fetched"),
+                SourceKind::Image => ("image", within(), "out of another image"),
+                SourceKind::Recipe => ("recipe", within(), "out of an image of this workspace"),
+                SourceKind::Base => ("changed", within(), "what entries change in the base"),
+                SourceKind::Input => ("input", key.from.clone(), "made elsewhere"),
+            };
+            let input = inputs.get(&key.from).filter(|_| key.kind == SourceKind::Input);
+            let open = input.is_some_and(|input| input.value.from == InputSource::Open);
+            let note = match pinned {
+                Some(_) => note,
+                None if open => "open: given with each build",
+                None => "not in the lock yet",
+            };
+            let made = input.and_then(|input| input.value.made_by.as_ref());
+            let made = made.map_or_else(String::new, |command| format!(", made by `{}`", command.value));
+            add(kind, name, pinned, &format!("{note}{made}"));
         }
     }
     Ok(found)

@@ -4,7 +4,7 @@
 //! enough there is a row that says so, never silence.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::error::Error;
@@ -113,7 +113,10 @@ pub fn query(env: &Env<'_>, select: &Selection, query: &Query) -> Result<Vec<Fou
                 known,
             };
             if let Query::Uses(text) = query {
-                found.extend(uses(&session, &target, variant, text, 0)?.map(|what| row("", what, true)));
+                found.extend(
+                    uses(&session, &target, variant, text, &mut BTreeSet::new())?
+                        .map(|what| row("", what, true)),
+                );
                 continue;
             }
             let Some(output) = lock.outputs.get(variant) else {
@@ -164,53 +167,58 @@ pub fn query(env: &Env<'_>, select: &Selection, query: &Query) -> Result<Vec<Fou
     Ok(found)
 }
 
-/// How a variant of a recipe uses something, itself or through what it stands on.
+/// How a variant of a recipe uses something: itself, or through what it stands on or takes from.
 fn uses(
     session: &Session<'_>,
     target: &Target,
     variant: &str,
     text: &str,
-    depth: usize,
+    seen: &mut BTreeSet<Target>,
 ) -> Result<Option<String>, Error> {
     // Circles are told by others.
-    if depth > 64 {
+    if !seen.insert(target.clone()) {
         return Ok(None);
     }
-    let named = |origin: &str| {
-        let reference = |text: &str| text.parse::<Reference>().ok();
-        let whole = origin == text || (reference(origin).is_some() && reference(origin) == reference(text));
-        let bare = !text.contains('@') && !text.rsplit('/').next().unwrap_or_default().contains(':');
-        let same = |one: &Reference, other: &Reference| {
-            (one.registry.as_str(), one.repository.as_str())
-                == (other.registry.as_str(), other.repository.as_str())
-        };
-        let pair = reference(origin).zip(reference(text));
-        whole || (bare && pair.is_some_and(|(one, other)| same(&one, &other)))
-    };
     for want in session.wants(target)?.iter().filter(|want| want.variant == variant) {
         let (BaseOrigin::Image(origin) | BaseOrigin::Layout(origin)) = &want.origin;
-        if named(origin) {
+        if is_named(origin, text) {
             return Ok(Some(format!("stands on {origin}")));
         }
     }
-    for key in session.source_keys(target)? {
-        let (what, of) = match key.kind {
-            SourceKind::Image => (&key.origin, "takes from"),
-            SourceKind::Fetch => (&key.from, "fetches"),
-            SourceKind::Recipe => (&key.origin, "takes from"),
-            _ => continue,
-        };
-        let own = key.kind == SourceKind::Recipe && what.ends_with(&format!("#{variant}"));
-        let recipe = own && what.split('#').next() == Some(text);
-        if recipe || (key.kind != SourceKind::Recipe && named(what)) {
-            return Ok(Some(format!("{of} {what}")));
+    for key in session.variant_keys(target, variant)? {
+        match key.kind {
+            SourceKind::Image if is_named(&key.origin, text) => {
+                return Ok(Some(format!("takes from {}", key.origin)));
+            }
+            SourceKind::Fetch if is_named(&key.from, text) => {
+                return Ok(Some(format!("fetches {}", key.from)));
+            }
+            _ => {}
         }
     }
-    let Some(parent) = session.parent_of(target, variant)? else { return Ok(None) };
-    if parent.to_string() == text {
-        return Ok(Some(format!("stands on {parent}")));
+    let parent = session.parent_of(target, variant)?;
+    let others = session.copied_from(target, variant)?;
+    let is = |other: &Target| other.to_string() == text;
+    if parent.as_ref().is_some_and(is) {
+        return Ok(Some(format!("stands on {text}")));
     }
-    Ok(uses(session, &parent, variant, text, depth + 1)?.map(|what| format!("{what}, through {parent}")))
+    if others.iter().any(is) {
+        return Ok(Some(format!("takes from {text}#{variant}")));
+    }
+    for other in parent.iter().chain(&others) {
+        if let Some(what) = uses(session, other, variant, text, seen)? {
+            return Ok(Some(format!("{what}, through {other}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether people mean `origin` by `text`: a reference without a tag is any of that repository.
+fn is_named(origin: &str, text: &str) -> bool {
+    let bare = !text.contains('@') && !text.rsplit('/').next().unwrap_or_default().contains(':');
+    let (one, other) = (origin.parse::<Reference>(), text.parse::<Reference>());
+    let (Ok(one), Ok(other)) = (one, other) else { return origin == text };
+    one == other || (bare && (one.registry, one.repository) == (other.registry, other.repository))
 }
 
 fn digests(lock: &Lock, output: &Output, digest: Digest) -> Vec<String> {

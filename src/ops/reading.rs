@@ -168,6 +168,14 @@ pub(super) struct Reading<'s, 'e> {
     pub(super) documents: Vec<Digest>,
 }
 
+/// The documents of an image for one platform.
+pub(super) struct OneImage {
+    /// The manifest's descriptor, with the platform.
+    pub(super) child: Descriptor,
+    pub(super) manifest: Manifest,
+    pub(super) config: ImageConfig,
+}
+
 impl<'s, 'e> Reading<'s, 'e> {
     pub(super) fn new(session: &'s Session<'e>, origin: &'s BaseOrigin) -> Self {
         Self { session, origin, name: origin.to_string(), blobs: Blobs::new(), documents: Vec::new() }
@@ -243,6 +251,47 @@ impl Reading<'_, '_> {
         Ok(bytes)
     }
 
+    /// The image of an index for a platform, or else the platforms that there are. What isn't an index is the image,
+    /// whatever its platform.
+    pub(super) fn image(
+        &mut self,
+        descriptor: &Descriptor,
+        document: &Document,
+        platform: &Platform,
+    ) -> Result<Result<OneImage, Vec<String>>, Error> {
+        let index = match document {
+            Document::Manifest(manifest) => {
+                let config = self.config(manifest)?;
+                let own = config.platform().map_err(|source| self.wrong(source))?;
+                let child = Descriptor { platform: Some(own), ..descriptor.clone() };
+                return Ok(Ok(OneImage { child, manifest: manifest.clone(), config }));
+            }
+            Document::Index(index) => index,
+        };
+        let Some(child) = child_of(index, platform) else {
+            let have = index.manifests.iter().filter(|child| !child.is_attestation());
+            return Ok(Err(have.filter_map(|child| Some(child.platform.as_ref()?.short())).collect()));
+        };
+        let bytes = self.document(child, "the manifest")?;
+        let manifest = match Document::parse(&bytes, &child.media_type) {
+            Ok(Document::Manifest(manifest)) => manifest,
+            Ok(Document::Index(_)) => {
+                let what = "an index inside an index".to_owned();
+                return Err(self.wrong_in(child.digest, DocumentError::Unsupported { what }));
+            }
+            Err(source) => return Err(self.wrong_in(child.digest, source)),
+        };
+        let config = self.config(&manifest)?;
+        Ok(Ok(OneImage { child: child.clone(), manifest, config }))
+    }
+
+    /// That it is an image that can be read.
+    pub(super) fn check(&self, image: &OneImage) -> Result<(), Error> {
+        let checked =
+            image.manifest.check_image().and_then(|()| check_config(&image.manifest, &image.config));
+        checked.map_err(|source| self.wrong(source))
+    }
+
     pub(super) fn platform(
         &mut self,
         external: &External,
@@ -251,38 +300,16 @@ impl Reading<'_, '_> {
         old: Option<&PlatformPin>,
         patterns: &[String],
     ) -> Result<Option<(PlatformPin, Below)>, Error> {
-        let (child, manifest, config) = match &external.document {
-            Document::Manifest(manifest) => {
-                let config = self.config(manifest)?;
-                let own = config.platform().map_err(|source| self.wrong(source))?;
-                let mut child = external.descriptor.clone();
-                child.platform = Some(own.clone());
-                if !own.matches(platform) {
-                    return self.missing(want, platform, vec![own.short()]);
-                }
-                (child, manifest.clone(), config)
-            }
-            Document::Index(index) => {
-                let Some(child) = child_of(index, platform) else {
-                    let have = index.manifests.iter().filter(|child| !child.is_attestation());
-                    let have = have.filter_map(|child| Some(child.platform.as_ref()?.short())).collect();
-                    return self.missing(want, platform, have);
-                };
-                let bytes = self.document(child, "the manifest")?;
-                let manifest = match Document::parse(&bytes, &child.media_type) {
-                    Ok(Document::Manifest(manifest)) => manifest,
-                    Ok(Document::Index(_)) => {
-                        let what = "an index inside an index".to_owned();
-                        return Err(self.wrong_in(child.digest, DocumentError::Unsupported { what }));
-                    }
-                    Err(source) => return Err(self.wrong_in(child.digest, source)),
-                };
-                let config = self.config(&manifest)?;
-                (child.clone(), manifest, config)
-            }
+        let found = match self.image(&external.descriptor, &external.document, platform)? {
+            Ok(found) => found,
+            Err(have) => return self.missing(want, platform, have),
         };
-        manifest.check_image().map_err(|source| self.wrong(source))?;
-        check_config(&manifest, &config).map_err(|source| self.wrong(source))?;
+        // An image that isn't in an index is of the platform that its config says.
+        if let Some(own) = found.child.platform.as_ref().filter(|own| !own.matches(platform)) {
+            return self.missing(want, platform, vec![own.short()]);
+        }
+        self.check(&found)?;
+        let OneImage { child, manifest, config } = found;
         let pinned = old.and_then(|pin| pin.facts);
         let mut view =
             LazyMerged { reading: self, manifest: &manifest, config: &config, pinned, merged: None };

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::base::is_called;
 use super::build::{compute_all, finish};
 use super::compute::Computed;
 use super::error::Error;
+use super::foreign::upstream;
 use super::session::{Asks, Session};
 use super::{Env, PackageMove, PinMove, Selection, UpdateOptions};
 use crate::digest::Digest;
 use crate::lock::{BasePin, PlatformPin};
+use crate::workspace::Target;
 
 /// Asks what references mean today and moves the pins, old to new; without targets and input it only tells what
 /// would move. The second value says whether locks were written.
@@ -29,16 +32,18 @@ pub fn update(env: &Env<'_>, options: &UpdateOptions) -> Result<(Vec<PinMove>, b
     if let Some(input) = &options.input {
         let mut holders = BTreeMap::new();
         for (target, variants) in selected {
-            if session.wants(&target)?.iter().any(|want| super::base::is_called(&want.origin, input)) {
+            let bases = session.wants(&target)?.into_iter().map(|want| want.origin);
+            let sources = session.source_keys(&target)?;
+            if bases.chain(sources.iter().filter_map(upstream)).any(|origin| is_called(&origin, input)) {
                 holders.insert(target, variants);
             }
         }
         if holders.is_empty() {
-            return Err(Error::Usage { message: format!("no recipe stands on {input}") });
+            return Err(Error::Usage { message: format!("no recipe stands on {input} or takes from it") });
         }
         selected = holders;
     }
-    // What stands on a recipe that moves comes out otherwise, too.
+    // What stands on a recipe that moves, or takes from it, comes out otherwise, too.
     for target in session.workspace.recipes()? {
         if session.stands_on_any(&target, &selected)? {
             selected.entry(target).or_default();
@@ -55,23 +60,31 @@ pub fn update(env: &Env<'_>, options: &UpdateOptions) -> Result<(Vec<PinMove>, b
 /// The pins that move, by reference and by what they were: locks needn't agree on that.
 fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
     let mut moves: BTreeMap<(String, Option<Digest>), PinMove> = BTreeMap::new();
-    for computed in all {
-        for pin in &computed.lock.bases {
-            let old = computed.old.as_ref().and_then(|old| old.pin(&pin.origin));
-            let was = old.map(|old| old.index.digest);
-            if was == Some(pin.index.digest) {
-                continue;
-            }
-            let recipe = computed.target.to_string();
-            let reference = pin.origin.to_string();
-            let moved = moves.entry((reference.clone(), was)).or_insert_with(|| {
-                // What can't be read any more moves all the same.
-                let packages = old.and_then(|old| packages(session, old, pin).ok());
-                PinMove { reference, old: was, new: pin.index.digest, recipes: Vec::new(), packages }
-            });
-            if !moved.recipes.contains(&recipe) {
-                moved.recipes.push(recipe);
-            }
+    let mut add = |recipe: &Target, reference: String, was: Option<Digest>, new, packages: &dyn Fn() -> _| {
+        if was == Some(new) {
+            return;
+        }
+        let moved = moves.entry((reference.clone(), was)).or_insert_with(|| {
+            let packages = packages();
+            PinMove { reference, old: was, new, recipes: Vec::new(), packages }
+        });
+        let recipe = recipe.to_string();
+        if !moved.recipes.contains(&recipe) {
+            moved.recipes.push(recipe);
+        }
+    };
+    for Computed { target, lock, old, .. } in all.iter().map(Rc::as_ref) {
+        for pin in &lock.bases {
+            let old = old.as_ref().and_then(|old| old.pin(&pin.origin));
+            // What can't be read any more moves all the same.
+            let packages = || packages(session, old?, pin).ok();
+            add(target, pin.origin.to_string(), old.map(|old| old.index.digest), pin.index.digest, &packages);
+        }
+        for source in &lock.sources {
+            let (Some(origin), Some(new)) = (upstream(&source.key), source.pin.digest()) else { continue };
+            let mut olds = old.iter().flat_map(|old| &old.sources);
+            let was = olds.find(|old| old.key == source.key).and_then(|old| old.pin.digest());
+            add(target, origin.to_string(), was, new, &|| None);
         }
     }
     moves.into_values().collect()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::digest::Digest;
 
 use super::check::{self, Checker, ensure, invalid};
-use super::config::{Config, range};
+use super::config::{Config, absolute, range};
 use super::entry::Entry;
 use super::loose::Loose;
 use super::read_entry::relative;
@@ -136,8 +136,13 @@ pub struct Input {
 pub enum InputSource {
     /// Relative to the workspace.
     Path(Spanned<String>),
-    /// Reference of an image.
-    Image(Spanned<String>),
+    /// An image.
+    Image {
+        /// Its reference.
+        reference: Spanned<String>,
+        /// What is meant of it; all, where nothing is said.
+        path: Option<Spanned<String>>,
+    },
     /// `build --input NAME=PATH`.
     Open,
 }
@@ -241,15 +246,21 @@ impl Input {
         let at = cx.at(table.clone());
         cx.read(&Spanned { value: name.to_owned(), at: at.clone() }, check::name);
         cx.only_true(&raw.open);
-        let keys =
-            [("path", raw.path.is_some()), ("image", raw.image.is_some()), ("open", raw.open.is_some())];
+        // Beside an image, a path is one in it.
+        let own = raw.path.is_some() && raw.image.is_none();
+        let keys = [("path", own), ("image", raw.image.is_some()), ("open", raw.open.is_some())];
         if !cx.exactly_one(&keys, &format!("[input.{name}]"), table) {
             return None;
         }
         let (path, image) = (cx.keep(raw.path), cx.keep(raw.image));
-        path.iter().for_each(|path| cx.literal(path, relative));
         image.iter().for_each(|image| cx.literal(image, check::reference));
-        let from = path.map(InputSource::Path).or(image.map(InputSource::Image)).unwrap_or(InputSource::Open);
+        let right = |text: &str| if image.is_some() { absolute(text).map(drop) } else { relative(text) };
+        path.iter().for_each(|path| cx.literal(path, right));
+        let from = match (image, path) {
+            (Some(reference), path) => InputSource::Image { reference, path },
+            (None, Some(path)) => InputSource::Path(path),
+            (None, None) => InputSource::Open,
+        };
         Some(Spanned { value: Self { from, made_by: cx.keep(raw.made_by) }, at })
     }
 }

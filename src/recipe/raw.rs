@@ -232,11 +232,11 @@ pub(super) struct Job {
     pub(super) after: Table<S<String>>,
 }
 
-/// A thing made elsewhere: exactly one of `path`, `image` and `open`.
+/// A thing made elsewhere: exactly one of `path`, `image` (with `path`) and `open`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Input {
-    /// File or directory, relative to the workspace.
+    /// File or directory, relative to the workspace; with `image` an absolute path in it.
     pub(super) path: Text,
     /// Reference of an image.
     pub(super) image: Text,

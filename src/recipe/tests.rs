@@ -296,6 +296,8 @@ fn one_mistake_each() {
             "'waar'",
             ErrorKind::NoInput { name: "waar".into(), suggestion: Some("war".into()) },
         ),
+        ("[input.x]\nimage = 'a'\npath = 'b'", "'b'", path("b", PathFault::NotAbsolute)),
+        ("[input.x]\npath = '/b'", "'/b'", path("/b", PathFault::Absolute)),
         ("[[dir]]\npath = '/'", "'/'", path("/", PathFault::Root)),
         ("[[link]]\npath = '/a'", "[[link]]", missing("target", "[[link]]")),
         ("[[link]]\npath = '/a'\ntarget = 'b'\nhard = true", "'b'", path("b", PathFault::NotAbsolute)),

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use cooperage::digest::Digest;
+
 use super::engines;
 use super::listing::Listing;
 use super::registry::{Registry, What};
@@ -31,6 +33,7 @@ l usr/bin/alias tool
 d 0700 7:8 usr/lib
 f 0644 7:8 usr/lib/a a
 h usr/lib/b usr/lib/a
+f 0755,security.capability=0100000200200000000000000000000000000000 0:0 usr/bin/ping ping
 ";
 
 const ARCHIVE: &str = "d 0755 0:0 app-1.0
@@ -84,6 +87,11 @@ path = "/usr/lib"
 to = "/usr/local/lib/"
 
 [[file]]
+image = "HOST/lib/other:1"
+path = "/usr/bin/ping"
+to = "/usr/bin/"
+
+[[file]]
 input = "war"
 to = "/srv/war/"
 owner = "app:ops"
@@ -114,7 +122,7 @@ from = "site.pem"
 "#;
 
 /// What all of it amounts to, in prod.
-const EXPECTED: [(&str, &str); 22] = [
+const EXPECTED: [(&str, &str); 23] = [
     ("opt/app/run", "f 0755 1000:1000 #!/bin/sh\n"),
     ("opt/app/start", "f 0755 1000:1000 #!/bin/sh\n"),
     ("opt/app/readme", "nothing"),
@@ -125,6 +133,7 @@ const EXPECTED: [(&str, &str); 22] = [
     ("usr/local/bin/tool", "f 4755 7:8 the tool"),
     ("usr/local/lib/a", "f 0644 7:8 a"),
     ("usr/local/lib/b", "f 0644 7:8 a"),
+    ("usr/bin/ping", "f 0755,security.capability=0100000200200000000000000000000000000000 0:0 ping"),
     ("srv/war/index.html", "f 0644 1000:2000 <p>"),
     ("srv/made", "f 0444 33:33 made"),
     ("etc/app/app.conf", "f 0640 33:33 port = prod\nhost = a\nport = prod\nmore = yes\n"),
@@ -339,6 +348,12 @@ fn archives_of_all_kinds() {
         assert!(run.err.contains("x.tar: ") && run.err.contains(what), "{}", run.err);
         test = run.then();
     }
+    // What isn't an archive is told as such.
+    std::fs::write(dir.join("x.tar"), gzip(b"only compressed")).unwrap();
+    let recipe = "[base]\nscratch = true\n[[file]]\nfrom = \"x.tar\"\nunpack = true\nto = \"/x/\"\n";
+    let run = test.file("recipes/a/b/recipe.toml", recipe).run(["build"]).status(3);
+    assert!(run.err.contains("x.tar: the gzip holds no tar: a file that is only compressed"), "{}", run.err);
+    let test = run.then();
     std::fs::write(dir.join("x.tar"), tar("f 0644 0:0 x 1\nf 0644 0:0 X 2\n")).unwrap();
     let recipe = "[base]\nscratch = true\n[[file]]\nfrom = \"x.tar\"\nunpack = true\ncase-clash = \"ok\"\nto = \"/x/\"\n";
     test.file("recipes/a/b/recipe.toml", recipe).run(["build"]).status(0);
@@ -376,9 +391,131 @@ fn which_images_have_it() {
         );
         test = run.then();
     }
+    // Through a copy: what it takes from stands on something else.
+    let far = "[base]\nlayout = \"bases/far:1\"\n[[file]]\ntext = \"x\"\nto = \"/made\"\n";
+    let near =
+        "[base]\nrecipe = \"a/maker\"\n[[file]]\nrecipe = \"a/far\"\npath = \"/made\"\nto = \"/opt/\"\n";
+    let test = test
+        .base("bases/far", "1", &["d 0755 0:0 opt\n"])
+        .file("recipes/a/far/recipe.toml", far)
+        .file("recipes/a/near/recipe.toml", near);
+    let run = test.run(["list", "--uses", "bases/far:1"]).status(0).stdout(
+        "a/far#dev    -  stands on bases/far:1
+a/far#prod   -  stands on bases/far:1
+a/near#dev   -  stands on bases/far:1, through a/far
+a/near#prod  -  stands on bases/far:1, through a/far
+",
+    );
+    let test = run.then().remove("recipes/a/far").remove("recipes/a/near");
     // What can't be known is a row.
     let run = emptied(test).run(["list", "--package", "openssl"]).status(0);
     assert_eq!(run.out.matches("unknown: ").count(), 4, "{}", run.out);
     let run = run.then().run(["list", "--has", "/x", "--uses", "y"]).status(2);
     run.then().run(["list", "--package", "a b"]).status(2);
+}
+
+#[test]
+fn a_program_for_each_platform_out_of_an_archive() {
+    let test = Test::workspace().base("bases/os", "1", &[BASE]);
+    let dist = test.path("dist").to_str().unwrap().to_owned();
+    let url = format!("file://{dist}/tool-1.0-{{{{ platform.os }}}}-{{{{ platform.arch }}}}.tar.gz");
+    let recipe = format!(
+        "[base]\nlayout = \"bases/os:1\"\n[[file]]\nfetch = \"{url}\"\nunpack = true\nstrip = 1\ninclude = [\"tool\"]\nto = \"/usr/local/bin/\"\n"
+    );
+    let mut test = test.file("recipes/a/b/recipe.toml", recipe);
+    for arch in ["amd64", "arm64"] {
+        let tree = format!(
+            "d 0755 0:0 tool-1.0\nf 0644 0:0 tool-1.0/LICENSE free\nf 0755 0:0 tool-1.0/tool of {arch}\n"
+        );
+        test = test.file(&format!("dist/tool-1.0-linux-{arch}.tar.gz"), gzip(&tar(&tree)));
+    }
+    let test = test.run(["build", "--to", "oci:out:1"]).status(0).then();
+    let lock = test.read("lockfiles/a/b.lock");
+    for arch in ["amd64", "arm64"] {
+        let files = Listing::of_layout(&test.path("out"), &format!("linux/{arch}"));
+        assert_eq!(files.at("usr/local/bin/tool"), format!("f 0755 0:0 of {arch}"));
+        assert_eq!(files.at("usr/local/bin/LICENSE"), "nothing");
+        assert!(lock.contains(&format!("tool-1.0-linux-{arch}.tar.gz\"\n")), "{lock}");
+    }
+    // Both come into vendor/, and nothing else is needed then.
+    let run = test.run(["vendor", "--all", "--format", "json"]).status(0);
+    assert_eq!(run.json()["vendored"].as_array().unwrap().len(), 2);
+    emptied(run.then().remove("dist")).run(["build", "--all", "--locked", "--offline"]).status(0);
+}
+
+#[test]
+fn a_url_is_asked_again_by_update_only() {
+    let test = Test::workspace();
+    let url = format!("file://{}", test.path("dist/x").display());
+    let of = |path: &str| format!("[base]\nscratch = true\n[[file]]\nfetch = \"{url}\"\nto = \"{path}\"\n");
+    let copy = "[base]\nscratch = true\n[[file]]\nrecipe = \"a/one\"\npath = \"/x\"\nto = \"/y\"\n";
+    let test = test
+        .file("dist/x", "first")
+        .file("recipes/a/one/recipe.toml", of("/x"))
+        .file("recipes/a/copy/recipe.toml", copy)
+        .run(["build", "a/*"])
+        .status(0)
+        .then();
+    // Another recipe has another pin of it; each keeps its own, in one session too.
+    let test = test.file("dist/x", "second").file("recipes/a/two/recipe.toml", of("/x"));
+    let test = test.run(["build", "a/two"]).status(0).then();
+    let test = test.run(["build", "--all", "--locked"]).status(0).then();
+    let pin = |test: &Test, name: &str| {
+        let lock = test.read(&format!("lockfiles/a/{name}.lock"));
+        lock.split_once("pinned = \"").map(|(_, rest)| rest[..71].to_owned()).unwrap()
+    };
+    let [first, second, third] =
+        ["first", "second", "third"].map(|text| Digest::of(text.as_bytes()).to_string());
+    assert_eq!([pin(&test, "one"), pin(&test, "two")], [first.clone(), second.clone()]);
+    // A second entry of the same recipe means what the first one has.
+    let again = format!("[[file]]\nfetch = \"{url}\"\nunpack = \"tar\"\nto = \"/again/\"\n");
+    let test = test.file("recipes/a/two/recipe.toml", of("/x") + &again).file("dist/x", "third");
+    let run = test.run(["build", "a/two"]).status(3);
+    assert!(run.err.contains(&format!("it is {third} now, not {second}")), "{}", run.err);
+    let test = run.then().file("recipes/a/two/recipe.toml", of("/x"));
+    // Told, then done, with what takes from it.
+    let run = test.run(["update"]).status(0);
+    assert!(run.out.contains("would move in a/one") && run.out.contains(&third), "{}", run.out);
+    let run = run.then().run(["update", "--input", &url, "--format", "json"]).status(0);
+    let moves = run.json()["moves"].as_array().unwrap().clone();
+    let moved = |old: &str, recipe: &str| {
+        let reference = "file://[DIR]/dist/x";
+        serde_json::json!({ "reference": reference, "old": old, "new": third, "recipes": [recipe], "packages": null })
+    };
+    assert_eq!(moves, [moved(&second, "a/two"), moved(&first, "a/one")]);
+    let test = run.then();
+    assert_eq!([pin(&test, "one"), pin(&test, "two")], [third.clone(), third.clone()]);
+    let test = test.run(["build", "--all", "--locked"]).status(0).then();
+    // One that the recipe itself pins doesn't move; one that nobody has is none.
+    let fixed = of("/x").replace("\"\nto", &format!("\"\nsha256 = \"{}\"\nto", &third[7..]));
+    let test = test.file("recipes/a/one/recipe.toml", fixed).file("dist/x", "fourth");
+    let test = test.run(["build", "a/one"]).status(0).then();
+    let run = test.run(["update", "a/one"]).status(0);
+    assert_eq!(pin(run.test(), "one"), third);
+    run.then().run(["update", "--input", "file:///none"]).status(2);
+}
+
+#[test]
+fn a_path_of_an_image_is_an_input() {
+    let (registry, test) = workspace();
+    let recipe = format!(
+        "[base]\nscratch = true\n[input.lib]\nimage = \"{}/lib/other:1\"\npath = \"/usr/lib\"\nmade-by = \"make lib\"\n[[file]]\ninput = \"lib\"\nto = \"/lib/\"\n",
+        registry.host()
+    );
+    let test = test.file("recipes/a/b/recipe.toml", recipe);
+    let test = test.run(["build", "a/b#prod", "--to", "oci:out:1"]).status(0).then();
+    let files = Listing::of_layout(&test.path("out"), "linux/amd64");
+    assert_eq!([files.at("lib/a"), files.at("lib/bin")], ["f 0644 7:8 a", "nothing"]);
+    // The tag moves, and only update asks.
+    let test = test.base("seed", "1", &[&OTHER.replace("usr/lib/a a", "usr/lib/a b")]);
+    let moved = registry.seed_layout("lib/other", "1", &test.path("seed")).to_string();
+    let test = test.run(["build", "a/b", "--locked"]).status(0).then();
+    let reference = format!("{}/lib/other:1", registry.host());
+    let run = test.run(["update", "a/b", "--input", &reference]).status(0);
+    assert!(run.out.contains(&moved), "{}", run.out);
+    let run = run.then().run(["lock", "--audit", "a/b"]).status(0);
+    assert!(run.out.contains("/usr/lib of "), "{}", run.out);
+    let test = run.then().run(["build", "a/all"]).status(0).then();
+    let run = test.run(["lock", "--audit", "a/all"]).status(0);
+    assert!(run.out.contains("made elsewhere, made by `mvn package`"), "{}", run.out);
 }

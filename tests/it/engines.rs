@@ -57,16 +57,25 @@ pub(crate) fn run(command: &mut Command) -> Vec<u8> {
 pub(crate) struct Engine {
     program: &'static str,
     directory: PathBuf,
+    /// Another daemon than the one that runs in the directory.
+    other: Option<String>,
     _end: std::process::Child,
 }
 
-/// Docker's daemon, one for all tests; without a network.
+/// Docker's daemon, one for all tests; without a network. `COOPER_TEST_DOCKER` (`unix:///…`) names one that runs already and
+/// is used as it is; what tests load stays there.
 pub(crate) fn docker() -> Option<&'static Engine> {
     static DOCKER: OnceLock<Result<Engine, String>> = OnceLock::new();
-    if !installed(&["docker", "dockerd"]) || !root() {
+    let other = std::env::var("COOPER_TEST_DOCKER").ok();
+    if !installed(if other.is_some() { &["docker"] } else { &["docker", "dockerd"] }) || !root() {
         return None;
     }
     told(DOCKER.get_or_init(|| {
+        if let Some(other) = other {
+            let engine = Engine { other: Some(other), ..Engine::begin("docker", "cat >/dev/null") };
+            let answers = engine.succeeds(&["version"]);
+            return if answers { Ok(engine) } else { Err(format!("no engine at {}", engine.host())) };
+        }
         if run_quietly("pgrep", &["-x", "dockerd"]) {
             return Err("another dockerd is running".into());
         }
@@ -126,12 +135,13 @@ impl Engine {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("trap '' INT\n{script}\nrm -rf \"$DIR\"")]).env("DIR", &directory);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { program, _end: command.spawn().unwrap(), directory }
+        Self { program, _end: command.spawn().unwrap(), directory, other: None }
     }
 
     /// For `DOCKER_HOST`.
     pub(crate) fn host(&self) -> String {
-        format!("unix://{}", self.directory.join("sock").display())
+        let own = || format!("unix://{}", self.directory.join("sock").display());
+        self.other.clone().unwrap_or_else(own)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -139,7 +149,11 @@ impl Engine {
         let inside = |name: &str| self.directory.join(name).display().to_string();
         command.env("HOME", inside("home"));
         match self.program {
-            "docker" => command.env("DOCKER_CONFIG", inside("home")).args(["--host", &self.host()]),
+            // BuildKit is another program.
+            "docker" => command
+                .env("DOCKER_CONFIG", inside("home"))
+                .env("DOCKER_BUILDKIT", "0")
+                .args(["--host", &self.host()]),
             _ => command
                 .args(["--root", &inside("data"), "--runroot", &inside("run")])
                 .args(["--tmpdir", &inside("tmp"), "--events-backend", "file"])

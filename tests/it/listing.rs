@@ -23,6 +23,15 @@ impl Listing {
         Self(self.0.iter().filter(|(path, _)| inside(path)).map(|(a, b)| (a.clone(), b.clone())).collect())
     }
 
+    /// The lines that one has and the other hasn't.
+    pub(crate) fn difference(&self, other: &Self) -> Vec<String> {
+        let missing = |one: &Self, other: &Self, sign: &str| -> Vec<String> {
+            let lines = one.0.iter().filter(|(path, what)| other.0.get(*path) != Some(what));
+            lines.map(|(path, what)| format!("{sign} {path}: {what}")).collect()
+        };
+        [missing(self, other, "-"), missing(other, self, "+")].concat()
+    }
+
     /// One path's line, without the path.
     pub(crate) fn at(&self, path: &str) -> &str {
         self.0.get(path).map_or("nothing", String::as_str)
@@ -45,18 +54,24 @@ impl Listing {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let path = text(&entry.path_bytes());
             let path = path.trim_start_matches("./").trim_end_matches('/');
+            let mut mode = format!("{:04o}", entry.header().mode().unwrap() & 0o7777);
+            for record in entry.pax_extensions().unwrap().into_iter().flatten() {
+                let record = record.unwrap();
+                if let Some(name) = record.key().unwrap().strip_prefix("SCHILY.xattr.") {
+                    mode += &xattr(name, record.value_bytes());
+                }
+            }
             let header = entry.header();
-            let (mode, uid, gid) =
-                (header.mode().unwrap() & 0o7777, header.uid().unwrap(), header.gid().unwrap());
+            let (uid, gid) = (header.uid().unwrap(), header.gid().unwrap());
             let link = entry.link_name_bytes().map(|link| text(&link)).unwrap_or_default();
             let what = match entry.header().entry_type() {
-                ::tar::EntryType::Directory => format!("d {mode:04o} {uid}:{gid}"),
+                ::tar::EntryType::Directory => format!("d {mode} {uid}:{gid}"),
                 ::tar::EntryType::Symlink => format!("l {link}"),
                 ::tar::EntryType::Link => self.at(link.trim_start_matches('/')).to_owned(),
                 ::tar::EntryType::Regular => {
                     let mut content = Vec::new();
                     entry.read_to_end(&mut content).unwrap();
-                    format!("f {mode:04o} {uid}:{gid} {}", text(&content))
+                    format!("f {mode} {uid}:{gid} {}", text(&content))
                 }
                 other => format!("{other:?}"),
             };
@@ -78,8 +93,12 @@ impl Listing {
             let entry = entry.unwrap();
             let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
             let metadata = fs::symlink_metadata(entry.path()).unwrap();
-            let mode = metadata.permissions().mode() & 0o7777;
-            let owner = format!("{mode:04o} {}:{}", metadata.uid(), metadata.gid());
+            let mut mode = format!("{:04o}", metadata.permissions().mode() & 0o7777);
+            let mut value = [0; 64];
+            if let Ok(size) = rustix::fs::lgetxattr(entry.path(), CAPABILITY, &mut value[..]) {
+                mode += &xattr(CAPABILITY, &value[..size]);
+            }
+            let owner = format!("{mode} {}:{}", metadata.uid(), metadata.gid());
             if metadata.is_symlink() {
                 self.put(&path, format!("l {}", fs::read_link(entry.path()).unwrap().display()));
             } else if metadata.is_dir() {
@@ -131,6 +150,14 @@ impl Listing {
         self.0
             .extend(own.0.iter().filter(|(path, _)| !is_whiteout(path)).map(|(a, b)| (a.clone(), b.clone())));
     }
+}
+
+/// The one that images have, and that engines keep.
+const CAPABILITY: &str = "security.capability";
+
+fn xattr(name: &str, value: &[u8]) -> String {
+    let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(",{name}={hex}")
 }
 
 /// The digests of the layers of an OCI layout's image, lowest first.

@@ -376,7 +376,7 @@ fn a_pin_moves_by_update_only() {
         value(&moved, "[[base]]", "index")
     );
     let run = test.run(["update", "--input", "bases/so:1"]).stdout("").status(2);
-    assert!(run.err.starts_with("error: no recipe stands on bases/so:1\n"), "{}", run.err);
+    assert!(run.err.starts_with("error: no recipe stands on bases/so:1 or takes from it\n"), "{}", run.err);
     run.then().run(["lock", "--check"]).status(0);
 }
 

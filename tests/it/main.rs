@@ -13,6 +13,7 @@ mod decoders;
 mod deploy;
 mod determinism;
 mod digests;
+mod dockerfiles;
 mod elsewhere;
 mod engines;
 mod faults;

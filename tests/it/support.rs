@@ -167,8 +167,9 @@ impl Run {
 /// h etc/hard etc/passwd
 /// ```
 ///
-/// (directory, file with content, symbolic link to, hard link to). `\n` in a content is a line end. Nothing is sorted,
-/// and directories that no line names aren't made.
+/// (directory, file with content, symbolic link to, hard link to). `\n` in a content is a line end. A mode may be followed
+/// by extended attributes, their values in hex: `0755,user.a=00ff`. Nothing is sorted, and directories that no line names
+/// aren't made.
 pub(crate) fn tar(tree: &str) -> Vec<u8> {
     let mut archive = ::tar::Builder::new(Vec::new());
     for line in tree.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -193,7 +194,10 @@ pub(crate) fn tar(tree: &str) -> Vec<u8> {
         let mut word = || words.next().unwrap_or_else(|| panic!("{line:?}"));
         let (mode, ids, path) = (word(), word(), word());
         let content = words.next().unwrap_or("").replace("\\n", "\n");
-        header.set_mode(u32::from_str_radix(mode, 8).unwrap());
+        let mut mode = mode.split(',');
+        header.set_mode(u32::from_str_radix(mode.next().unwrap(), 8).unwrap());
+        let xattrs: Vec<(String, Vec<u8>)> = mode.map(xattr).collect();
+        archive.append_pax_extensions(xattrs.iter().map(|(name, value)| (&**name, &**value))).unwrap();
         owner(&mut header, ids);
         header.set_size(content.len() as u64);
         let directory = kind == "d";
@@ -206,6 +210,12 @@ pub(crate) fn tar(tree: &str) -> Vec<u8> {
         archive.append_data(&mut header, path, content.as_bytes()).unwrap();
     }
     archive.into_inner().unwrap()
+}
+
+fn xattr(text: &str) -> (String, Vec<u8>) {
+    let (name, hex) = text.split_once('=').unwrap();
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+    (format!("SCHILY.xattr.{name}"), hex.as_bytes().chunks(2).map(byte).collect())
 }
 
 fn owner(header: &mut ::tar::Header, ids: &str) {
@@ -238,7 +248,11 @@ pub(crate) struct Layout {
 impl Layout {
     /// gzip layers of trees, linux/amd64 and linux/arm64, an environment with a PATH.
     pub(crate) fn new(trees: &[&str]) -> Self {
-        let tars: Vec<Vec<u8>> = trees.iter().map(|tree| tar(tree)).collect();
+        Self::of_tars(trees.iter().map(|tree| tar(tree)).collect())
+    }
+
+    /// The same of tars.
+    pub(crate) fn of_tars(tars: Vec<Vec<u8>>) -> Self {
         let gzipped = |tar: &Vec<u8>| ("application/vnd.oci.image.layer.v1.tar+gzip".to_owned(), gzip(tar));
         Self {
             layers: tars.iter().map(gzipped).collect(),

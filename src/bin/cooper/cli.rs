@@ -259,7 +259,7 @@ Examples:
 pub(crate) struct Update {
     #[command(flatten)]
     pub(crate) select: Targets,
-    /// Only the pins of this reference or layout
+    /// Only the pins of this reference, layout or URL
     #[arg(long, value_name = "REFERENCE")]
     pub(crate) input: Option<String>,
     /// Open no connection [env: COOPER_OFFLINE]

@@ -41,6 +41,12 @@ pub enum UnpackError {
         /// What was looked for.
         formats: &'static str,
     },
+    /// There is no tar where one was expected.
+    #[error("{}", no_tar(compression))]
+    NoTar {
+        /// What it is compressed with, if it is.
+        compression: &'static str,
+    },
     /// The file that the next step should read isn't there.
     #[error("the archive has no file {member}{}", others(names))]
     NoMember {
@@ -163,6 +169,13 @@ impl From<ReadError> for UnpackError {
             other => Self::Read(other),
         }
     }
+}
+
+fn no_tar(compression: &str) -> String {
+    if compression.is_empty() {
+        return "it is no tar".into();
+    }
+    format!("the {compression} holds no tar: a file that is only compressed can't be unpacked")
 }
 
 fn others(names: &[Vec<u8>]) -> String {

@@ -18,6 +18,7 @@ pub use error::{UnpackError, UnpackFault};
 
 use self::walk::{Found, Walk};
 use super::decompress;
+use super::error::{ReadError, TarFault};
 use super::tar::{EntryKind, Limits as TarLimits, Reader};
 use crate::oci::Compression;
 use crate::tree::{Format, Step, TreePath, check_steps};
@@ -206,18 +207,19 @@ fn walk(
     match format {
         Format::Zip => source.seekable(limits.inside, |source| zip::walk(source, &mut walk)),
         Format::Deb => ar::walk(source.buffered(), &mut walk),
-        Format::TarGz => walk_tar(Compression::Gzip.open(source.buffered())?, &mut walk),
-        Format::TarZst => walk_tar(Compression::Zstd.open(source.buffered())?, &mut walk),
-        Format::TarXz => walk_tar(decompress::xz(source.buffered(), limits.dictionary), &mut walk),
-        Format::TarBz2 => walk_tar(decompress::bzip2(source.buffered()), &mut walk),
-        Format::Any | Format::Tar | Format::Gem => walk_tar(source.stream(), &mut walk),
+        Format::TarGz => walk_tar(Compression::Gzip.open(source.buffered())?, "gzip", &mut walk),
+        Format::TarZst => walk_tar(Compression::Zstd.open(source.buffered())?, "zstd", &mut walk),
+        Format::TarXz => walk_tar(decompress::xz(source.buffered(), limits.dictionary), "xz", &mut walk),
+        Format::TarBz2 => walk_tar(decompress::bzip2(source.buffered()), "bzip2", &mut walk),
+        Format::Any | Format::Tar | Format::Gem => walk_tar(source.stream(), "", &mut walk),
     }
 }
 
-fn walk_tar(source: impl Read, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
+/// `compression` is for messages, empty where there is none.
+fn walk_tar(source: impl Read, compression: &'static str, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
     let Limits { entries, bytes, .. } = walk.limits;
     let mut tar = Reader::new(source, TarLimits { entries, bytes, ..TarLimits::default() });
-    while let Some(entry) = tar.next_entry()? {
+    while let Some(entry) = tar.next_entry().map_err(|error| no_tar(error, compression))? {
         let refused = |what| Err(UnpackError::entry(&entry.path, UnpackFault::Type { what }));
         let found = match entry.kind {
             EntryKind::Regular if tar.content_offset().is_none() => return refused("a sparse file"),
@@ -231,6 +233,19 @@ fn walk_tar(source: impl Read, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
         walk.show(&entry.path, entry.mode, found)?;
     }
     Ok(())
+}
+
+/// What isn't a header where the first one should be is no damaged tar.
+fn no_tar(error: ReadError, compression: &'static str) -> UnpackError {
+    use TarFault::{Checksum, Number, Truncated};
+    match error {
+        ReadError::Tar {
+            path,
+            offset: ..=512,
+            fault: Checksum { .. } | Number { field: "checksum" } | Truncated,
+        } if path.is_empty() => UnpackError::NoTar { compression },
+        other => other.into(),
+    }
 }
 
 /// What can be read from any place.

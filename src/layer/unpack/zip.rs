@@ -3,7 +3,8 @@
 //! Owns what the crate leaves to its callers: that there is one directory and nothing behind it, that the directory
 //! and the headers beside the files say the same, types and modes, and that a file has the size that it is said to.
 
-use std::io::{self, Read, SeekFrom};
+use std::collections::BTreeSet;
+use std::io::{self, BufReader, Read, SeekFrom};
 
 use zip::read::{ArchiveOffset, Config, ZipArchive, ZipFileEntry};
 use zip::result::ZipError;
@@ -38,7 +39,10 @@ pub(super) fn walk(source: &mut dyn Seekable, walk: &mut Walk<'_>) -> Result<(),
     let config = Config { archive_offset: ArchiveOffset::Known(0) };
     let mut archive = ZipArchive::with_config(config, source).map_err(whole)?;
     if archive.has_duplicate_names() {
-        return Err(damaged("two entries have one name"));
+        let start = archive.central_directory_start();
+        let name = twice(archive.into_inner(), start).map_err(UnpackError::from_io)?;
+        let damaged = || damaged("two entries have one name");
+        return Err(name.map_or_else(damaged, |name| UnpackError::entry(&name, UnpackFault::Duplicate)));
     }
     let same = archive.comment() == end.comment
         && (end.entries == u16::MAX || archive.len() == usize::from(end.entries))
@@ -85,6 +89,23 @@ fn end(source: &mut dyn Seekable, most: u64) -> Result<End, UnpackError> {
         None => u64::from(end.entries),
     };
     if entries > most { Err(UnpackError::TooManyEntries { limit: most }) } else { Ok(end) }
+}
+
+/// The first name that the directory, from `start` on, has a second time: the crate keeps one entry of each.
+fn twice(source: &mut dyn Seekable, start: u64) -> io::Result<Option<Vec<u8>>> {
+    source.seek(SeekFrom::Start(start))?;
+    let mut source = BufReader::new(source);
+    let (mut record, mut seen) = ([0; 46], BTreeSet::new());
+    while source.read_exact(&mut record).is_ok() && record.starts_with(b"PK\x01\x02") {
+        let [name, extra, comment] = [28, 30, 32].map(|at| u64::from(u16_at(&record, at)));
+        let mut bytes = Vec::new();
+        source.by_ref().take(name).read_to_end(&mut bytes)?;
+        io::copy(&mut source.by_ref().take(extra + comment), &mut io::sink())?;
+        if let Some(bytes) = seen.replace(bytes) {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
 }
 
 fn entry(

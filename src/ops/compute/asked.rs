@@ -11,7 +11,7 @@ use crate::ops::error::Error;
 use crate::ops::session::{Session, parent_target};
 use crate::plan::source_key;
 use crate::recipe::{Base, Evaluated};
-use crate::tree::SourceKey;
+use crate::tree::{SourceKey, SourceKind};
 use crate::workspace::Target;
 
 impl Session<'_> {
@@ -39,7 +39,7 @@ impl Session<'_> {
         Ok(wants)
     }
 
-    /// Whether a recipe stands on one of `others`, or on one that does.
+    /// Whether a recipe stands on one of `others` or takes from it, or from one that does.
     pub(in crate::ops) fn stands_on_any<T>(
         &self,
         target: &Target,
@@ -53,14 +53,9 @@ impl Session<'_> {
             if next != *target && others.contains_key(&next) {
                 return Ok(true);
             }
-            let recipe = self.recipe(&next)?;
             for variant in &self.file.variants {
-                let evaluated = recipe.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
-                if let Base::Recipe(name) =
-                    evaluated.base_reference(&self.scope(&next)).map_err(Error::Recipes)?
-                {
-                    todo.push(parent_target(&self.workspace, &next, &name)?);
-                }
+                todo.extend(self.parent_of(&next, variant)?);
+                todo.extend(self.copied_from(&next, variant)?);
             }
         }
         Ok(false)
@@ -75,17 +70,53 @@ impl Session<'_> {
         }
     }
 
+    /// The recipes from whose images a variant takes files.
+    pub(in crate::ops) fn copied_from(
+        &self,
+        target: &Target,
+        variant: &str,
+    ) -> Result<BTreeSet<Target>, Error> {
+        let known = self.workspace.recipes()?;
+        let keys = self.variant_keys(target, variant)?.into_iter();
+        let names = keys.filter(|key| key.kind == SourceKind::Recipe).map(|key| key.origin);
+        let targets = names.filter_map(|name| name.split('#').next()?.parse().ok());
+        // What isn't there is told by whoever builds.
+        Ok(targets.filter(|target| known.contains(target)).collect())
+    }
+
     /// Every source that a recipe takes, over all variants and platforms.
     pub(in crate::ops) fn source_keys(&self, target: &Target) -> Result<BTreeSet<SourceKey>, Error> {
-        let work = Work { session: self, target, old: None };
-        let recipe = self.recipe(target)?;
         let mut keys = BTreeSet::new();
         for variant in &self.file.variants {
-            let evaluated = recipe.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
-            for platform in work.platforms(&evaluated)? {
-                let scope = with_platform(self.scope(target), &platform);
-                let paths = evaluated.source_paths(&scope).map_err(Error::Recipes)?;
-                keys.extend(paths.iter().map(source_key));
+            keys.extend(self.variant_keys(target, variant)?);
+        }
+        Ok(keys)
+    }
+
+    /// The same of one variant.
+    pub(in crate::ops) fn variant_keys(
+        &self,
+        target: &Target,
+        variant: &str,
+    ) -> Result<BTreeSet<SourceKey>, Error> {
+        let work = Work { session: self, target, old: None };
+        let evaluated = self.recipe(target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+        let base = evaluated.base_reference(&self.scope(target)).map_err(Error::Recipes)?;
+        let base = match (&base, origin(&base)) {
+            (Base::Recipe(name), _) => {
+                format!("{}#{variant}", parent_target(&self.workspace, target, name)?)
+            }
+            (_, Some(origin)) => origin.to_string(),
+            _ => "scratch".to_owned(),
+        };
+        let mut keys = BTreeSet::new();
+        for platform in work.platforms(&evaluated)? {
+            let scope = with_platform(self.scope(target), &platform);
+            for mut path in evaluated.source_paths(&scope).map_err(Error::Recipes)? {
+                if path.kind == SourceKind::Base {
+                    path.directory.clone_from(&base);
+                }
+                keys.insert(source_key(&path));
             }
         }
         Ok(keys)

@@ -394,9 +394,11 @@ fn source_paths(
                     let path = names.read(text, read)?;
                     (SourceKind::Input, path, found, text.value.contains("{{").then(platform).flatten())
                 }
-                Some(InputSource::Image(text)) => {
-                    let reference = text_as(names, text, check::reference)?;
-                    (SourceKind::Image, reference.value, vec![(text.with("/".to_owned()), None)], platform())
+                Some(InputSource::Image { reference, path }) => {
+                    let all = reference.with("/".to_owned());
+                    let found = one(path.as_ref().unwrap_or(&all), &|path| absolute(path))?;
+                    let reference = text_as(names, reference, check::reference)?;
+                    (SourceKind::Image, reference.value, found, platform())
                 }
             }
         }

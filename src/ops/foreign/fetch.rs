@@ -1,0 +1,104 @@
+//! What a URL gives: by digest where that is known, from the store, from `vendor`, or from where it says.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::VENDOR;
+use crate::digest::{Digest, HashingReader};
+use crate::disk;
+use crate::ops::error::Error;
+use crate::ops::session::Session;
+use crate::progress::{Counting, Event};
+use crate::substitute;
+use crate::tree::Content;
+
+/// A file that is at hand.
+pub(in crate::ops) struct Located {
+    pub(in crate::ops) path: PathBuf,
+    pub(super) content: Known,
+}
+
+/// What is known of its bytes.
+pub(super) enum Known {
+    /// They were hashed, or the store has them by that name.
+    Content(Content),
+    /// They are yet to be hashed, and should be these.
+    Unread(Option<Digest>),
+}
+
+impl Located {
+    /// The bytes, hashed if they weren't, and compared with what they should be.
+    pub(in crate::ops) fn content(&self, name: &str) -> Result<Content, Error> {
+        let wanted = match self.content {
+            Known::Content(content) => return Ok(content),
+            Known::Unread(wanted) => wanted,
+        };
+        let mut reader = HashingReader::new(disk::open(&self.path)?.0);
+        io::copy(&mut reader, &mut io::sink()).map_err(disk::failed("read", &self.path))?;
+        let (digest, size) = reader.finish();
+        match wanted {
+            Some(wanted) if wanted != digest => Err(differs(name, Some(wanted), digest)),
+            _ => Ok(Content { digest, size }),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Nobody is asked for what is known by its digest and is at hand.
+    pub(in crate::ops) fn fetch(
+        &self,
+        url: &str,
+        pinned: Option<Content>,
+        sha256: Option<Digest>,
+    ) -> Result<Located, Error> {
+        if let Some(content) = pinned
+            && let Some(path) = self.transaction()?.path_of(content.digest, content.size)?
+        {
+            return Ok(Located { path, content: Known::Content(content) });
+        }
+        let wanted = pinned.map(|content| content.digest).or(sha256);
+        if let Some(digest) = wanted {
+            let path = self.workspace.root().join(VENDOR).join("sha256").join(digest.hex());
+            if disk::regular_size(&path)?.is_some() {
+                return Ok(Located { path, content: Known::Unread(wanted) });
+            }
+        }
+        if let Some(path) = url.strip_prefix("file://") {
+            return Ok(Located { path: PathBuf::from(path), content: Known::Unread(wanted) });
+        }
+        if self.env.offline {
+            return Err(Error::Offline { reference: url.to_owned() });
+        }
+        if url.starts_with("http://") && wanted.is_none() {
+            let why =
+                "over plain HTTP only what is known by its digest is fetched: say sha256 = \"…\"".into();
+            return Err(Error::Foreign { name: url.to_owned(), why });
+        }
+        self.download(url, pinned, wanted)
+    }
+
+    fn download(&self, url: &str, pinned: Option<Content>, wanted: Option<Digest>) -> Result<Located, Error> {
+        self.env.progress.event(Event::Begin { what: "fetching", name: url });
+        let client = self.env.registries.client().map_err(substitute::Error::from)?;
+        let opened =
+            client.fetch(url, pinned.map(|content| content.size)).map_err(substitute::Error::from)?;
+        let gone = || Error::Nowhere { name: url.to_owned(), made_by: None };
+        let mut reader = Counting::new(opened.ok_or_else(gone)?, Arc::clone(&self.env.progress));
+        let transaction = self.transaction()?;
+        let mut writer = transaction.writer()?;
+        io::copy(&mut reader, &mut writer)
+            .map_err(|source| Error::Foreign { name: url.to_owned(), why: source.to_string() })?;
+        let (digest, size) = writer.finish_if(wanted)?.map_err(|found| differs(url, wanted, found))?;
+        self.env.progress.event(Event::End);
+        let content = Content { digest, size };
+        let path = transaction.path_of(digest, size)?;
+        let path = path.ok_or_else(|| Error::Foreign { name: url.to_owned(), why: "it was lost".into() })?;
+        Ok(Located { path, content: Known::Content(content) })
+    }
+}
+
+fn differs(url: &str, wanted: Option<Digest>, found: Digest) -> Error {
+    let wanted = wanted.map(|digest| digest.to_string()).unwrap_or_default();
+    Error::Foreign { name: url.to_owned(), why: format!("it is {found} now, not {wanted}") }
+}
