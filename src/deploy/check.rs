@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Stack, Unit, job_name, port};
-use crate::recipe::{After, At, Spanned, suggest};
+use crate::recipe::{After, At, Secret, Spanned, is_secret, suggest};
 
 /// Something that is wrong with a stack, and where a recipe says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,12 @@ pub enum Fault {
     /// A variable that only Compose fills in.
     #[error("{text:?} is filled in by Compose only")]
     Substitution { text: String },
+    /// A literal value that ought to be a secret.
+    #[error("{name} looks like a secret, and everybody who reads the recipe knows it")]
+    Secret { name: String },
+    /// What one thing puts there, another one lies over.
+    #[error("{path} lies below {by}, {how}, and would be hidden")]
+    Hidden { path: String, by: String, how: &'static str },
     /// Kubernetes can't see the working copy.
     #[error("{name} mounts {path} from the working copy, which a cluster hasn't got")]
     Mounted { name: String, path: String },
@@ -53,7 +59,7 @@ impl Stack {
     /// Everything that is wrong with it.
     pub fn errors(&self) -> Vec<Error> {
         let nodes: BTreeMap<String, Node<'_>> = self.units.iter().flat_map(Unit::nodes).collect();
-        let mut errors: Vec<Error> = self.units.iter().flat_map(Unit::wrong_ports).collect();
+        let mut errors: Vec<Error> = self.units.iter().flat_map(Unit::own_errors).collect();
         for node in nodes.values() {
             for (name, state) in node.after {
                 errors.extend(
@@ -103,6 +109,44 @@ impl Unit {
             (job_name(&self.name, name), Node { job: true, healthy: false, after: &job.after })
         });
         std::iter::once((self.name.clone(), own)).chain(jobs).collect()
+    }
+
+    fn own_errors(&self) -> Vec<Error> {
+        let service = &self.service;
+        let jobs = service.jobs.values().flat_map(|job| &job.env);
+        let secret = |(name, value): (&String, &Spanned<String>)| {
+            let fault = Fault::Secret { name: name.clone() };
+            is_secret(name, value).then(|| Error { at: value.at.clone(), fault })
+        };
+        let mut errors: Vec<Error> = service.env.iter().chain(jobs).filter_map(secret).collect();
+        errors.extend(self.wrong_ports());
+        errors.extend(self.hidden());
+        errors
+    }
+
+    /// Files and secrets below what lies over the image.
+    pub fn hidden(&self) -> Vec<Error> {
+        let volumes =
+            self.service.volumes.values().map(|path| (path.value.as_str(), "a volume of [service]"));
+        let mounts =
+            self.mounts.iter().map(|mount| (mount.target.as_str(), "which the working copy lies over"));
+        let covers: Vec<(&str, &'static str)> = volumes.chain(mounts).collect();
+        let secrets = self.service.secrets.values().filter_map(|secret| match secret {
+            Secret::File(path) => Some(path),
+            Secret::Env(_) => None,
+        });
+        let mut errors = Vec::new();
+        for path in self.files.iter().chain(secrets) {
+            let below = |(by, _): &&(&str, &'static str)| {
+                path.strip_prefix(by.trim_end_matches('/'))
+                    .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+            };
+            if let Some((by, how)) = covers.iter().find(below) {
+                let fault = Fault::Hidden { path: path.value.clone(), by: (*by).to_owned(), how };
+                errors.push(Error { at: path.at.clone(), fault });
+            }
+        }
+        errors
     }
 
     fn wrong_ports(&self) -> Vec<Error> {

@@ -80,7 +80,8 @@ impl Unit {
         out.put("depends_on", depends(&job.after));
         self.pass_through(&mut out);
         if let Yaml::Map(members) = &mut out {
-            members.retain(|(key, _)| key != "restart");
+            // They would be the service's, which runs beside it.
+            members.retain(|(key, _)| !["restart", "hostname", "container_name"].contains(&key.as_str()));
         }
         out.put("restart", Yaml::text("no"));
         out

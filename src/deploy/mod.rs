@@ -44,6 +44,8 @@ pub struct Unit {
     pub mounts: Vec<Mount>,
     /// Ports that the image declares, such as `8080/tcp`.
     pub exposed: Vec<String>,
+    /// What the recipe puts into the image, but for what is mounted and what may lie below a volume.
+    pub files: Vec<Spanned<String>>,
 }
 
 /// A part of the working copy that lies over a path of the image.

@@ -144,7 +144,10 @@ impl Unit {
         } else if let Some(cmd) = &job.cmd {
             line(&mut out, "Exec", &words(cmd));
         }
-        let _ = writeln!(out, "\n[Service]\nType=oneshot\nRemainAfterExit=yes\nRestart=on-failure");
+        let _ = writeln!(
+            out,
+            "\n[Service]\nType=oneshot\nRemainAfterExit=yes\nRestart=on-failure\n\n[Install]\nWantedBy=default.target"
+        );
         out
     }
 

@@ -46,6 +46,7 @@ fn unit(name: &str, text: &str) -> Unit {
         called: format!("r.example/shop/{name}@sha256:00"),
         service: evaluated.service_for(&Scope::default()).unwrap().unwrap(),
         mounts: Vec::new(),
+        files: Vec::new(),
         exposed: if name == "db" { vec!["5432/tcp".to_owned()] } else { Vec::new() },
     }
 }
@@ -240,6 +241,18 @@ fn services_must_fit_together() {
     assert_eq!(
         faults(&[("a", &after("b = \"started\"")), ("b", &after("a = \"started\""))]),
         ["a and b wait for each other"]
+    );
+    assert_eq!(
+        faults(&[(
+            "a",
+            "[base]\nscratch = true\n[service]\nenv = { DB_PASSWORD = \"hunter2\", X_PASS = \"${X}\" }\n"
+        )]),
+        ["DB_PASSWORD looks like a secret, and everybody who reads the recipe knows it"]
+    );
+    let below = "[base]\nscratch = true\n[service]\nvolumes = { d = \"/run/s\" }\nsecrets = { A = { file = \"/run/s/a\" } }\n";
+    assert_eq!(
+        faults(&[("a", below)]),
+        ["/run/s/a lies below /run/s, a volume of [service], and would be hidden"]
     );
     let ports = "[base]\nscratch = true\n[service]\nports = [\"80:http\", \"${P:-1}:80\", \"1-3:1-3\"]\n";
     assert_eq!(faults(&[("a", ports)]), ["\"80:http\" is no port"]);

@@ -25,7 +25,12 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     if env.locked && !options.set.is_empty() {
         return Err(Error::SetLocked);
     }
-    let asks = Asks { set: options.set.clone(), inputs: options.inputs.clone(), ..Asks::default() };
+    let asks = Asks {
+        set: options.set.clone(),
+        inputs: options.inputs.clone(),
+        unrecorded: options.unrecorded,
+        ..Asks::default()
+    };
     let mut session = Session::open(env, asks)?;
     let selected = Shard::of(options.shard, session.select(&options.select)?);
     let all = compute_all(&session, selected.keys())?;
@@ -72,7 +77,7 @@ pub(super) fn finish(
     selected: &BTreeMap<Target, Vec<String>>,
 ) -> Result<(Store, Vec<RecipeReport>), Error> {
     let store = session.commit()?;
-    let writes = !session.env.locked && session.asks.set.is_empty();
+    let writes = !session.env.locked && session.asks.set.is_empty() && !session.asks.unrecorded;
     let computed = session.computed.borrow();
     let mut reports = Vec::new();
     for computed in computed.values() {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::service;
+use super::deploy::{files, service};
 use super::error::Error;
 use super::session::{Asks, Session};
 use super::{Checked, Env, ImageName, Selection};
-use crate::deploy::{Stack, Unit};
+use crate::deploy::{Mount, Stack, Unit};
 use crate::lock::{BaseOrigin, Reason, State};
+use crate::recipe::{Resolved, Service};
 use crate::workspace::Target;
 
 /// Checks the selected recipes, all of them without a selection: the recipes themselves, their sources, how the services of
@@ -28,7 +29,14 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
         let mut reasons = unknown(&session, target, 0)?;
         let whole = reasons.is_empty();
         if whole {
-            reasons = session.compute(target)?.reasons.clone();
+            let computed = session.compute(target)?;
+            reasons = computed.reasons.clone();
+            for (variant, made) in &computed.variants {
+                if let (Some(service), Some(resolved)) = (service(&session, target, variant)?, &made.resolved)
+                {
+                    nothing_hidden(target, service, resolved)?;
+                }
+            }
         } else {
             for key in session.source_keys(target)?.iter().filter(|key| key.is_plain()) {
                 session.source(key)?;
@@ -39,16 +47,45 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
             session.file.variants.iter().filter(|name| variants.is_empty() || variants.contains(name))
         {
             let service = service(&session, target, variant)?;
+            let env = service.iter().flat_map(|service| &service.env);
+            let env = env.map(|(name, value)| (name.clone(), value.value.clone())).collect();
             let check = service.and_then(|service| service.check);
             found.push(Checked {
                 name: ImageName { recipe: target.to_string(), variant: variant.clone() },
                 state: state.name().to_owned(),
                 whole,
                 check: check.map(|words| words.into_iter().map(|word| word.value).collect()),
+                env,
             });
         }
     }
     Ok(found)
+}
+
+/// Whether a variant's mounts and volumes leave to be seen what it puts into the image.
+fn nothing_hidden(target: &Target, service: Service, resolved: &Resolved) -> Result<(), Error> {
+    let (mounted, files) = files(resolved);
+    let mounts = mounted.into_iter().map(|file| Mount {
+        source: String::new(),
+        target: file.to.value.clone(),
+        read_only: true,
+    });
+    let mut unit = bare_unit(target.name.clone(), service);
+    (unit.mounts, unit.files) = (mounts.collect(), files);
+    let errors = unit.hidden();
+    if errors.is_empty() { Ok(()) } else { Err(Error::Deploy(errors)) }
+}
+
+fn bare_unit(name: String, service: Service) -> Unit {
+    Unit {
+        name,
+        image: String::new(),
+        called: String::new(),
+        service,
+        mounts: Vec::new(),
+        exposed: Vec::new(),
+        files: Vec::new(),
+    }
 }
 
 /// What a lock lacks, its own or that of a recipe below, so that a registry would have to be asked.
@@ -75,15 +112,7 @@ fn fits(session: &Session<'_>, name: &str, variant: &str) -> Result<(), Error> {
     let mut units = BTreeMap::new();
     for target in session.workspace.recipes()?.into_iter().filter(|target| target.stack == name) {
         if let Some(service) = service(session, &target, variant)? {
-            let unit = Unit {
-                name: target.name.clone(),
-                image: String::new(),
-                called: String::new(),
-                service,
-                mounts: Vec::new(),
-                exposed: Vec::new(),
-            };
-            units.insert(target.name, unit);
+            units.insert(target.name.clone(), bare_unit(target.name, service));
         }
     }
     let units = units.into_values().collect();

@@ -20,7 +20,7 @@ use crate::oci::json;
 use crate::plan::source_key;
 use crate::recipe::{
     self, Mount as HowMounted, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, ResolvedTemplate,
-    Scope, Service, SourcePath, interpolate,
+    Scope, Service, SourcePath, Spanned, interpolate,
 };
 use crate::tree::{SourceKind, SourceNode};
 use crate::workspace::{Scan, Target};
@@ -228,21 +228,32 @@ fn unit(
         Some(image) => exposed(&computed, image)?,
         None => Vec::new(),
     };
-    let mut mounts = Vec::new();
-    for entry in made.resolved.iter().flat_map(|resolved| &resolved.entries) {
-        if let ResolvedAction::File(file) = &entry.action
-            && let Some(how) = file.mount
-        {
+    let (mut mounts, mut others) = (Vec::new(), Vec::new());
+    if let Some(resolved) = &made.resolved {
+        let mounted;
+        (mounted, others) = files(resolved);
+        for file in mounted {
             if options.runner == Runner::Kube {
                 let fault = deploy::Fault::Mounted { name: target.name.clone(), path: file.to.value.clone() };
-                return Err(Error::Deploy(vec![deploy::Error { at: entry.at.clone(), fault }]));
+                return Err(Error::Deploy(vec![deploy::Error { at: file.to.at.clone(), fault }]));
             }
-            let names = made.resolved.as_ref().map(|resolved: &Resolved| &resolved.names);
-            let names = names.cloned().unwrap_or_default();
-            mounts.extend(mount(session, (target, variant), file, &names, how, options)?);
+            mounts.extend(mount(session, (target, variant), file, &resolved.names, options)?);
         }
     }
-    Ok(Unit { name: target.name.clone(), image, called, service, mounts, exposed })
+    Ok(Unit { name: target.name.clone(), image, called, service, mounts, exposed, files: others })
+}
+
+/// The entries that are mounted, and where the others put what may not be hidden.
+pub(super) fn files(resolved: &Resolved) -> (Vec<&ResolvedFile>, Vec<Spanned<String>>) {
+    let (mut mounted, mut others) = (Vec::new(), Vec::new());
+    for entry in &resolved.entries {
+        match &entry.action {
+            ResolvedAction::File(file) if file.mount.is_some() => mounted.push(file),
+            ResolvedAction::File(file) if !entry.below_volume => others.push(file.to.clone()),
+            _ => {}
+        }
+    }
+    (mounted, others)
 }
 
 fn config_of(computed: &Computed, image: &Image) -> Result<crate::digest::Digest, Error> {
@@ -262,7 +273,6 @@ fn mount(
     (target, variant): (&Target, &str),
     file: &ResolvedFile,
     names: &BTreeMap<String, String>,
-    how: HowMounted,
     options: &DeployOptions,
 ) -> Result<Vec<Mount>, Error> {
     let ResolvedSource::From(paths) = &file.source else { return Ok(Vec::new()) };
@@ -292,7 +302,7 @@ fn mount(
         mounts.push(Mount {
             source: from(&options.beside, &source, options.runner),
             target: to,
-            read_only: how == HowMounted::ReadOnly,
+            read_only: file.mount != Some(HowMounted::ReadWrite),
         });
     }
     Ok(mounts)

@@ -267,8 +267,12 @@ impl Source<'_> {
             return Err(Error::Usage { message: format!("the image is {root}, not what {reference} says") });
         }
         let client = env.registries.client().map_err(substitute::Error::from)?;
-        let near = self.references.iter().filter(|other| other.registry == reference.registry);
-        let near: BTreeSet<String> = near.map(|other| other.repository.clone()).collect();
+        // Also where a mirror of it lies in that registry.
+        let near = self.references.iter().flat_map(|other| client.places(other));
+        let near: BTreeSet<String> = near
+            .filter(|place| place.host() == reference.registry)
+            .map(|place| place.path().to_owned())
+            .collect();
         let tags = reference.tag.iter().cloned().collect();
         Ok(sink::Registry::new(client.repository(reference), tags, near.into_iter().collect()))
     }

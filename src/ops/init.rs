@@ -50,7 +50,7 @@ fn workspace_files(recipe: &str) -> Vec<(String, String)> {
     [
         ("cooper.toml".to_owned(), WORKSPACE),
         (".gitattributes".to_owned(), GIT_ATTRIBUTES),
-        (".gitignore".to_owned(), "/.cooper\n"),
+        (".gitignore".to_owned(), "/.cooper\n/compose.yaml\n/secrets\n"),
         (own("recipe.toml"), RECIPE),
         (
             own("hello.txt"),

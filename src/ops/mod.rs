@@ -116,6 +116,8 @@ pub struct BuildOptions {
     pub twice: bool,
     /// Only this part of what is selected.
     pub shard: Option<Shard>,
+    /// Locks are left as they are.
+    pub unrecorded: bool,
 }
 
 /// What `lock` is asked.

@@ -50,6 +50,8 @@ pub struct Checked {
     pub whole: bool,
     /// `[service] check`: the software's own check of its configuration, to be run in the image.
     pub check: Option<Vec<String>>,
+    /// `[service] env`
+    pub env: BTreeMap<String, String>,
 }
 
 /// What happened to a recipe's lock.

@@ -76,6 +76,8 @@ pub(super) struct Asks {
     pub(super) thorough: bool,
     /// Facts are derived from the layers even where the lock has them, and compared.
     pub(super) fresh_facts: bool,
+    /// Locks are left as they are.
+    pub(super) unrecorded: bool,
     /// Which side a conflict's differing pins are taken from.
     pub(super) take: Option<conflict::Take>,
 }

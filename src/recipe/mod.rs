@@ -34,7 +34,7 @@ pub use error::{Error, ErrorKind, What, suggest};
 pub use parse::parse;
 pub use patch::{Base, Image, Input, InputSource, Selector, Var, layout_place};
 pub use schema::{schema_recipe, schema_workspace};
-pub use secret::{is_secret_name, secrets_in};
+pub use secret::{is_secret, is_secret_name, secrets_in};
 pub use service::{After, Health, Job, Probe, Secret, Service};
 pub use span::{At, Spanned};
 pub use v1::{

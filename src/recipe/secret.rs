@@ -12,9 +12,20 @@ use super::{
 
 /// Words that promise a secret, alone or at the end of a longer one (`PGPASSWORD`, `AUTHTOKEN`).
 const SECRETS: [&str; 7] = ["PASSWORD", "PASSWORDS", "PASSWD", "SECRET", "SECRETS", "TOKEN", "TOKENS"];
-/// `KEY` ends too many harmless words (MONKEY, HOTKEY), so only these count beside it.
-const KEYS: [&str; 9] =
-    ["KEY", "KEYS", "APIKEY", "APIKEYS", "PRIVATEKEY", "SECRETKEY", "ACCESSKEY", "SIGNINGKEY", "MASTERKEY"];
+/// `KEY` and `PASS` end too many harmless words (MONKEY, COMPASS), so only these count beside them.
+const KEYS: [&str; 11] = [
+    "KEY",
+    "KEYS",
+    "APIKEY",
+    "APIKEYS",
+    "PRIVATEKEY",
+    "SECRETKEY",
+    "ACCESSKEY",
+    "SIGNINGKEY",
+    "MASTERKEY",
+    "PASS",
+    "CREDENTIALS",
+];
 /// Last words of names that are about a secret without being one: `ACCESS_KEY_ID`, `TOKEN_URL`, `KEY_PATH`.
 const ABOUT: [&str; 12] =
     ["FILE", "FILES", "PATH", "DIR", "URL", "URI", "ID", "NAME", "TTL", "LENGTH", "ALGORITHM", "TYPE"];
@@ -30,7 +41,7 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// A name that promises a secret with a value that is one: neither empty nor a switch nor `${…}`.
-fn is_secret(name: &str, value: &str) -> bool {
+pub fn is_secret(name: &str, value: &str) -> bool {
     let reference = value.starts_with("${") && value.ends_with('}');
     let harmless = value.is_empty() || reference || SWITCHES.contains(&value.to_ascii_lowercase().as_str());
     !harmless && is_secret_name(name)
@@ -188,6 +199,7 @@ mod tests {
     fn names() {
         for name in [
             "PASSWORD",
+            "RABBITMQ_DEFAULT_PASS",
             "POSTGRES_PASSWORD",
             "db-password",
             "PGPASSWORD",

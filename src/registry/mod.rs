@@ -206,6 +206,18 @@ pub struct Repository {
     path: String,
 }
 
+impl Repository {
+    /// The registry, as references name it.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Its name there.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.host, self.path)

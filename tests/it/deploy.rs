@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::engines::{installed, run};
+use super::engines::{docker, installed, run, skipped};
 use super::registries::{arranged, recipe};
 use super::support::Test;
 
@@ -133,7 +133,7 @@ fn clusters_and_units() {
     assert!(run_.out.contains("image: \"r.example/shop/web@sha256:"), "{}", run_.out);
     assert!(run_.out.contains("kind: StatefulSet"), "{}", run_.out);
     let run_ = run_.then().run(["compose", "shop", "--kube", "--variant", "dev"]).status(3);
-    assert!(run_.err.contains("recipes/shop/web/recipe.toml:6:1"), "{}", run_.err);
+    assert!(run_.err.contains("recipes/shop/web/recipe.toml:8:12"), "{}", run_.err);
     let run_ = run_.then().run(["compose", "shop", "--quadlet", "--published", "-o", "units"]).status(0);
     let test = run_.then();
     assert!(test.read("units/shop-web.container").contains("After=shop-db-schema.service\n"));
@@ -169,10 +169,47 @@ fn checked_without_being_built() {
     assert_eq!((&images[0]["whole"], &images[1]["variant"]), (&true.into(), &"prod".into()));
     let test = run_.then();
     assert!(!test.path("lockfiles").exists());
+    let test = test.file("recipes/shop/web/more.html", "x");
+    let hidden =
+        WEB.replace("[config]", "[[file]]\nfrom = \"more.html\"\nto = \"/srv/pages/more.html\"\n[config]");
+    let run_ = test.file("recipes/shop/web/recipe.toml", hidden).run(["check", "shop/web"]).status(3);
+    assert!(
+        run_.err.contains("/srv/pages/more.html lies below /srv/pages, which the working copy lies over"),
+        "{}",
+        run_.err
+    );
+    let test = run_.then();
     // A guard that needs to know what stands below.
     let missing =
         test.file("recipes/shop/web/recipe.toml", WEB.replace("\"/etc/web/\"", "\"/srv/pages/index.html\""));
     missing.run(["check", "shop/web"]).status(3);
+}
+
+#[test]
+fn the_software_checks_its_configuration() {
+    let Some(engine) = docker() else { return };
+    let Ok(busybox) = std::fs::read("/bin/busybox") else {
+        return skipped("busybox-static is not installed");
+    };
+    let recipe = |value: &str| {
+        format!(
+            "[base]\nscratch = true\n[[file]]\nfrom = \"busybox\"\nto = \"/busybox\"\nmode = \"0755\"\n[[file]]\n\
+             text = \"{value}\"\nto = \"/etc/x.conf\"\n[service]\nenv = {{ WANTED = \"good\" }}\n\
+             check = [\"/busybox\", \"sh\", \"-c\", \"echo has $(/busybox cat /etc/x.conf); /busybox grep $WANTED /etc/x.conf\"]\n"
+        )
+    };
+    let platform = "[workspace]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\nvariants = [\"prod\"]\n";
+    let test = Test::workspace().file("cooper.toml", platform).file("recipes/a/b/busybox", busybox);
+    let test = test.file("recipes/a/b/recipe.toml", recipe("good")).env("DOCKER_HOST", &engine.host());
+    let run_ = test.run(["check", "a/b", "--run"]).status(0);
+    assert!(run_.out.contains("its own check passed"), "{}", run_.out);
+    let test = run_.then();
+    assert!(!test.path("lockfiles").exists());
+    let run_ = test.file("recipes/a/b/recipe.toml", recipe("bad")).run(["check", "a/b", "--run"]).status(1);
+    assert!(run_.out.contains("its own check FAILED") && run_.out.contains("  has bad\n"), "{}", run_.out);
+    assert!(run_.out.contains("ended with exit status: 1"), "{}", run_.out);
+    let run_ = run_.then().run(["check", "a/b", "--run", "--engine", "no-such-engine"]).status(5);
+    assert!(run_.err.contains("without --run nothing needs one"), "{}", run_.err);
 }
 
 #[test]

@@ -293,6 +293,12 @@ fn deploy_problem(error: deploy::Error) -> Problem {
             problem.hint("as Compose writes it: \"8080\", \"80:8080\", \"127.0.0.1:53:53/udp\"")
         }
         Fault::Substitution { .. } => problem.hint("give a value here, or a secret, or use the Compose file"),
+        Fault::Secret { .. } => {
+            problem.hint("[service] secrets gives it when the container starts; ${NAME} leaves it to Compose")
+        }
+        Fault::Hidden { .. } => problem.hint(
+            "put it elsewhere; a file that is meant for a volume that is new says below-volume = \"ok\"",
+        ),
         Fault::Mounted { .. } => {
             problem.hint("a variant without mount-in copies it into the image: --variant prod")
         }

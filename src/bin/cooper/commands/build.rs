@@ -24,6 +24,7 @@ pub(super) fn run(args: &Build, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         to: args.to.clone(),
         twice: args.twice,
         shard: args.shard,
+        unrecorded: false,
     };
     Ok(answer(&ops::build(env, &options)?, args.twice))
 }

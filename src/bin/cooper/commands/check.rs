@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use cooperage::disk::Scratch;
 use cooperage::oci::Place;
-use cooperage::ops::{self, Checked};
+use cooperage::ops::{self, BuildOptions, Checked, Selection};
 use serde_json::json;
 
 use super::full_name;
@@ -28,9 +28,13 @@ pub(super) fn run(args: &Check, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     Ok(answer(&rows, args.run))
 }
 
+/// The end of what a check says is where it says why.
+const LAST: usize = 40;
+
 /// What the software said of its configuration.
 struct Ran {
     passed: bool,
+    how: String,
     said: Vec<String>,
 }
 
@@ -59,7 +63,14 @@ fn run_in(engine: &Path, checked: &Checked, words: &[String], env: &ops::Env<'_>
     let image = format!("{}:{}", checked.name.recipe, checked.name.variant);
     let reference = image.parse().map_err(|_| Problem::usage(format!("{image} is no name for an image")))?;
     let to = Place::DockerArchive { file: file.clone(), name: Some(reference) };
-    ops::copy(env, &full_name(&checked.name), &to, std::slice::from_ref(&env.platform))?;
+    let options = BuildOptions {
+        select: Selection { targets: vec![full_name(&checked.name)], all: false },
+        platforms: vec![env.platform.clone()],
+        to: vec![to],
+        unrecorded: true,
+        ..BuildOptions::default()
+    };
+    ops::build(env, &options)?;
     let (program, arguments) = words.split_first().ok_or_else(|| Problem::usage("an empty check"))?;
     let loaded = command(engine, &["load", "-i"], &[&file.to_string_lossy()])?;
     if !loaded.status.success() {
@@ -67,12 +78,21 @@ fn run_in(engine: &Path, checked: &Checked, words: &[String], env: &ops::Env<'_>
         let problem = Problem::new("engine", Exit::System, format!("{} load failed", engine.display()));
         return Err(problem.note(said).into());
     }
-    let mut run = vec!["--network", "none", "--entrypoint", program, image.as_str()];
+    // What Compose would fill in has no value here.
+    let env: Vec<String> = checked
+        .env
+        .iter()
+        .filter(|(_, value)| !value.contains("${"))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let mut run = vec!["--network", "none"];
+    run.extend(env.iter().flat_map(|pair| ["--env", pair.as_str()]));
+    run.extend(["--entrypoint", program, image.as_str()]);
     run.extend(arguments.iter().map(String::as_str));
     let output = command(engine, &["run", "--rm"], &run)?;
     let text = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
-    Ok(Ran { passed: output.status.success(), said })
+    Ok(Ran { passed: output.status.success(), how: output.status.to_string(), said })
 }
 
 fn command(engine: &Path, verb: &[&str], arguments: &[&str]) -> Result<Output, Failure> {
@@ -84,7 +104,7 @@ fn answer(rows: &[(Checked, Option<Ran>)], asked: bool) -> Answer {
     let verdict = |(checked, ran): &(Checked, Option<Ran>)| match ran {
         Some(Ran { passed: true, .. }) => "its own check passed",
         Some(_) => "its own check FAILED",
-        None if !checked.whole => "checked without its base, which the lock doesn't know",
+        None if !checked.whole => "checked without its base: `cooper lock` makes that known",
         None if asked => "it has no check of its own",
         None => "ok",
     };
@@ -93,10 +113,17 @@ fn answer(rows: &[(Checked, Option<Ran>)], asked: bool) -> Answer {
         .iter()
         .map(|row| vec![full_name(&row.0.name), row.0.state.clone(), verdict(row).to_owned()])
         .collect();
-    for (line, (_, ran)) in columns(&table).into_iter().zip(rows) {
+    for (line, (checked, ran)) in columns(&table).into_iter().zip(rows) {
         lines.push(line);
-        if let Some(Ran { passed: false, said }) = ran {
-            lines.extend(said.iter().map(|text| format!("  {text}")));
+        if let Some(Ran { passed: false, said, how }) = ran {
+            lines.push(format!(
+                "  {} ended with {how}",
+                checked.check.iter().flatten().cloned().collect::<Vec<_>>().join(" ")
+            ));
+            if said.len() > LAST {
+                lines.push(format!("  … {} lines; all of them with --format json", said.len() - LAST));
+            }
+            lines.extend(said.iter().skip(said.len().saturating_sub(LAST)).map(|text| format!("  {text}")));
         }
     }
     let no = rows.iter().any(|(_, ran)| ran.as_ref().is_some_and(|ran| !ran.passed));
