@@ -126,12 +126,13 @@ mod tests {
             "oci-archive:x.tar:docker.io/library/web:1",
             "docker-archive:x.tar:docker.io/library/web:1",
             "docker-daemon:docker.io/library/web:1",
+            "docker-daemon:",
             "docker://registry.example/a/b:c",
             "oci:C:/layout:1",
         ] {
             assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
         }
-        for bad in ["web", "oci:", "oci::x", "ftp:x", "docker-archive:x:UP", "docker-daemon:"] {
+        for bad in ["web", "oci:", "oci::x", "ftp:x", "docker-archive:x:UP", "docker-daemon:UP"] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }
