@@ -1,0 +1,92 @@
+"""Which stand-in plays which upstream repository, and what it is made of."""
+
+import shutil
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import roots
+from software import Software
+
+# Repository of the upstream image: recipe in standins/recipes/standin/.
+PLAYED_BY = {
+    "docker.io/apache/kafka": "kafka",
+    "docker.io/flowable/flowable-rest": "flowable",
+    "docker.io/library/krakend": "krakend",
+    "docker.io/library/nginx": "nginx",
+    "docker.io/library/node": "node",
+    "docker.io/library/orientdb": "orientdb",
+    "docker.io/library/postgres": "postgres",
+    "docker.io/library/redis": "redis",
+    "docker.io/library/zookeeper": "zookeeper",
+    "docker.io/oryd/hydra": "hydra",
+    "docker.io/prom/prometheus": "prometheus",
+    "docker.io/smallstep/step-ca": "step-ca",
+    "gcr.io/etcd-development/etcd": "etcd",
+    "ghcr.io/open-feature/flagd": "flagd",
+    "ghcr.io/openchami/bss": "bss",
+    "ghcr.io/openchami/cloud-init": "cloud-init",
+    "ghcr.io/openchami/opaal": "opaal",
+    "ghcr.io/openchami/smd": "smd",
+    "quay.io/debezium/server": "debezium",
+    "quay.io/keycloak/keycloak": "keycloak",
+    "quay.io/wildfly/wildfly": "wildfly",
+}
+
+# What can't be had from any package registry, and why.
+NOBODY_PLAYS = {
+    "docker.io/fluent/fluentd": "fluentd is a Ruby gem, and neither Debian nor a registry at hand has it",
+}
+
+
+# What another program than upstream's plays: said beside the evidence.
+ONLY_IN_PART = {
+    "docker.io/flowable/flowable-rest": "Flowable's engine and REST API under a main class of ours",
+    "docker.io/library/krakend": "KrakenD's engine under a main program of ours",
+    "ghcr.io/openchami/opaal": "a program of ours in opaal's place",
+}
+
+
+def split(reference: str) -> tuple[str, str]:
+    repository, _, tag = reference.partition("@")[0].rpartition(":")
+    return repository, tag
+
+
+def missing(reference: str) -> str | None:
+    """Why an image has no stand-in."""
+    repository = split(reference)[0]
+    if repository in PLAYED_BY:
+        return None
+    return NOBODY_PLAYS.get(repository, f"no stand-in for {repository}")
+
+
+def notes(references: set[str]) -> list[str]:
+    return [ONLY_IN_PART[name] for name in sorted({split(reference)[0] for reference in references}) if name in ONLY_IN_PART]
+
+
+class Standins:
+    """The workspace of the stand-ins, in the runner's own directory."""
+
+    def __init__(self, source: Path, work: Path, binaries: Path | None):
+        self.work, self.place = work, work / "standins"
+        self.software = Software(source, self.place / "inputs", binaries)
+        (self.place / "bases").mkdir(parents=True, exist_ok=True)
+        (self.place / "inputs").mkdir(exist_ok=True)
+        shutil.copy(source / "cooper.toml", self.place)
+        shutil.rmtree(self.place / "recipes", ignore_errors=True)
+        shutil.copytree(source / "recipes", self.place / "recipes")
+
+    def prepare(self, names: set[str]) -> None:
+        """Makes what these recipes take: their roots, their software."""
+        taken, wanted = set(), {"debian"}  # which is the tools' image, too
+        for name in names:
+            recipe = tomllib.loads((self.place / "recipes" / "standin" / name / "recipe.toml").read_text(encoding="utf-8"))
+            taken |= {entry["path"].removeprefix("inputs/") for entry in recipe.get("input", {}).values()}
+            if "layout" in recipe["base"]:
+                wanted.add(recipe["base"]["layout"].removeprefix("bases/").removesuffix(":1"))
+        with ThreadPoolExecutor() as pool:
+            # At once, since they wait for the network most of the time.
+            for made in [pool.submit(roots.make, name, self.work, self.place / "bases") for name in sorted(wanted)]:
+                made.result()
+        for name in sorted(taken):
+            self.software.make(name)
