@@ -71,6 +71,11 @@ def docker(servers: Servers, work: Path) -> str:
     return until(answers, 60)
 
 
+def forget(images: list[str]) -> None:
+    """Takes images out of the engine again."""
+    run("docker", "image", "rm", "-f", *images, check=False)
+
+
 def compose() -> list[str]:
     for command in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(command[0]) and run(*command, "version", check=False).returncode == 0:

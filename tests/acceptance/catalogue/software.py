@@ -1,6 +1,7 @@
 """The software that isn't a Debian package: from Go's, Maven's and Python's registries, by their own programs, pinned."""
 
 import hashlib
+import json
 import os
 import shutil
 import zipfile
@@ -56,22 +57,33 @@ class Software:
     def __init__(self, source: Path, inputs: Path, binaries: Path | None):
         self.source, self.inputs, self.binaries = source, inputs, binaries
 
+    def folder(self, name: str) -> str:
+        """What decides it beside this file."""
+        if name in GO or name in GO_FILES:
+            return f"go/{(GO.get(name) or GO_FILES[name])[0]}"
+        return {"kafka-libs": "maven/kafka", "jre21": "python"}.get(name, "maven/flowable")
+
+    def key(self, name: str) -> str:
+        key = hashlib.sha256(repr(MAVEN.get(name) or GO.get(name) or GO_FILES.get(name)).encode())
+        if name not in MAVEN:
+            for file in sorted((self.source / self.folder(name)).iterdir()):
+                key.update(file.read_bytes())
+        return key.hexdigest()
+
     def make(self, name: str) -> None:
-        """inputs/NAME, unless it is there."""
-        place = self.inputs / name
-        if place.exists():
+        """inputs/NAME, unless it was made of the same before."""
+        place, mark, key = self.inputs / name, self.inputs / f".{name}.key", self.key(name)
+        if place.exists() and mark.exists() and mark.read_text() == key:
             return
         say(f"software {name}")
         part = self.inputs / f".{name}.part"
-        if part.is_dir():
-            shutil.rmtree(part)
-        part.unlink(missing_ok=True)
+        for old in part, place:
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
         if name in GO:
             self.go(name, part)
         elif name in GO_FILES:
             folder, module, inside = GO_FILES[name]
-            self.in_go(folder, "mod", "download", module)
-            found = self.in_go(folder, "list", "-mod=mod", "-m", "-f", "{{.Dir}}", module)
+            found = json.loads(self.in_go(folder, "mod", "download", "-json", module))["Dir"]
             shutil.copytree(Path(found) / inside, part, copy_function=shutil.copyfile)
         elif name in MAVEN:
             self.maven(*MAVEN[name], part)
@@ -84,6 +96,7 @@ class Software:
         else:
             raise Failure(f"nobody knows how to make {name}")
         part.rename(place)
+        mark.write_text(key)
 
     def in_go(self, folder: str, *words) -> str:
         return run("go", *words, cwd=self.source / "go" / folder, env={"CGO_ENABLED": "0"}, seconds=3600)

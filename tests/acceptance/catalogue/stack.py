@@ -2,14 +2,20 @@
 
 import json
 import os
-import resource
 import secrets
 import shutil
 from hashlib import sha256
 
-from shell import Failure, run, tail, until
+from shell import Failure, run, until
 
-TOOLS = "cooper-accept/tools:1"
+# Below a name of its own: on somebody's machine these are no images of theirs.
+MINE = "cooper-accept"
+TOOLS = f"{MINE}/tools:1"
+
+
+def image(system: str, variant: str) -> str:
+    return f"{MINE}/{system}:{variant}"
+
 
 # Secrets that aren't just a password.
 SHAPED = {
@@ -44,23 +50,10 @@ class Stack:
             self.site.cooper("compose", *self.services, "--variant", self.variant, "--output", file)
         else:
             file.write_text("services: {}\n")
-        self.command = [*self.site.compose, "-p", self.project, "-f", str(file), *self.override()]
-        self.compose("down", "-v", "-t", "1", check=False)
+        self.command = [*self.site.compose, "-p", self.project, "-f", str(file)]
+        if self.containers():
+            self.compose("down", "-v", "-t", "1", check=False)
         return self
-
-    def override(self) -> list[str]:
-        """As a site does it, beside the compose file: no more open files than may be had here."""
-        may = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        less = {}
-        for name in self.services:
-            container = self.site.catalogue.recipe(name, self.variant).get("service", {}).get("container", {})
-            if isinstance(files := container.get("ulimits", {}).get("nofile"), int) and may < files:
-                less[name.split("/")[1]] = {"ulimits": {"nofile": may}}
-        if not less:
-            return []
-        file = self.place / "compose.override.json"
-        file.write_text(json.dumps({"services": less}))
-        return ["-f", str(file)]
 
     def __exit__(self, kind, *_):
         if kind:
@@ -103,28 +96,27 @@ class Stack:
             # What Compose can't ask: from outside.
             self.curl(health["http"].replace("127.0.0.1", service).replace("localhost", service))
 
+    def containers(self, *labels: str) -> list[str]:
+        labels = (f"com.docker.compose.project={self.project}", *labels)
+        return run("docker", "ps", "-aq", *(word for label in labels for word in ("--filter", f"label={label}"))).split()
+
     def container(self, service: str) -> str:
-        found = run(
-            "docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}",
-            "--filter", f"label=com.docker.compose.service={service}",
-        ).split()
+        found = self.containers(f"com.docker.compose.service={service}")
         if not found:
             raise Failure(f"{service} was not started")
         return found[0]
 
     # What probes use.
 
-    def exec(self, service: str, *words, stdin=None, env=None, check=True):
-        settings = [word for key, value in (env or {}).items() for word in ("-e", f"{key}={value}")]
-        return run("docker", "exec", "-i", *settings, self.container(service), *words, stdin=stdin, check=check, seconds=120)
+    def exec(self, service: str, *words, stdin=None, check=True):
+        return run("docker", "exec", "-i", self.container(service), *words, stdin=stdin, check=check, seconds=120)
 
-    def ask(self, *words, stdin=None, check=True):
+    def ask(self, *words, check=True):
         """A command in the container beside the services."""
-        return run("docker", "exec", "-i", self.tools, *words, stdin=stdin, check=check, seconds=120)
+        return run("docker", "exec", self.tools, *words, check=check, seconds=120)
 
-    def curl(self, url: str, *options, check=True) -> str:
-        fail = ["--fail-with-body"] if check else []
-        return self.ask("curl", "-sS", "--max-time", "60", *fail, *options, url, check=check if check else True)
+    def curl(self, url: str, *options) -> str:
+        return self.ask("curl", "-sS", "--max-time", "60", "--fail-with-body", *options, url)
 
     def json(self, url: str, *options):
         text = self.curl(url, *options)
@@ -134,7 +126,7 @@ class Stack:
             raise Failure(f"{url}: no JSON: {text[:200]}") from None
 
     def status(self, url: str, *options) -> int:
-        return int(self.curl(url, "-o", "/dev/null", "-w", "%{http_code}", *options, check=False))
+        return int(self.ask("curl", "-sS", "--max-time", "60", "-o", "/dev/null", "-w", "%{http_code}", *options, url))
 
     def once(self, *words) -> str:
         """A command in a container of the image alone, with what dev mounts into it."""
@@ -143,7 +135,7 @@ class Stack:
             if self.variant in entry.get("mount-in", []):
                 source = self.site.catalogue.workspace / "recipes" / self.system / entry["from"]
                 mounts += ["-v", f"{source}:{entry['to'].rstrip('/')}:ro"]
-        return run("docker", "run", "--rm", "--network", "none", *mounts, f"{self.system}:{self.variant}", *words)
+        return run("docker", "run", "--rm", "--network", "none", *mounts, image(self.system, self.variant), *words)
 
     def soon(self, probe, seconds=60):
         """Asks again for a while: for what comes some time after ready."""

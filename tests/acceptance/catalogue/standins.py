@@ -76,17 +76,19 @@ class Standins:
         shutil.rmtree(self.place / "recipes", ignore_errors=True)
         shutil.copytree(source / "recipes", self.place / "recipes")
 
-    def prepare(self, names: set[str]) -> None:
-        """Makes what these recipes take: their roots, their software."""
-        taken, wanted = set(), {"debian"}  # which is the tools' image, too
-        for name in names:
-            recipe = tomllib.loads((self.place / "recipes" / "standin" / name / "recipe.toml").read_text(encoding="utf-8"))
-            taken |= {entry["path"].removeprefix("inputs/") for entry in recipe.get("input", {}).values()}
-            if "layout" in recipe["base"]:
-                wanted.add(recipe["base"]["layout"].removeprefix("bases/").removesuffix(":1"))
+    def recipe(self, name: str) -> dict:
+        return tomllib.loads((self.place / "recipes" / "standin" / name / "recipe.toml").read_text(encoding="utf-8"))
+
+    def bases(self, names: set[str]) -> None:
+        """The roots that these recipes stand on, and the tools' one."""
+        layouts = {self.recipe(name)["base"].get("layout") for name in names} - {None}
+        wanted = {layout.removeprefix("bases/").removesuffix(":1") for layout in layouts} | {"debian"}
         with ThreadPoolExecutor() as pool:
             # At once, since they wait for the network most of the time.
             for made in [pool.submit(roots.make, name, self.work, self.place / "bases") for name in sorted(wanted)]:
                 made.result()
-        for name in sorted(taken):
-            self.software.make(name)
+
+    def inputs(self, name: str) -> None:
+        """The software that a recipe takes."""
+        for entry in self.recipe(name).get("input", {}).values():
+            self.software.make(entry["path"].removeprefix("inputs/"))

@@ -1,3 +1,5 @@
+package standin;
+
 import static org.springframework.security.config.Customizer.withDefaults;
 
 import org.springframework.beans.factory.annotation.Value;
