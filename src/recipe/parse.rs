@@ -250,30 +250,46 @@ pub(super) fn table_of<T: DeserializeOwned>(
             Err(error) => error,
         };
         let range = error.span().unwrap_or_else(|| value.span());
-        let kind = kind_of(error.message(), header);
-        cx.fail(range.clone(), kind);
-        if !remove(value.get_mut(), &range) {
+        let removed = remove(value.get_mut(), &range);
+        let section = removed.as_deref().map_or_else(|| header.to_owned(), |below| section(header, below));
+        cx.fail(range, kind_of(error.message(), &section));
+        if removed.is_none() {
             break;
         }
     }
     None
 }
 
-/// Takes out the innermost key that a mistake was about.
-fn remove(value: &mut DeValue<'_>, range: &Range<usize>) -> bool {
+/// Takes out the innermost key that a mistake was about; the keys of the tables that it was in, the innermost first.
+fn remove(value: &mut DeValue<'_>, range: &Range<usize>) -> Option<Vec<String>> {
     let within = |outer: Range<usize>| outer.start <= range.start && range.end <= outer.end;
     match value {
         DeValue::Table(table) => {
-            if table.iter_mut().any(|(_, value)| remove(value.get_mut(), range)) {
-                return true;
+            let inside = table.iter_mut().find_map(|(key, value)| {
+                let mut above = remove(value.get_mut(), range)?;
+                above.push(key.get_ref().clone().into_owned());
+                Some(above)
+            });
+            if inside.is_some() {
+                return inside;
             }
             let about = |(key, value): &(&Node<_>, &Value<'_>)| within(key.span()) || within(value.span());
-            let found = table.iter().find(about).map(|(key, _)| key.clone());
-            found.is_some_and(|key| table.remove(&key).is_some())
+            let found = table.iter().find(about).map(|(key, _)| key.clone())?;
+            table.remove(&found).map(|_| Vec::new())
         }
-        DeValue::Array(array) => array.iter_mut().any(|value| remove(value.get_mut(), range)),
-        _ => false,
+        DeValue::Array(array) => array.iter_mut().find_map(|value| remove(value.get_mut(), range)),
+        _ => None,
     }
+}
+
+/// The header of a table below another one.
+fn section(header: &str, below: &[String]) -> String {
+    if below.is_empty() {
+        return header.to_owned();
+    }
+    let above = header.strip_prefix('[').map(|header| header.trim_matches(['[', ']']));
+    let keys: Vec<&str> = above.into_iter().chain(below.iter().rev().map(String::as_str)).collect();
+    format!("[{}]", keys.join("."))
 }
 
 /// serde's words, taken apart: it has no other way to say what was wrong.

@@ -194,7 +194,12 @@ fn one_mistake_each() {
         ("[variant.dev.confg]", "confg", unknown("confg", "[variant.dev]", Some("config"))),
         ("[variant.dev.config]\ncmdd = []", "cmdd", unknown("cmdd", "[variant.dev.config]", Some("cmd"))),
         ("[[file]]\nfrom = 'a'\ntoo = '/x'\nto = '/x'", "too", unknown("too", "[[file]]", Some("to"))),
-        ("[config.healthcheck]\ncmmd = []", "cmmd", unknown("cmmd", "[config]", Some("cmd"))),
+        ("[config.healthcheck]\ncmmd = []", "cmmd", unknown("cmmd", "[config.healthcheck]", Some("cmd"))),
+        (
+            "[variant.dev.service.job.topics]\ncmdd = []",
+            "cmdd",
+            unknown("cmdd", "[variant.dev.service.job.topics]", Some("cmd")),
+        ),
         ("[image]\ntitle = 5", "5", of_type("a string", "integer `5`")),
         ("[image]\ntags = '17'", "'17'", of_type("a list", "string \"17\"")),
         ("image = 3", "3", of_type("a table", "integer `3`")),
@@ -640,7 +645,7 @@ fn workspace_files() {
         ("cooper = '0.1'", "'0.1'", not(What::Version, "0.1")),
         ("cooper = 1", "1", of_type("a string", "integer `1`")),
         ("[worksapce]", "worksapce", unknown("worksapce", "cooper.toml", Some("workspace"))),
-        ("[workspace]\nvariant = []", "variant", unknown("variant", "cooper.toml", Some("variants"))),
+        ("[workspace]\nvariant = []", "variant", unknown("variant", "[workspace]", Some("variants"))),
         ("[workspace]\nplatforms = ['x']", "'x'", not(What::Platform, "x")),
         ("[workspace]\ndefault = ['../*']", "'../*'", path("../*", PathFault::ClimbsOut)),
         (
