@@ -53,6 +53,9 @@ pub struct Request<'r> {
     pub body: Body<'r>,
     /// Who knows the credentials; nobody: none are sent.
     pub auth: Option<&'r dyn Authorize>,
+    /// Nothing in it is secret and whoever reads the answer knows its digest: it may go in the clear, where its URL says so
+    /// and the settings don't forbid it.
+    pub clear: bool,
 }
 
 /// What a request carries.
@@ -76,7 +79,7 @@ pub type Source<'r> = &'r dyn Fn() -> io::Result<Box<dyn Read + Send>>;
 impl Request<'_> {
     /// Without anything special.
     pub const fn new(method: &'static str, url: Url) -> Self {
-        Self { method, url, headers: Vec::new(), body: Body::None, auth: None }
+        Self { method, url, headers: Vec::new(), body: Body::None, auth: None, clear: false }
     }
 
     /// GET without anything special.
@@ -313,7 +316,7 @@ impl Client {
         auth: Option<&dyn Authorize>,
     ) -> Result<Response, Error> {
         let failed = |cause| Error::new(request.method, url.clone(), cause);
-        if !url.is_tls() && !self.plain(url).unwrap_or_else(|| url.is_loopback()) {
+        if !url.is_tls() && !self.plain(url).unwrap_or_else(|| request.clear || url.is_loopback()) {
             return Err(failed(Cause::Plain));
         }
         let agent = self.agent(url).map_err(failed)?;

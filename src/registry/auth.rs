@@ -121,13 +121,7 @@ impl Asking<'_> {
                 query = service.map_or(query.clone(), |service| query.with("service", service));
                 form = query.as_str().trim_start_matches('?').to_owned();
                 let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
-                Request {
-                    method: "POST",
-                    url: realm,
-                    headers,
-                    body: Body::Bytes(form.as_bytes()),
-                    auth: None,
-                }
+                Request { headers, body: Body::Bytes(form.as_bytes()), ..Request::new("POST", realm) }
             }
             other => {
                 let mut url = service.map_or(realm.clone(), |service| realm.with("service", service));

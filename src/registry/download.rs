@@ -81,6 +81,7 @@ impl Download {
     /// Asks for what is missing; whether the blob is there at all.
     fn request(&mut self) -> Result<bool, http::Error> {
         let mut request = Request::get(self.url.clone());
+        request.clear = matches!(self.place, Place::Anywhere(_));
         if self.at > 0 {
             request.headers.push(("range", format!("bytes={}-", self.at)));
         }

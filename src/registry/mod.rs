@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Opens what a URL gives, from a mirror of it or itself; nothing where it isn't there. It goes on where it broke. Whose
-    /// bytes they are is for the reader to verify.
+    /// bytes they are is for the reader to verify: a URL with http is asked in the clear.
     ///
     /// # Errors
     /// A URL that is none, or nobody who can give it.

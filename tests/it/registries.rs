@@ -449,6 +449,37 @@ fn proxy(to: &str) -> (String, std::sync::mpsc::Receiver<String>) {
 }
 
 #[test]
+fn what_is_known_by_its_digest_may_come_in_the_clear() {
+    let registry = Registry::start();
+    let file = registry.put_blob("lib/files", *b"a plain file");
+    let (address, told) = proxy(registry.host());
+    let url = format!("http://files.example/v2/lib/files/blobs/{file}");
+    let text = |sha256: &str| {
+        format!("[base]\nscratch = true\n[[file]]\nfetch = \"{url}\"\n{sha256}to = \"/plain\"\n")
+    };
+    let site = "attempts = 1\ntimeout = 5\nbackoff = 1\n";
+    let test = Test::new()
+        .file("cooper.toml", "")
+        .file("site.toml", site)
+        .file("recipes/a/web/recipe.toml", text(&format!("sha256 = \"{}\"\n", file.hex())))
+        .env("HTTP_PROXY", &address)
+        .env("http_proxy", &address);
+    let config = test.path("site.toml").to_str().unwrap().to_owned();
+    let test = test.env("COOPER_CONFIG", &config).run(["build", "--all"]).status(0).then();
+    assert!(told.recv().unwrap().starts_with("CONNECT files.example:80 "));
+    // Not what the site forbids, nor what nobody knows.
+    std::fs::remove_dir_all(test.store()).unwrap();
+    let test = test.file("site.toml", format!("{site}[registry.\"files.example\"]\nplain-http = false\n"));
+    let run = test.run(["build", "--all"]).status(5);
+    assert!(run.err.contains("it would go over plain HTTP, which nothing allows"), "{}", run.err);
+    let test =
+        run.then().file("site.toml", site).file("recipes/a/web/recipe.toml", text("")).remove("lockfiles");
+    let run = test.run(["build", "--all"]);
+    assert!(run.err.contains("over plain HTTP only what is known by its digest is fetched"), "{}", run.err);
+    assert!(told.try_recv().is_err(), "it was asked for");
+}
+
+#[test]
 fn a_proxy_stands_between() {
     let (registry, test) = arranged();
     let (address, told) = proxy(registry.host());
