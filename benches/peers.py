@@ -3,7 +3,7 @@
 
     benches/peers.py [--cooper BINARY] [--debian ROOT.tar] [--memory DIR] [--disk DIR] [--only PART,...]
 
-Parts: overlay, noop, big, growth, reuse. As root, on Debian 12. It wants hyperfine, umoci, buildah, docker.io,
+Parts: overlay, noop, big, fetched, growth, reuse. As root, on Debian 12. It wants hyperfine, umoci, buildah, docker.io,
 gzip and go, which builds regctl; a neighbour that isn't there is named and left out. ROOT.tar is the file system of
 a Debian root; without it mmdebstrap makes one. Cooper is `target/release/cooper`; the bare sequence of writes and
 the bare encoder are this crate's benches. Rounds of all commands alternate; a row gives median, least, CPU time of the
@@ -25,7 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
 REGCTL = "github.com/regclient/regclient/cmd/regctl@v0.11.7"
-ALL = ["overlay", "noop", "big", "growth", "reuse"]
+ALL = ["overlay", "noop", "big", "fetched", "growth", "reuse"]
 
 
 def run(*command, **more):
@@ -371,6 +371,40 @@ def big(args, work, root):
     shutil.rmtree(place)
 
 
+def fetched(args, work, root):
+    """An archive of 300 MB by its URL: the whole way beside the bare encoder, and what more variants and platforms add."""
+    place = Path(tempfile.mkdtemp(prefix="cooper-bench-", dir=args.disk))
+    args.places.append(place)
+    rng = random.Random(3)
+    files = place / "files"
+    for number in range(13_000):
+        path = files / f"{number // 100:03}" / f"{number % 100:02}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cut(root, rng, rng.choice([500, 5_000, 20_000, 65_000])))
+    archive = place / "fetched.tar"
+    run("tar", "-C", files, "--sort=name", "-cf", archive, ".")
+    text = (f'[base]\nscratch = true\n[[file]]\nfetch = "file://{archive}"\nsha256 = "{sha256(archive)}"\n'
+            'unpack = "tar"\nto = "/srv/"\n')
+    one = Workspace(place / "one", args.cooper)
+    (one.at / "cooper.toml").write_text(WORKSPACE.replace('"dev", "prod"', '"prod"').replace(', "linux/arm64"', ""))
+    many = Workspace(place / "many", args.cooper)
+    for workspace in one, many:
+        workspace.recipe("app/fetched", text)
+    ours, four, bare = Measured(), Measured(), Measured()
+    store = place / "store"
+    for _ in range(args.rounds):
+        for workspace, measured in (one, ours), (many, four):
+            shutil.rmtree(store, ignore_errors=True)
+            measured.take(workspace.command(store, "build", "--all"))
+        bare.take([args.encode, archive])
+    table(f"A fetched tar of {archive.stat().st_size / 1e6:.0f} MB in 13,000 files, cold", {
+        "cooper build": ours, "cooper build, 2 variants, 2 platforms": four, "the bare encoder on the same bytes": bare,
+    })
+    ratio("speed of the build / speed of the bare encoder", bare.median / ours.median, 0.8, least=True)
+    ratio("four images / one", four.median / ours.median, 1.1)
+    shutil.rmtree(place)
+
+
 def growth(args, work, root):
     rows = {}
     for count in [1_000, 10_000, 100_000]:
@@ -481,11 +515,11 @@ def main():
         for part in args.only.split(","):
             if part == "overlay":
                 args.bare = bench("bare")
-            if part == "big":
+            if part in ["big", "fetched"]:
                 args.encode = bench("encode")
             if part in ["overlay", "noop"] and not (work / "base").exists():
                 layout(root, work / "base")
-            {"overlay": overlay, "noop": noop, "big": big, "growth": growth, "reuse": reuse}[part](args, work, root)
+            {"overlay": overlay, "noop": noop, "big": big, "fetched": fetched, "growth": growth, "reuse": reuse}[part](args, work, root)
     finally:
         for place in args.places:
             shutil.rmtree(place, ignore_errors=True)

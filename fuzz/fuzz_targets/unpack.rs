@@ -57,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(member.mode <= 0o7777);
         let kind = match member.what {
             What::Directory => 'd',
-            What::File(content) => {
+            What::File { content, .. } => {
                 bytes += std::io::copy(content, &mut std::io::sink())?;
                 'f'
             }

@@ -379,17 +379,8 @@ fn read_item(item: Item, keep: bool) -> Result<Read1, Error> {
         let held = if keep && size <= KEPT { Held::Bytes(bytes.into()) } else { Held::File(path) };
         return Ok((file(content), Some(held), secret));
     }
-    let mut reader = HashingReader::new(disk::open(&path)?.0);
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(disk::failed("read", &path)(error).into()),
-        }
-    }
-    let (digest, size) = reader.finish();
+    let reader = HashingReader::new(disk::open(&path)?.0);
+    let (digest, size) = reader.drain().map_err(disk::failed("read", &path))?;
     Ok((file(Content { digest, size }), Some(Held::File(path)), None))
 }
 

@@ -13,6 +13,7 @@ mod walk;
 mod zip;
 
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 pub use error::{UnpackError, UnpackFault};
 
@@ -68,8 +69,13 @@ pub struct Member<'a> {
 pub enum What<'a> {
     /// A directory; those above a member need not be members themselves.
     Directory,
-    /// A file and its content, which may be left unread.
-    File(&'a mut dyn Read),
+    /// A file.
+    File {
+        /// Which may be left unread.
+        content: &'a mut dyn Read,
+        /// Where it lies in the fetched file, if it is there as it is.
+        at: Option<Range<u64>>,
+    },
     /// A symbolic link and its target, as written: it may lead anywhere.
     Symlink(Vec<u8>),
     /// Another name of a file that was shown before; never of another hard link.
@@ -140,7 +146,7 @@ fn open(source: Source<'_>, steps: &[Step], rules: &Rules, visit: Visit<'_>) -> 
                     return open(Source::Stream(Box::new(content)), later, rules, visit);
                 }
                 let Some(path) = names::stripped(&file.path, rules.strip) else { return Ok(()) };
-                visit(Member { path, mode: file.mode, what: What::File(content) })
+                visit(Member { path, mode: file.mode, what: What::File { content, at: None } })
                     .map_err(UnpackError::from_io)
             })
         }
@@ -178,7 +184,7 @@ fn choose(
 ) -> Result<(), UnpackError> {
     let (mut found, mut names) = (false, Vec::new());
     walk(source, format, limits, 0, &mut |entry| {
-        let Member { path, mode, what: What::File(content) } = entry else { return Ok(()) };
+        let Member { path, mode, what: What::File { content, .. } } = entry else { return Ok(()) };
         if !chosen(&path) {
             // A few show how the archive is built.
             if names.len() < 5 {
@@ -207,23 +213,44 @@ fn walk(
     match format {
         Format::Zip => source.seekable(limits.inside, |source| zip::walk(source, &mut walk)),
         Format::Deb => ar::walk(source.buffered(), &mut walk),
-        Format::TarGz => walk_tar(Compression::Gzip.open(source.buffered())?, "gzip", &mut walk),
-        Format::TarZst => walk_tar(Compression::Zstd.open(source.buffered())?, "zstd", &mut walk),
-        Format::TarXz => walk_tar(decompress::xz(source.buffered(), limits.dictionary), "xz", &mut walk),
-        Format::TarBz2 => walk_tar(decompress::bzip2(source.buffered()), "bzip2", &mut walk),
-        Format::Any | Format::Tar | Format::Gem => walk_tar(source.stream(), "", &mut walk),
+        Format::TarGz => walk_tar(Compression::Gzip.open(source.buffered())?, Packed::In("gzip"), &mut walk),
+        Format::TarZst => walk_tar(Compression::Zstd.open(source.buffered())?, Packed::In("zstd"), &mut walk),
+        Format::TarXz => {
+            walk_tar(decompress::xz(source.buffered(), limits.dictionary), Packed::In("xz"), &mut walk)
+        }
+        Format::TarBz2 => walk_tar(decompress::bzip2(source.buffered()), Packed::In("bzip2"), &mut walk),
+        Format::Any | Format::Tar | Format::Gem => {
+            let packed = if matches!(source, Source::Whole(_)) { Packed::Not } else { Packed::In("") };
+            walk_tar(source.stream(), packed, &mut walk)
+        }
     }
 }
 
-/// `compression` is for messages, empty where there is none.
-fn walk_tar(source: impl Read, compression: &'static str, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
+/// How a tar lies in the fetched file.
+enum Packed {
+    /// It is that file.
+    Not,
+    /// In this compression, empty if it is another archive's member.
+    In(&'static str),
+}
+
+fn walk_tar(source: impl Read, packed: Packed, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
+    let (compression, whole) = match packed {
+        Packed::Not => ("", true),
+        Packed::In(compression) => (compression, false),
+    };
     let Limits { entries, bytes, .. } = walk.limits;
     let mut tar = Reader::new(source, TarLimits { entries, bytes, ..TarLimits::default() });
     while let Some(entry) = tar.next_entry().map_err(|error| no_tar(error, compression))? {
         let refused = |what| Err(UnpackError::entry(&entry.path, UnpackFault::Type { what }));
         let found = match entry.kind {
-            EntryKind::Regular if tar.content_offset().is_none() => return refused("a sparse file"),
-            EntryKind::Regular => Found::File { size: entry.size, content: &mut tar },
+            EntryKind::Regular => match tar.content_offset() {
+                Some(at) => {
+                    let at = whole.then(|| at..at.saturating_add(entry.size));
+                    Found::File { size: entry.size, content: &mut tar, at }
+                }
+                None => return refused("a sparse file"),
+            },
             EntryKind::Directory => Found::Directory,
             EntryKind::Symlink { target } => Found::Symlink(target),
             EntryKind::HardLink { target } => Found::HardLink(target),

@@ -120,9 +120,13 @@ fn list_within(archive: &[u8], texts: &[&str], strip: usize, limits: Limits) -> 
     unpack_within(Cursor::new(archive), &steps(texts), strip, limits, &mut |member| {
         let what = match member.what {
             What::Directory => "d".to_owned(),
-            What::File(content) => {
+            What::File { content, at } => {
                 let mut text = Vec::new();
                 content.read_to_end(&mut text)?;
+                if let Some(at) = at {
+                    let there = &archive[at.start as usize..at.end as usize];
+                    assert!(there == text, "{} isn't there", member.path);
+                }
                 format!("f {}", text[..text.len().min(20)].escape_ascii())
             }
             What::Symlink(target) => format!("l {}", target.escape_ascii()),
@@ -153,6 +157,32 @@ fn tool() -> Tar {
 }
 
 const TOOL: &str = "/run 4755 f #!; /lib 644 l /usr/../lib; /again 644 h /run; /third 644 h /run";
+
+/// The files that lie in the archive as they are.
+fn in_place(archive: &[u8], texts: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let visit = &mut |member: Member<'_>| {
+        if matches!(member.what, What::File { at: Some(_), .. }) {
+            found.push(member.path.to_string());
+        }
+        Ok(())
+    };
+    unpack(Cursor::new(archive), &steps(texts), 0, visit).unwrap();
+    found
+}
+
+#[test]
+fn files_of_a_plain_tar_are_found_where_they_lie() {
+    let inner = tar().file("a", b"first").file("b", &[7; 700]).end();
+    assert_eq!(in_place(&inner, &[]), ["/a", "/b"]);
+    assert_eq!(in_place(&inner, &["tar"]), ["/a", "/b"]);
+    assert_eq!(list(&inner, &["tar"], 0).unwrap().matches(" f ").count(), 2);
+    // What has to be taken out of something first lies nowhere.
+    assert!(in_place(&gz(&inner), &["tar.gz"]).is_empty());
+    let outer = tar().file("inner.tar", &inner).end();
+    assert!(in_place(&outer, &["tar:inner.tar"]).is_empty());
+    assert!(in_place(&outer, &["tar:inner.tar", "tar"]).is_empty());
+}
 
 #[test]
 fn every_compression_of_tar() {
@@ -584,7 +614,7 @@ fn a_visitor_may_leave_a_file_unread_or_stop() {
         let mut seen = 0;
         unpack(Cursor::new(&archive), &[], 0, &mut |member| {
             seen += 1;
-            if let What::File(content) = member.what
+            if let What::File { content, .. } = member.what
                 && seen % 2 == 0
             {
                 content.read_exact(&mut [0])?;
@@ -633,7 +663,7 @@ fn a_failing_source_is_not_a_damaged_archive() {
     ] {
         let at = archive.len() as u64 / 2;
         let error = unpack(Failing(Cursor::new(archive), at), &[], 0, &mut |member| {
-            if let What::File(content) = member.what {
+            if let What::File { content, .. } = member.what {
                 io::copy(content, &mut io::sink())?;
             }
             Ok(())

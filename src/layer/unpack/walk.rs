@@ -3,6 +3,7 @@
 //! Owns that an entry is checked before it is shown, and what is dropped from its path. It must not know formats.
 
 use std::io::Read;
+use std::ops::Range;
 
 use super::error::{UnpackError, UnpackFault};
 use super::names::{self, LONGEST, Names, Seen};
@@ -12,7 +13,7 @@ use crate::tree::TreePath;
 /// An entry as its format has it.
 pub(super) enum Found<'a> {
     Directory,
-    File { size: u64, content: &'a mut dyn Read },
+    File { size: u64, content: &'a mut dyn Read, at: Option<Range<u64>> },
     Symlink(Vec<u8>),
     HardLink(Vec<u8>),
 }
@@ -75,7 +76,7 @@ impl<'v> Walk<'v> {
         let shown = names::stripped(&path, self.strip);
         let (seen, what) = match found {
             Found::Directory => (Seen::Directory, What::Directory),
-            Found::File { content, .. } => (Seen::File, What::File(content)),
+            Found::File { content, at, .. } => (Seen::File, What::File { content, at }),
             Found::Symlink(target) => (Seen::Symlink, What::Symlink(link(target)?)),
             Found::HardLink(target) => {
                 let file = self.target(&target, shown.is_some()).ok_or(UnpackFault::HardLink { target })?;

@@ -135,7 +135,7 @@ fn entry(
     let file = archive.by_index_with_options(index, options).map_err(|error| of(&name, error))?;
     let mut content = Content { file, name: &name, left: size };
     match kind {
-        REGULAR => walk.show(&name, mode, Found::File { size, content: &mut content })?,
+        REGULAR => walk.show(&name, mode, Found::File { size, content: &mut content, at: None })?,
         SYMLINK => {
             let mut target = Vec::new();
             let mut start = (&mut content).take(LONGEST as u64 + 1);

@@ -34,9 +34,8 @@ impl Located {
             Known::Content(content) => return Ok(content),
             Known::Unread(wanted) => wanted,
         };
-        let mut reader = HashingReader::new(disk::open(&self.path)?.0);
-        io::copy(&mut reader, &mut io::sink()).map_err(disk::failed("read", &self.path))?;
-        let (digest, size) = reader.finish();
+        let reader = HashingReader::new(disk::open(&self.path)?.0);
+        let (digest, size) = reader.drain().map_err(disk::failed("read", &self.path))?;
         match wanted {
             Some(wanted) if wanted != digest => Err(differs(name, Some(wanted), digest)),
             _ => Ok(Content { digest, size }),

@@ -138,7 +138,7 @@ impl Session<'_> {
         image: Option<Below>,
         pin: Option<Pin>,
     ) -> Result<Foreign, Error> {
-        let (tree, pin, contents) = self.materialise(path, image.as_ref(), pin)?;
+        let (tree, pin, contents) = self.materialise(path, image.as_ref(), pin, None)?;
         self.materialised.borrow_mut().insert(source_key(path), Rc::new(contents));
         Ok(Foreign { tree, pin, path: path.clone(), image })
     }
@@ -156,8 +156,9 @@ impl Session<'_> {
             let contents = match ready {
                 Some(contents) => contents,
                 None => {
+                    let Foreign { path, image, pin, tree } = &*known;
                     let (tree, _, contents) =
-                        self.materialise(&known.path, known.image.as_ref(), Some(known.pin))?;
+                        self.materialise(path, image.as_ref(), Some(*pin), Some(tree))?;
                     if tree != known.tree {
                         let name = known.path.path.clone();
                         return Err(Error::Foreign {
@@ -175,12 +176,13 @@ impl Session<'_> {
         Ok(found)
     }
 
-    /// Reads a source from elsewhere, whatever it takes.
+    /// Reads a source from elsewhere, whatever it takes; `listed` is what the lock says is in it.
     fn materialise(
         &self,
         path: &SourcePath,
         image: Option<&Below>,
         pin: Option<Pin>,
+        listed: Option<&SourceTree>,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
         let pinned = match pin {
             Some(Pin::File(content)) => Some(content),
@@ -191,7 +193,7 @@ impl Session<'_> {
             SourceKind::Fetch => {
                 let located = self.fetch(&path.path, pinned, path.sha256)?;
                 if !path.unpack.is_empty() {
-                    return self.unpacked(&key, path, located);
+                    return self.unpacked(&key, path, located, listed);
                 }
                 let name = path.path.split(['?', '#']).next().unwrap_or_default();
                 let name = name.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("index.html");
@@ -208,7 +210,7 @@ impl Session<'_> {
                     why: "only one file can be unpacked, and it names none or several".into(),
                 };
                 let located = self.file_of(path)?.ok_or_else(missing)?;
-                self.unpacked(&key, path, located)
+                self.unpacked(&key, path, located, listed)
             }
             SourceKind::Files | SourceKind::Input => {
                 let scan = self.input_scan(path)?;

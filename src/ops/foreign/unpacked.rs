@@ -1,16 +1,19 @@
-//! What an archive holds: taken apart on one thread while another hashes and writes its files.
+//! What an archive holds: taken apart on one thread while another hashes and writes its files. Those that lie in it as
+//! they are stay there.
 //!
 //! Owns which of its members an entry takes, and that nothing counts before the archive is known to be the one that is meant.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use super::fetch::Located;
 use super::filter;
 use super::spool::Spool;
+use crate::digest::HashingReader;
 use crate::disk;
 use crate::layer::unpack::{Limits, Member, What, unpack_within};
 use crate::lock::Pin;
@@ -24,12 +27,13 @@ use crate::workspace::{Contents, Filter};
 type Nodes = BTreeMap<TreePath, SourceNode>;
 
 impl Session<'_> {
-    /// What an archive holds.
+    /// What an archive holds; `listed` is what a lock says of that.
     pub(super) fn unpacked(
         &self,
         key: &SourceKey,
         path: &SourcePath,
         located: Located,
+        listed: Option<&SourceTree>,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
         let name = path.path.as_str();
         let wrong = |why: String| Error::Foreign { name: name.to_owned(), why };
@@ -38,17 +42,24 @@ impl Session<'_> {
         let steps: Result<Vec<Step>, StepError> = key.unpack.iter().map(|step| step.parse()).collect();
         let steps = steps.map_err(|error| wrong(error.to_string()))?;
         self.env.progress.event(Event::Begin { what: "unpacking", name });
-        let (archive, _) = disk::open(&located.path)?;
+        let archive = Arc::new(disk::open(&located.path)?.0);
         let spool = Spool::new(self.transaction()?.scratch()?);
-        let mut members =
-            Members { filter: &filter, nodes: Nodes::new(), files: Vec::new(), links: Vec::new() };
+        let mut members = Members {
+            filter: &filter,
+            listed,
+            archive: &archive,
+            contents: Contents::default(),
+            nodes: Nodes::new(),
+            files: Vec::new(),
+            links: Vec::new(),
+        };
         let (send, pieces) = mpsc::sync_channel(WAITING);
         // What isn't hashed yet is, meanwhile; nothing counts before both are done.
         let (unpacked, hashed, spooled) = thread::scope(|scope| {
             let hashed = scope.spawn(|| located.content(name));
             let spooled = scope.spawn(|| spool_pieces(pieces, spool));
             let visit = &mut |member: Member<'_>| members.add(member, &send);
-            let unpacked = unpack_within(archive, &steps, key.strip, limits, visit);
+            let unpacked = unpack_within(&*archive, &steps, key.strip, limits, visit);
             // Then nothing more comes.
             drop(send);
             (unpacked, hashed.join(), spooled.join())
@@ -58,6 +69,7 @@ impl Session<'_> {
         // A disk that is full is told before what came of it.
         let (written, spool) = spooled.map_err(disk::failed("write", Path::new(name)))?;
         unpacked.map_err(|error| wrong(error.to_string()))?;
+        let mut contents = std::mem::take(&mut members.contents);
         let mut nodes = members.nodes(written).map_err(wrong)?;
         if !key.include.is_empty() {
             let all = nodes.clone();
@@ -66,7 +78,7 @@ impl Session<'_> {
             }
             first_names(&mut nodes, &all);
         }
-        let contents = self.spooled(spool)?;
+        contents.extend(self.spooled(spool)?);
         self.env.progress.event(Event::End);
         Ok((SourceTree { single: false, nodes }, Pin::File(content), contents))
     }
@@ -75,6 +87,10 @@ impl Session<'_> {
 /// What is taken of an archive, as far as it was read.
 struct Members<'f> {
     filter: &'f Filter,
+    listed: Option<&'f SourceTree>,
+    archive: &'f Arc<disk::File>,
+    /// Those that lie in the archive.
+    contents: Contents,
     nodes: Nodes,
     /// In the order in which they were sent to be written, with their modes.
     files: Vec<(TreePath, u32)>,
@@ -93,7 +109,20 @@ impl Members<'_> {
             What::Directory => drop(self.nodes.insert(path, kept(Kind::Directory { opaque: false }, mode))),
             What::Symlink(target) => drop(self.nodes.insert(path, kept(Kind::Symlink(target), 0o777))),
             What::HardLink(target) => self.links.push((path, target, mode)),
-            What::File(reader) => {
+            What::File { content: reader, at: Some(at) } => {
+                // Read once less: whoever makes a layer of it compares it with the listing.
+                let content = match self.listed.and_then(|tree| tree.nodes.get(&path)) {
+                    Some(SourceNode::Kept { kind: Kind::File(content), .. })
+                        if content.size == at.end - at.start =>
+                    {
+                        *content
+                    }
+                    _ => HashingReader::new(reader).drain().map(|(digest, size)| Content { digest, size })?,
+                };
+                self.contents.put_section(content, self.archive, at.start);
+                self.nodes.insert(path, kept(Kind::File(content), mode));
+            }
+            What::File { content: reader, at: None } => {
                 send_pieces(reader, send)?;
                 self.files.push((path, mode));
             }
