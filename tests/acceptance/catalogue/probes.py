@@ -290,6 +290,30 @@ def flagd(s: Stack) -> str:
     ))
 
 
+def fluentd(s: Stack) -> str:
+    """A record by HTTP comes out with its origin: printed in dev, in a compressed file in prod."""
+    s.curl("http://fluentd:9880/probe.test", "-H", "Content-Type: application/json", "-d", '{"message":"from the probe"}')
+
+    def record():
+        if s.is_dev():
+            text = s.logs("fluentd")
+        else:
+            text = s.exec("fluentd", "sh", "-c", "cat /fluentd/log/archive/*.gz | gunzip")
+        line = next((line for line in text.splitlines() if "from the probe" in line), None)
+        if not line:
+            raise Failure("the record hasn't come out")
+        return line
+
+    line = s.soon(record)
+    found = json.loads(line[line.index("{"):])
+    return "; ".join((
+        expect("stack", found["stack"], "skillbase"),
+        expect("environment", found["environment"], s.variant),
+        expect_in("line", line, "probe.test"),
+        expect("settings shown by the monitor", "config" in s.json("http://fluentd:24220/api/plugins.json")["plugins"][0], False),
+    ))
+
+
 def orientdb(s: Stack) -> str:
     url = "http://orientdb:2480"
     root = ["-u", f"root:{'dev' if s.is_dev() else s.words['ORIENTDB_ROOT_PASSWORD']}"]

@@ -14,6 +14,8 @@ ROOTS = {
     "debian": "ca-certificates curl etcd-client etcd-server gettext-base nginx-light nodejs postgresql-15 prometheus python3 "
     "python3-yaml redis-server tini wget",
     "java": "ca-certificates curl libzookeeper-java netcat-openbsd openjdk-17-jre-headless tini wget",
+    "ruby": "ca-certificates ruby ruby-cool.io ruby-http-parser.rb ruby-msgpack ruby-serverengine ruby-sigdump ruby-strptime "
+    "ruby-tzinfo ruby-webrick ruby-yajl tini tzdata",
 }
 
 # What nothing here reads: half of it all. PostgreSQL does without LLVM, its JIT compiler.

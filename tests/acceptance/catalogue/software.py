@@ -54,8 +54,8 @@ JARS = {"kafka-libs": "kafka", "flowable-libs": "flowable"}
 
 
 class Software:
-    def __init__(self, source: Path, inputs: Path, binaries: Path | None):
-        self.source, self.inputs, self.binaries = source, inputs, binaries
+    def __init__(self, source: Path, inputs: Path, binaries: Path | None, sources: dict[str, Path]):
+        self.source, self.inputs, self.binaries, self.sources = source, inputs, binaries, sources
 
     def folder(self, name: str) -> str:
         """What decides it beside this file."""
@@ -65,7 +65,9 @@ class Software:
 
     def key(self, name: str) -> str:
         key = hashlib.sha256(repr(MAVEN.get(name) or GO.get(name) or GO_FILES.get(name)).encode())
-        if name not in MAVEN:
+        if name in self.sources:
+            key.update(str(self.sources[name]).encode())
+        elif name not in MAVEN:
             for file in sorted((self.source / self.folder(name)).iterdir()):
                 key.update(file.read_bytes())
         return key.hexdigest()
@@ -79,7 +81,9 @@ class Software:
         part = self.inputs / f".{name}.part"
         for old in part, place:
             shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-        if name in GO:
+        if name in self.sources:
+            shutil.copytree(self.sources[name], part, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        elif name in GO:
             self.go(name, part)
         elif name in GO_FILES:
             folder, module, inside = GO_FILES[name]

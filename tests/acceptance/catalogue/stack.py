@@ -111,6 +111,9 @@ class Stack:
     def exec(self, service: str, *words, stdin=None, check=True):
         return run("docker", "exec", "-i", self.container(service), *words, stdin=stdin, check=check, seconds=120)
 
+    def logs(self, service: str) -> str:
+        return run("docker", "logs", self.container(service), seconds=120)
+
     def ask(self, *words, check=True):
         """A command in the container beside the services."""
         return run("docker", "exec", self.tools, *words, check=check, seconds=120)

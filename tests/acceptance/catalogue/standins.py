@@ -12,6 +12,7 @@ from software import Software
 PLAYED_BY = {
     "docker.io/apache/kafka": "kafka",
     "docker.io/flowable/flowable-rest": "flowable",
+    "docker.io/fluent/fluentd": "fluentd",
     "docker.io/library/krakend": "krakend",
     "docker.io/library/nginx": "nginx",
     "docker.io/library/node": "node",
@@ -33,11 +34,10 @@ PLAYED_BY = {
     "quay.io/wildfly/wildfly": "wildfly",
 }
 
-# What can't be had from any package registry, and why.
-NOBODY_PLAYS = {
-    "docker.io/fluent/fluentd": "fluentd is a Ruby gem, and neither Debian nor a registry at hand has it",
+# What can't be had from any package registry, and why: it takes a checkout of its source.
+FROM_SOURCE = {
+    "fluentd": "fluentd is a Ruby gem, and neither Debian nor a registry at hand has it; --source fluentd=CHECKOUT takes its source",
 }
-
 
 # What another program than upstream's plays: said beside the evidence.
 ONLY_IN_PART = {
@@ -52,12 +52,13 @@ def split(reference: str) -> tuple[str, str]:
     return repository, tag
 
 
-def missing(reference: str) -> str | None:
+def missing(reference: str, sources: dict[str, Path]) -> str | None:
     """Why an image has no stand-in."""
     repository = split(reference)[0]
-    if repository in PLAYED_BY:
-        return None
-    return NOBODY_PLAYS.get(repository, f"no stand-in for {repository}")
+    name = PLAYED_BY.get(repository)
+    if not name:
+        return f"no stand-in for {repository}"
+    return None if name in sources else FROM_SOURCE.get(name)
 
 
 def notes(references: set[str]) -> list[str]:
@@ -67,9 +68,9 @@ def notes(references: set[str]) -> list[str]:
 class Standins:
     """The workspace of the stand-ins, in the runner's own directory."""
 
-    def __init__(self, source: Path, work: Path, binaries: Path | None):
+    def __init__(self, source: Path, work: Path, binaries: Path | None, sources: dict[str, Path]):
         self.work, self.place = work, work / "standins"
-        self.software = Software(source, self.place / "inputs", binaries)
+        self.software = Software(source, self.place / "inputs", binaries, sources)
         (self.place / "bases").mkdir(parents=True, exist_ok=True)
         (self.place / "inputs").mkdir(exist_ok=True)
         shutil.copy(source / "cooper.toml", self.place)
