@@ -428,6 +428,12 @@ fn registry_problem(error: &ops::Error) -> Problem {
             Cause::Plain => {
                 (Exit::System, Some("plain-http = true in cooper's configuration allows it for a host"))
             }
+            Cause::Connect(_) | Cause::Timeout(_) => (
+                Exit::System,
+                Some(
+                    "can it be reached from here? HTTPS_PROXY, or a [[mirror]] in cooper's configuration, leads around",
+                ),
+            ),
             Cause::Answer(_) | Cause::Redirect(_) | Cause::TooLarge { .. } => (Exit::Input, None),
             _ => (Exit::System, None),
         },
