@@ -42,6 +42,8 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
             let Some((digest, recipes)) = told.get_mut(&want.origin) else { continue };
             let old = lock.as_ref().and_then(|lock| lock.pin(&want.origin)).map(|pin| pin.index.digest);
             if old == Some(*digest) {
+                // Nothing but this brings a lock without outputs up to what its recipe says now.
+                moved |= lock.as_ref().is_some_and(|lock| lock.outputs.is_empty());
                 // Of two variants on one base the second finds what the first has pinned.
                 if !recipes.iter().any(|(_, name)| *name == target.to_string()) {
                     recipes.push((old, target.to_string()));

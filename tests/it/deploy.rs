@@ -229,6 +229,9 @@ fn a_digest_that_somebody_was_told() {
     let test = run_.then();
     let lock = test.read("lockfiles/a/web.lock");
     assert!(lock.contains(&format!("index = \"{digest}\"\n")) && lock.contains("x.conf"), "{lock}");
+    // The same again: what the recipe holds now.
+    let test = test.file("recipes/a/web/x.conf", "y").run(["lock", "--pin", &pin]).status(0).then();
+    assert_ne!(test.read("lockfiles/a/web.lock"), lock);
     let run_ = test.run(["list", "--format", "json"]).status(0);
     assert_eq!(run_.json()["images"][0]["state"], "digest-only");
     let run_ = run_.then().run(["check"]).status(0);

@@ -2,7 +2,7 @@
 \connect skillbase
 
 -- For all tables, so that those of later migrations are in it. That needs a superuser, which Debezium isn't: so it is made here,
--- and Debezium is told publication.autocreate.mode=disabled.
+-- and Debezium is told publication.autocreate.mode=disabled. A table in it needs a primary key: without one UPDATE and DELETE fail.
 CREATE PUBLICATION debezium FOR ALL TABLES;
 
 GRANT USAGE ON SCHEMA public TO debezium;

@@ -47,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if self.path == "/token":
                 body = token()
+            elif self.path == "/status":
+                body = b'{"code": 200, "message": "OPAAL is healthy"}'
             elif self.path == "/keys":
                 body = ask(endpoints["jwks"])
             else:
