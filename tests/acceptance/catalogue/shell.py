@@ -10,6 +10,10 @@ class Failure(Exception):
     """What is told in the table; anything else that is raised is a fault of the runner."""
 
 
+class Final(Failure):
+    """Asking again is of no use."""
+
+
 def run(*command, check=True, stdin=None, env=None, cwd=None, seconds=600):
     """Runs a command to its end and gives its standard output, without the last line's end."""
     try:
@@ -41,6 +45,8 @@ def until(probe, seconds, pause=0.5):
     while True:
         try:
             return probe()
+        except Final:
+            raise
         except Failure:
             if time.monotonic() > end:
                 raise

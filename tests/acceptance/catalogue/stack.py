@@ -6,7 +6,7 @@ import secrets
 import shutil
 from hashlib import sha256
 
-from shell import Failure, run, until
+from shell import Failure, Final, run, until
 
 # Below a name of its own: on somebody's machine these are no images of theirs.
 MINE = "cooper-accept"
@@ -87,7 +87,8 @@ class Stack:
         """Runs the health check that the container has: the engine itself would ask once an interval only."""
         found = json.loads(run("docker", "inspect", self.container(service)))[0]
         if found["State"]["Status"] != "running":
-            raise Failure(f"{service} has ended with {found['State']['ExitCode']}")
+            again = found["HostConfig"]["RestartPolicy"]["Name"] not in ("", "no")
+            raise (Failure if again else Final)(f"{service} has ended with {found['State']['ExitCode']}")
         test = found["Config"].get("Healthcheck", {}).get("Test", [])
         if test[:1] in (["CMD"], ["CMD-SHELL"]):
             command = test[1:] if test[0] == "CMD" else ["/bin/sh", "-c", test[1]]
