@@ -316,7 +316,7 @@ def fluentd(s: Stack) -> str:
 
 def orientdb(s: Stack) -> str:
     url = "http://orientdb:2480"
-    root = ["-u", f"root:{s.words['ORIENTDB_ROOT_PASSWORD']}"]
+    root = ["-u", f"root:{'dev' if s.is_dev() else s.words['ORIENTDB_ROOT_PASSWORD']}"]
     header = s.curl(f"{url}/listDatabases", "-i")
     s.curl(f"{url}/database/probe/memory", *root, "-X", "POST")
     s.curl(f"{url}/command/probe/sql", *root, "-d", "CREATE CLASS Sheet EXTENDS V")
