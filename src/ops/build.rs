@@ -10,9 +10,10 @@ use super::session::{Asks, Session};
 use super::{
     BuildOptions, BuildReport, Built, Env, ImageName, LockChange, PinMove, RecipeReport, Shard, twice,
 };
+use crate::digest::Encoding;
 use crate::lock::{self, Reason};
 use crate::plan::source_key;
-use crate::recipe::{Resolved, ResolvedAction, ResolvedFile, ResolvedSource};
+use crate::recipe::{Input, InputSource, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, suggest};
 use crate::store::Store;
 use crate::tree::SourceKey;
 use crate::workspace::Target;
@@ -32,7 +33,9 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
         ..Asks::default()
     };
     let mut session = Session::open(env, asks)?;
-    let selected = Shard::of(options.shard, session.select(&options.select)?);
+    let selected = session.select(&options.select)?;
+    known_inputs(&session, selected.keys(), options.inputs.keys())?;
+    let selected = Shard::of(options.shard, selected);
     let all = compute_all(&session, selected.keys())?;
     if options.twice {
         let differences = twice::compare(env, options, &session, &all)?;
@@ -46,6 +49,42 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     let copied = deliver(env, &store, exporter, &selected, options)?;
     session.end(all);
     Ok(BuildReport { recipes, copied, differences: Vec::new() })
+}
+
+/// Inputs that are given, but that nothing which is built has: a name that is mistyped would be built without.
+fn known_inputs<'t>(
+    session: &Session<'_>,
+    targets: impl Iterator<Item = &'t Target>,
+    mut given: impl Iterator<Item = &'t String> + Clone,
+) -> Result<(), Error> {
+    let (mut known, mut seen, mut next) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    if given.clone().next().is_some() {
+        next.extend(targets.cloned());
+    }
+    while let Some(target) = next.pop() {
+        if !seen.insert(target.clone()) {
+            continue;
+        }
+        for variant in &session.file.variants {
+            let recipe = session.recipe(&target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+            // An image is taken by its pin.
+            let by_path = |input: &Input| !matches!(input.from, InputSource::Image { .. });
+            let own = recipe.inputs.into_iter().filter(|(_, input)| by_path(&input.value));
+            known.extend(own.map(|(name, _)| name));
+            next.extend(session.parent_of(&target, variant)?);
+            next.extend(session.copied_from(&target, variant)?);
+        }
+    }
+    let Some(name) = given.find(|name| !known.contains(*name)) else { return Ok(()) };
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let meant = suggest(name, names.iter().copied()).map(|name| format!("; did you mean {name}?"));
+    let have =
+        if names.is_empty() { "none is".to_owned() } else { format!("there are {}", names.join(", ")) };
+    let message = format!(
+        "--input {name}: nothing that is built takes it by path; {have}{}",
+        meant.unwrap_or_default()
+    );
+    Err(Error::Usage { message })
 }
 
 /// Computes recipes; of locks that don't hold, all are told together.

@@ -241,6 +241,16 @@ pub enum Fault {
         /// As written.
         from: String,
     },
+    /// PEM that programs would refuse with the whole bundle, or read otherwise than it looks.
+    #[error("{from}:{line}: {why}")]
+    BadCertificate {
+        /// As written.
+        from: String,
+        /// From 1.
+        line: usize,
+        /// What is wrong there.
+        why: &'static str,
+    },
     /// A user or group that there is already, otherwise.
     #[error("the base has {line:?}: a name or number can't be there twice")]
     UserClash {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use aho_corasick::packed::Searcher;
 
 use super::{
-    At, Cmd, Error, ErrorKind, Evaluated, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Var,
+    At, Change, Cmd, Error, ErrorKind, Evaluated, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Var,
 };
 
 /// Words that promise a secret, alone or at the end of a longer one (`PGPASSWORD`, `AUTHTOKEN`).
@@ -180,10 +180,16 @@ impl Resolved {
             check(&String::new(), argument, &argument.at);
         }
         for entry in self.entries.iter().filter(|entry| entry.allow_secret.is_none()) {
-            if let ResolvedAction::File(ResolvedFile { source: ResolvedSource::Text(text), .. }) =
-                &entry.action
-                && let Some(kind) = secrets_in(text.as_bytes())
-            {
+            let text = match &entry.action {
+                ResolvedAction::File(ResolvedFile { source: ResolvedSource::Text(text), .. }) => text,
+                // What is replaced was there before.
+                ResolvedAction::Edit {
+                    change: Change::Append(text) | Change::Prepend(text) | Change::Replace { with: text, .. },
+                    ..
+                } => text,
+                _ => continue,
+            };
+            if let Some(kind) = secrets_in(text.as_bytes()) {
                 errors.push(Error { at: Some(text.at.clone()), kind: ErrorKind::SecretContent { kind } });
             }
         }

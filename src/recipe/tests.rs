@@ -591,6 +591,10 @@ fn secrets() {
             "[[file]]\nto = '/k'\ntext = '-----BEGIN EC PRIVATE KEY-----'",
             Some("'-----BEGIN EC PRIVATE KEY-----'"),
         ),
+        (
+            "[[edit]]\npath = '/k'\nappend = '-----BEGIN EC PRIVATE KEY-----'",
+            Some("'-----BEGIN EC PRIVATE KEY-----'"),
+        ),
         ("[[file]]\nto = '/k'\ntext = '-----BEGIN EC PRIVATE KEY-----'\nallow-secret = 'a test key'", None),
     ] {
         let text = format!("{text}\n[base]\nscratch = true");

@@ -273,7 +273,7 @@ fn sources(directory: &Path) {
         ("tree/x", 0o644, "x"),
         ("tree/.dot", 0o644, "dot"),
         ("tree/sub/deep", 0o755, "deep"),
-        ("site.pem", 0o644, "-----BEGIN CERTIFICATE-----\nsite\n"),
+        ("site.pem", 0o644, "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"),
     ] {
         let path = directory.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -121,6 +121,9 @@ recursive = true
 from = "site.pem"
 "#;
 
+/// As far as anybody here looks: an empty sequence.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
 /// What all of it amounts to, in prod.
 const EXPECTED: [(&str, &str); 23] = [
     ("opt/app/run", "f 0755 1000:1000 #!/bin/sh\n"),
@@ -148,7 +151,7 @@ const EXPECTED: [(&str, &str); 23] = [
     ("etc/group", "f 0644 0:0 root:x:0:\nweb:x:33:\napp:x:1000:\nops:x:2000:\n"),
     (
         "etc/ssl/certs/ca-certificates.crt",
-        "f 0644 0:0 -----BEGIN CERTIFICATE-----\nold\n-----BEGIN CERTIFICATE-----\nsite\n",
+        "f 0644 0:0 -----BEGIN CERTIFICATE-----\nold\n-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
     ),
     ("etc/ssl", "d 0755 0:0"),
     ("var/lib", "d 0755 0:0"),
@@ -179,7 +182,7 @@ fn workspace() -> (Registry, Test) {
         .remove("seed")
         .file("site.toml", site)
         .file("recipes/a/all/recipe.toml", recipe)
-        .file("recipes/a/all/site.pem", "-----BEGIN CERTIFICATE-----\nsite")
+        .file("recipes/a/all/site.pem", CERTIFICATE)
         .file("recipes/a/maker/recipe.toml", maker)
         .file("target/app/index.html", "<p>");
     let config = test.path("site.toml").to_str().unwrap().to_owned();
@@ -274,8 +277,70 @@ fn inputs_that_no_lock_has() {
     assert!(!test.read("lockfiles/a/b.lock").contains("[output"));
     let run = test.run(["build", "--locked", "--input", "app=two"]).status(0);
     assert_ne!(run.out, first);
-    let run = run.then().run(["build", "--input", "app=three"]).status(4);
-    assert!(run.err.contains("`make` makes it"), "{}", run.err);
+    let run = run.then().run(["build", "--input", "app=out/three"]).status(4);
+    assert!(run.err.contains("[input.app] out/three is not there; `make` makes it"), "{}", run.err);
+    // One that nobody has is a mistake; one of what a recipe stands on is none.
+    let child = "[base]\nrecipe = \"a/b\"\n[[file]]\ntext = \"x\"\nto = \"/x\"\n";
+    let test = run.then().file("recipes/a/c/recipe.toml", child);
+    let run = test.run(["build", "a/c", "--input", "app=one", "--input", "apq=one"]).status(2);
+    let expected = "--input apq: nothing that is built takes it by path; there are app; did you mean app?";
+    assert!(run.err.contains(expected), "{}", run.err);
+    run.then().run(["build", "a/c", "--input", "app=one"]).status(0);
+}
+
+#[test]
+fn certificates_alone_come_into_the_bundle() {
+    let recipe = "[base]\nlayout = \"bases/os:1\"\n[[ca]]\nfrom = \"c.pem\"\n";
+    let key = format!("-----BEGIN {0} KEY-----\nMAA=\n-----END {0} KEY-----\n", "PRIVATE");
+    let test = Test::workspace()
+        .base("bases/os", "1", &[BASE])
+        .file("recipes/a/b/recipe.toml", recipe)
+        .file("recipes/a/b/c.pem", format!("\u{feff}{CERTIFICATE}{key}").replace('\n', "\r\n"));
+    let run = test.run(["build"]).status(3);
+    assert!(run.err.contains("recipes/a/b/c.pem seems to hold a private key"), "{}", run.err);
+    let test = run.then().file("recipes/a/b/recipe.toml", format!("{recipe}allow-secret = \"not taken\"\n"));
+    let test = test.run(["build", "a/b#prod", "--to", "oci:out:1"]).status(0).then();
+    let bundle = Listing::of_layout(&test.path("out"), "linux/amd64");
+    let bundle = bundle.at("etc/ssl/certs/ca-certificates.crt");
+    assert_eq!(bundle, format!("f 0644 0:0 -----BEGIN CERTIFICATE-----\nold\n{CERTIFICATE}").trim_end());
+}
+
+#[test]
+fn links_before_what_they_mean() {
+    let tree = "d 0755 0:0 usr\nd 0755 0:0 usr/bin\nf 0755 0:0 usr/bin/perl the perl\nd 0755 0:0 bin\n\
+        h bin/perl usr/bin/perl\nf 0644 0:0 usr/a.conf.j2 {{ variant }}\nh bin/b.conf.j2 usr/a.conf.j2\n\
+        h bin/c.conf usr/a.conf.j2\n";
+    let recipe = "[base]\nscratch = true\n[[file]]\nfrom = \"k.tar\"\nunpack = true\ntemplate = [\"*.j2\"]\nto = \"/o/\"\n";
+    let test = Test::workspace()
+        .file("recipes/a/b/k.tar", tar(tree))
+        .file("recipes/a/b/recipe.toml", recipe)
+        .run(["build", "a/b#prod", "--to", "oci:out:1"])
+        .status(0)
+        .then();
+    let files = Listing::of_layout(&test.path("out"), "linux/amd64");
+    for path in ["o/bin/perl", "o/usr/bin/perl"] {
+        assert!(files.at(path).ends_with(" 0:0 the perl"), "{}", files.at(path));
+    }
+    for path in ["o/usr/a.conf", "o/bin/b.conf", "o/bin/c.conf"] {
+        assert_eq!(files.at(path), "f 0644 0:0 prod", "{path}");
+    }
+    // Of an archive that is stripped too far nothing is left.
+    let test = test.file("recipes/a/b/recipe.toml", format!("{recipe}strip = 3\n"));
+    let run = test.run(["build"]).status(3);
+    assert!(run.err.contains("k.tar: nothing of it is left") && run.err.contains(":4:8"), "{}", run.err);
+}
+
+#[test]
+fn files_by_url() {
+    let test = Test::workspace().file("dist/a b%", "here");
+    let of = |name: &str| {
+        let url = format!("file://{}/{name}", test.path("dist").display());
+        format!("[base]\nscratch = true\n[[file]]\nfetch = \"{url}\"\nto = \"/x\"\n")
+    };
+    let (there, gone) = (of("a%20b%"), of("nope"));
+    let test = test.file("recipes/a/b/recipe.toml", there).run(["build"]).status(0).then();
+    let run = test.file("recipes/a/b/recipe.toml", gone).run(["build"]).status(4);
+    assert!(run.err.contains("recipe.toml:4:9") && run.err.contains("nope is not there"), "{}", run.err);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::ops::base::{Below, child_of};
 use crate::ops::error::Error;
 use crate::plan::{self, Plan, Stage, config_patch, source_key};
 use crate::progress::Event;
-use crate::recipe::{Resolved, ResolvedAction};
+use crate::recipe::{Resolved, ResolvedAction, ResolvedFile, ResolvedSource};
 use crate::store::{Realisation, RootKey};
 use crate::tree::{Content, FileTree, Kind, Sources, TreePath};
 use crate::workspace::{Contents, Scan};
@@ -110,8 +110,11 @@ impl Work<'_, '_> {
 
     fn secrets(&self, resolved: &Resolved) -> Result<(), Error> {
         for entry in resolved.entries.iter().filter(|entry| entry.allow_secret.is_none()) {
-            let ResolvedAction::File(file) = &entry.action else { continue };
-            let crate::recipe::ResolvedSource::From(paths) = &file.source else { continue };
+            let paths = match &entry.action {
+                ResolvedAction::File(ResolvedFile { source: ResolvedSource::From(paths), .. }) => &paths[..],
+                ResolvedAction::Ca { from, .. } => std::slice::from_ref(from),
+                _ => continue,
+            };
             for path in paths.iter().filter(|path| source_key(path).is_plain()) {
                 let scan: Rc<Scan> = self.session.source(&source_key(path))?;
                 if let Some((name, kind)) = scan.secrets.iter().next() {

@@ -1,6 +1,8 @@
 //! What a URL gives: by digest where that is known, from the store, from `vendor`, or from where it says.
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -64,7 +66,15 @@ impl Session<'_> {
             }
         }
         if let Some(path) = url.strip_prefix("file://") {
-            return Ok(Located { path: PathBuf::from(path), content: Known::Unread(wanted) });
+            let path = PathBuf::from(OsString::from_vec(unescaped(path.as_bytes())));
+            // Here, where it is known who asks for it.
+            return match disk::open(&path) {
+                Ok(_) => Ok(Located { path, content: Known::Unread(wanted) }),
+                Err(error) if error.is_missing() => {
+                    Err(Error::Nowhere { name: url.to_owned(), made_by: None })
+                }
+                Err(error) => Err(error.into()),
+            };
         }
         if self.env.offline {
             return Err(Error::Offline { reference: url.to_owned() });
@@ -95,6 +105,20 @@ impl Session<'_> {
         let path = path.ok_or_else(|| Error::Foreign { name: url.to_owned(), why: "it was lost".into() })?;
         Ok(Located { path, content: Known::Content(content) })
     }
+}
+
+/// A URL's path with each `%20` as what it stands for.
+fn unescaped(mut path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let [first, rest @ ..] = path {
+        let digits =
+            rest.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let text = digits.and_then(|digits| str::from_utf8(digits).ok());
+        let byte = text.and_then(|text| u8::from_str_radix(text, 16).ok());
+        out.push(byte.unwrap_or(*first));
+        path = if byte.is_some() { &rest[2..] } else { rest };
+    }
+    out
 }
 
 fn differs(url: &str, wanted: Option<Digest>, found: Digest) -> Error {

@@ -29,8 +29,9 @@ impl Session<'_> {
         let SourceKey { include, exclude, .. } = source_key(path);
         let file = self.input_path(path)?;
         if disk::regular_size(&file)?.is_none() && !disk::is_directory(&file) {
-            let name = format!("[input.{}] {}", path.path, path.directory);
-            return Err(Error::Nowhere { name: name.trim_end().to_owned(), made_by: path.made_by.clone() });
+            let given = self.asks.inputs.get(&path.path).map(|given| given.display().to_string());
+            let name = format!("[input.{}] {}", path.path, given.as_ref().unwrap_or(&path.directory));
+            return Err(Error::Nowhere { name, made_by: path.made_by.clone() });
         }
         let scan = read_input(&file, &include, &exclude);
         scan.map_err(|source| Error::Source { at: path.at.clone(), source })

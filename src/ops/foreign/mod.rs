@@ -157,8 +157,8 @@ impl Session<'_> {
                 Some(contents) => contents,
                 None => {
                     let Foreign { path, image, pin, tree } = &*known;
-                    let (tree, _, contents) =
-                        self.materialise(path, image.as_ref(), Some(*pin), Some(tree))?;
+                    let read = self.materialise(path, image.as_ref(), Some(*pin), Some(tree));
+                    let (tree, _, contents) = read.map_err(|error| error.at(&path.at))?;
                     if tree != known.tree {
                         let name = known.path.path.clone();
                         return Err(Error::Foreign {

@@ -71,6 +71,9 @@ impl Session<'_> {
         unpacked.map_err(|error| wrong(error.to_string()))?;
         let mut contents = std::mem::take(&mut members.contents);
         let mut nodes = members.nodes(written).map_err(wrong)?;
+        if nodes.is_empty() && (key.strip > 0 || !key.exclude.is_empty()) {
+            return Err(wrong("nothing of it is left: strip or exclude less".into()));
+        }
         if !key.include.is_empty() {
             let all = nodes.clone();
             if let Some(pattern) = filter.retain_included(&mut nodes).into_iter().next() {

@@ -151,12 +151,61 @@ impl<'a> Changes<'a> {
         let Some(SourceNode::File { content, .. }) = node else {
             return Err(Fault::NotAFile { path: from.path.clone() });
         };
-        let mut text = (self.cx.read)(content)?;
-        if !String::from_utf8_lossy(&text).contains("-----BEGIN CERTIFICATE-----") {
-            return Err(Fault::NoCertificate { from: from.path.clone() });
+        let text = (self.cx.read)(content)?;
+        let from = || from.path.clone();
+        let blocks = blocks(&String::from_utf8_lossy(&text))
+            .map_err(|(line, why)| Fault::BadCertificate { from: from(), line, why })?;
+        if blocks.is_empty() { Err(Fault::NoCertificate { from: from() }) } else { Ok(blocks) }
+    }
+}
+
+/// The certificates of a PEM file, with nothing around them: a key would be in everybody's bundle, a byte order mark would
+/// hide the certificate behind it, and one that is damaged makes OpenSSL refuse the bundle. An error names its line.
+fn blocks(text: &str) -> Result<Vec<u8>, (usize, &'static str)> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let (mut out, mut begun, mut digits) = (String::new(), None, String::new());
+    for (line, number) in text.lines().zip(1..) {
+        // In the middle, too, where files from Windows were put together.
+        let line = line.trim_start_matches('\u{feff}').trim_end();
+        match begun {
+            None if line == BEGIN => begun = Some(number),
+            None if line.contains("CERTIFICATE-----") => {
+                return Err((
+                    number,
+                    "a certificate begins with -----BEGIN CERTIFICATE-----, alone on its line",
+                ));
+            }
+            None => continue,
+            Some(first) if line == END => {
+                if !crate::oci::from_base64(&digits).is_some_and(|der| is_sequence(&der)) {
+                    return Err((first, "the certificate is damaged: this isn't all of its base64"));
+                }
+                digits.clear();
+                begun = None;
+            }
+            Some(_) if line.is_empty() || line.contains('-') => {
+                return Err((number, "the certificate is damaged: only base64 belongs here"));
+            }
+            Some(_) => digits.push_str(line),
         }
-        end_line(&mut text);
-        Ok(text)
+        out.push_str(line);
+        out.push('\n');
+    }
+    match begun {
+        Some(first) => Err((first, "the certificate isn't ended: -----END CERTIFICATE----- is missing")),
+        None => Ok(out.into_bytes()),
+    }
+}
+
+/// Whether it is one whole sequence of DER: a line that is missing leaves sound base64.
+fn is_sequence(der: &[u8]) -> bool {
+    match der {
+        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(u16::from_be_bytes([*high, *low])),
+        [0x30, 0x81, length, rest @ ..] | [0x30, length @ ..=0x7f, rest @ ..] => {
+            rest.len() == usize::from(*length)
+        }
+        _ => false,
     }
 }
 
@@ -196,6 +245,47 @@ fn edited(mut text: Vec<u8>, change: &Change) -> Result<Vec<u8>, Fault> {
             } else {
                 Err(Fault::EditCount { what: what.value.clone(), expected: *count, found })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blocks;
+
+    #[test]
+    fn certificates() {
+        // An empty sequence.
+        let one = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let two = one.repeat(2);
+        for (text, expected) in [
+            (one.to_owned(), one),
+            (two.clone(), &two),
+            (one.trim_end().to_owned(), one),
+            (format!("\u{feff}{one}").replace('\n', "\r\n"), one),
+            (format!("\u{feff}{one}\u{feff}{one}"), &two),
+            (
+                format!(
+                    "Bag Attributes\n{one}\nsubject=CN\n-----BEGIN X KEY-----\nMAA=\n-----END X KEY-----\n{one}"
+                ),
+                &two,
+            ),
+            ("none".to_owned(), ""),
+        ] {
+            assert_eq!(blocks(&text).unwrap(), expected.as_bytes(), "{text}");
+        }
+        for (text, line) in [
+            (format!("x\n{}", one.split("-----END").next().unwrap()), 2),
+            (one.split("MAA").next().unwrap().to_owned(), 1),
+            (format!("{one}{}", one.replace("MAA=", "MAE=")), 4),
+            (one.replace("MAA=", "MAA"), 1),
+            (one.replace("MAA=", "\n"), 2),
+            (one.replace("MAA=", one), 2),
+            (format!("x {one}"), 1),
+            (one.replace("CERT", "TRUSTED CERT"), 1),
+            (one.split_once('\n').unwrap().1.to_owned(), 2),
+        ] {
+            assert_eq!(blocks(&text).unwrap_err().0, line, "{text}");
         }
     }
 }

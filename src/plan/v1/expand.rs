@@ -403,12 +403,7 @@ impl Work<'_> {
                     self.enter(unit, (inner, tree), &mut places, style)?;
                 }
                 SourceNode::Kept { kind: Kind::HardLink(target), attributes } => {
-                    let path = place.join(inner.name());
-                    self.not_on_a_directory(&path)?;
-                    // Shown before its names: the first of them lies where it was put.
-                    let there = |target: &TreePath| Some(places.get(&target.parent()?)?.join(target.name()));
-                    let target = there(target).ok_or_else(|| Fault::NoSource { from: key.path.clone() })?;
-                    links.push((path, target, style.keep(attributes, false)));
+                    links.push((place, inner, target, style.keep(attributes, false)));
                 }
                 _ => {
                     let name = rendered(style.template, inner);
@@ -419,8 +414,17 @@ impl Work<'_> {
                 }
             }
         }
-        for (path, target, attributes) in links {
+        // Once it is known where all directories lie: what a link means may come later in the order of paths.
+        for (place, inner, target, attributes) in links {
             let mtime = style.time(None, self.cx.epoch);
+            let there = target.parent().and_then(|parent| places.get(&parent));
+            let there = there.ok_or_else(|| Fault::NoSource { from: key.path.clone() })?;
+            // Other names of a template are names of what it becomes.
+            let template = rendered(style.template, target);
+            let name = template.as_ref().and_then(|_| rendered(style.template, inner));
+            let path = place.join(name.as_ref().unwrap_or(inner).name());
+            let target = there.join(template.as_ref().unwrap_or(target).name());
+            self.not_on_a_directory(&path)?;
             self.view.put_file(&path);
             self.put(unit, path, Kind::HardLink(target), attributes, mtime)?;
         }
