@@ -49,6 +49,13 @@ fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 
+/// What Compose fills in, `${NAME}`, and nothing else: it would take `$NAME` too, and `$$` for one.
+fn filled_in(text: &str) -> String {
+    let mut parts = text.split("${");
+    let first = parts.next().map(literal).unwrap_or_default();
+    parts.fold(first, |out, part| out + "${" + &literal(part))
+}
+
 fn command(texts_: &[Spanned<String>]) -> Yaml {
     Yaml::List(texts(texts_).into_iter().map(|text| Yaml::Text(literal(text))).collect())
 }
@@ -61,13 +68,14 @@ impl Unit {
     fn service(&self) -> Yaml {
         let service = &self.service;
         let mut out = self.common(&env(service, None));
-        out.put("ports", Yaml::texts(service.ports.iter().flatten().map(|port| port.value.as_str())));
+        let ports = service.ports.iter().flatten().map(|port| Yaml::Text(filled_in(port)));
+        out.put("ports", Yaml::List(ports.collect()));
         out.put("depends_on", depends(&service.after));
         out.put(
             "healthcheck",
             service.health.as_ref().map_or(Yaml::map([]), |health| healthcheck(&health.check)),
         );
-        let labels = service.labels.iter().map(|(name, value)| (name.clone(), Yaml::text(&value.value)));
+        let labels = service.labels.iter().map(|(name, value)| (name.clone(), Yaml::text(filled_in(value))));
         out.put("labels", Yaml::Map(labels.collect()));
         self.pass_through(&mut out);
         out
@@ -96,7 +104,7 @@ impl Unit {
             out.put("pull_policy", Yaml::text("never"));
         }
         let mut environment: Vec<(String, Yaml)> =
-            env.iter().map(|(name, value)| ((*name).to_owned(), Yaml::text(&value.value))).collect();
+            env.iter().map(|(name, value)| ((*name).to_owned(), Yaml::text(filled_in(value)))).collect();
         let (mut secrets, mut mounts) = (Vec::new(), Vec::new());
         for (name, secret) in &self.service.secrets {
             match secret {
@@ -137,7 +145,7 @@ impl Unit {
         for (key, value) in self.service.container.iter().flat_map(|table| &table.value) {
             if let Yaml::Map(members) = out {
                 members.retain(|(known, _)| known != key);
-                members.push((key.clone(), Yaml::of(value)));
+                members.push((key.clone(), Yaml::of(value, &filled_in)));
             }
         }
     }

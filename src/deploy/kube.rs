@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::check::{Error, Fault};
 use super::yaml::Yaml;
-use super::{Stack, Unit, Written, env, job_name, port, texts};
+use super::{Stack, Unit, Written, env, job_name, number, port, texts};
 use crate::recipe::{Health, Job, Probe, Secret, Spanned};
 
 /// The API's defaults, in seconds and failures, where a recipe says nothing.
@@ -22,14 +22,16 @@ const BACKOFF: u32 = 20;
 /// # Errors
 /// What needs Compose or the working copy.
 pub fn kube(stack: &Stack) -> Result<Written, Vec<Error>> {
-    let (mut errors, mut left_out, mut documents) = (Vec::new(), Vec::new(), Vec::new());
+    // A claim is called by its template, and its pod's number.
+    let claim = |unit: &Unit, volume: &str| claim(&unit.name, volume);
+    let (mut errors, mut left_out, mut documents) = (stack.same_names(&dns, &claim), Vec::new(), Vec::new());
     for unit in &stack.units {
         unit.refusals(&mut errors);
         let pod = Pod { stack, unit };
         documents.push(pod.workload());
         documents.extend(pod.service());
         documents.extend(unit.service.jobs.iter().map(|(name, job)| pod.job(name, job)));
-        left_out.extend(unit.container_keys(&KNOWN).map(|key| format!("{}: container.{key}", unit.name)));
+        left_out.extend(unit.left_out());
     }
     if !errors.is_empty() {
         return Err(errors);
@@ -50,6 +52,11 @@ pub fn kube(stack: &Stack) -> Result<Written, Vec<Error>> {
 const KNOWN: [&str; 8] =
     ["read_only", "tmpfs", "cap_drop", "cap_add", "init", "restart", "security_opt", "stop_grace_period"];
 
+/// The claim that a service's only replica has for a volume.
+fn claim(service: &str, volume: &str) -> String {
+    format!("{}-{}-0", dns(volume), dns(service))
+}
+
 /// A name as the API takes it.
 fn dns(name: &str) -> String {
     name.replace(['_', '.'], "-")
@@ -60,18 +67,60 @@ impl Unit {
         let service = &self.service;
         let env = service.env.values().chain(service.jobs.values().flat_map(|job| job.env.values()));
         for text in env.chain(service.labels.values()).filter(|text| text.contains("${")) {
-            let fault = Fault::Substitution { text: text.value.clone() };
-            errors.push(Error { at: text.at.clone(), fault });
+            errors.push(Error::at(&text.at, Fault::Substitution { text: text.value.clone() }));
         }
         for text in service.ports.iter().flatten().filter(|text| port(text).is_none()) {
-            errors.push(Error { at: text.at.clone(), fault: Fault::Port { text: text.value.clone() } });
+            errors.push(Error::at(&text.at, Fault::Port { text: text.value.clone() }));
         }
     }
 
-    /// Keys of `[service.container]` but for `known` ones.
-    pub(super) fn container_keys<'u>(&'u self, known: &'u [&str]) -> impl Iterator<Item = &'u String> {
+    /// What of the recipe no manifest says.
+    fn left_out(&self) -> Vec<String> {
+        let service = &self.service;
+        let mut out: Vec<String> = self
+            .container_left_out(&KNOWN, |key, text| match key {
+                "stop_grace_period" => seconds(text).is_none(),
+                "security_opt" => no_new_privileges(text).is_none(),
+                // A pod is always started again.
+                "restart" => !matches!(text, "always" | "unless-stopped"),
+                "tmpfs" => tmpfs(text).2,
+                _ => false,
+            })
+            .collect();
+        let mut say = |what: String| out.push(format!("{}: {what}", self.name));
+        if let Some(Probe::Http(url)) = service.health.as_ref().and_then(|health| health.probe.as_ref())
+            && http(url).is_none()
+        {
+            say(format!("health.http {:?}", url.value));
+        }
+        if !service.volumes.is_empty() {
+            if self.group.is_none() && !self.is_root() {
+                say(format!("write access to its volumes (the user {:?} has no known group)", self.user));
+            }
+            service.jobs.keys().for_each(|job| say(format!("volumes of the job {job}")));
+        }
+        out
+    }
+
+    /// Root writes wherever it likes.
+    fn is_root(&self) -> bool {
+        matches!(self.user.split(':').next(), None | Some("" | "0" | "root"))
+    }
+
+    /// Keys of `[service.container]` but for `known` ones, and texts of those that are lost nevertheless.
+    pub(super) fn container_left_out<'u>(
+        &'u self,
+        known: &'u [&str],
+        is_lost: impl Fn(&str, &str) -> bool + 'u,
+    ) -> impl Iterator<Item = String> + 'u {
         let keys = self.service.container.iter().flat_map(|table| table.value.keys());
-        keys.filter(|key| !known.contains(&key.as_str()))
+        keys.flat_map(move |key| {
+            if !known.contains(&key.as_str()) {
+                return vec![format!("{}: container.{key}", self.name)];
+            }
+            let lost = self.container_texts(key).into_iter().filter(|text| is_lost(key, text));
+            lost.map(|text| format!("{}: container.{key} {text:?}", self.name)).collect()
+        })
     }
 
     pub(super) fn container(&self, key: &str) -> Option<&toml::Value> {
@@ -111,7 +160,7 @@ struct Pod<'s> {
 impl Pod<'_> {
     fn workload(&self) -> Yaml {
         let (unit, service) = (self.unit, &self.unit.service);
-        let mut container = self.container(&env(service, None));
+        let mut container = self.container(&env(service, None), true);
         let ports = unit.open_ports().into_iter().map(|(number, protocol)| {
             Yaml::map([("containerPort", Yaml::plain(number)), ("protocol", Yaml::text(protocol))])
         });
@@ -168,7 +217,7 @@ impl Pod<'_> {
 
     fn job(&self, name: &str, job: &Job) -> Yaml {
         let name = job_name(&self.unit.name, name);
-        let mut container = self.container(&env(&self.unit.service, Some(job)));
+        let mut container = self.container(&env(&self.unit.service, Some(job)), false);
         container.put("command", job.entrypoint.as_deref().map_or(Yaml::map([]), command));
         container.put("args", job.cmd.as_deref().map_or(Yaml::map([]), command));
         let spec = Yaml::map([
@@ -214,17 +263,19 @@ impl Pod<'_> {
             let secret = Yaml::map([("secretName", Yaml::text(dns(&self.stack.name)))]);
             volumes.push(Yaml::map([("name", Yaml::text("stack-secrets")), ("secret", secret)]));
         }
-        for number in 0..unit.container_texts("tmpfs").len() {
-            let memory = Yaml::map([("medium", Yaml::text("Memory"))]);
+        for (number, text) in unit.container_texts("tmpfs").into_iter().enumerate() {
+            let mut memory = Yaml::map([("medium", Yaml::text("Memory"))]);
+            if let (_, Some(size), _) = tmpfs(text) {
+                memory.put("sizeLimit", Yaml::Text(size));
+            }
             volumes.push(Yaml::map([("name", Yaml::text(format!("tmpfs-{number}"))), ("emptyDir", memory)]));
         }
-        if restart.is_some() {
-            // A job has no claims of its own; it mounts those of its service's only replica.
-            for name in unit.service.volumes.keys() {
-                let claim = format!("{}-{}-0", dns(name), dns(&unit.name));
-                let claim = Yaml::map([("claimName", Yaml::text(claim))]);
-                volumes.push(Yaml::map([("name", Yaml::text(dns(name))), ("persistentVolumeClaim", claim)]));
-            }
+        let group = unit.group.filter(|_| restart.is_none() && !unit.service.volumes.is_empty());
+        if let Some(group) = group.filter(|_| !unit.is_root()) {
+            // A new volume is root's.
+            let security =
+                [("fsGroup", Yaml::plain(group)), ("fsGroupChangePolicy", Yaml::text("OnRootMismatch"))];
+            spec.put("securityContext", Yaml::map(security));
         }
         spec.put("volumes", Yaml::List(volumes));
         let mut metadata = Yaml::map([("labels", self.labels(name))]);
@@ -241,7 +292,8 @@ impl Pod<'_> {
         })
     }
 
-    fn container(&self, env: &BTreeMap<&str, &Spanned<String>>) -> Yaml {
+    /// Jobs are without volumes: only pods of one node may have a claim at the same time.
+    fn container(&self, env: &BTreeMap<&str, &Spanned<String>>, with_volumes: bool) -> Yaml {
         let unit = self.unit;
         let mut out = Yaml::map([("name", Yaml::text(dns(&unit.name))), ("image", Yaml::text(&unit.image))]);
         let value = |(name, value): (&&str, &&Spanned<String>)| {
@@ -267,17 +319,18 @@ impl Pod<'_> {
                 ("readOnly", Yaml::plain(true)),
             ]));
         }
-        for (name, path) in &unit.service.volumes {
+        for (name, path) in unit.service.volumes.iter().filter(|_| with_volumes) {
             mounts.push(Yaml::map([("name", Yaml::text(dns(name))), ("mountPath", Yaml::text(&path.value))]));
         }
         for (number, path) in unit.container_texts("tmpfs").into_iter().enumerate() {
-            let path = path.split(':').next().unwrap_or_default();
+            let (path, ..) = tmpfs(path);
             let name = format!("tmpfs-{number}");
             mounts.push(Yaml::map([("name", Yaml::Text(name)), ("mountPath", Yaml::text(path))]));
         }
         out.put("volumeMounts", Yaml::List(mounts));
         let mut security = Yaml::map([]);
-        if unit.container_texts("security_opt").iter().any(|text| text.starts_with("no-new-privileges")) {
+        if unit.container_texts("security_opt").into_iter().any(|text| no_new_privileges(text) == Some(true))
+        {
             security.put("allowPrivilegeEscalation", Yaml::plain(false));
         }
         if unit.container_flag("read_only") {
@@ -293,9 +346,9 @@ impl Pod<'_> {
     }
 }
 
-/// `$(NAME)` would be filled in.
+/// `$(NAME)` would be filled in, and `$$` taken for one.
 fn literal(text: &str) -> String {
-    text.replace("$(", "$$(")
+    text.replace('$', "$$")
 }
 
 fn command(list: &[Spanned<String>]) -> Yaml {
@@ -304,12 +357,12 @@ fn command(list: &[Spanned<String>]) -> Yaml {
 
 /// A probe that waits for the start, and one for later.
 fn probes(health: &Health) -> Option<(Yaml, Yaml)> {
-    let handler = match (&health.probe, &health.check.cmd) {
-        (Some(Probe::Http(url)), _) => ("httpGet", http(url)?),
-        (Some(Probe::Tcp(text)), _) => ("tcpSocket", Yaml::map([("port", Yaml::plain(port(text)?.0))])),
-        (None, Some(cmd)) => ("exec", Yaml::map([("command", command(cmd))])),
-        (None, None) => return None,
-    };
+    let outside = health.probe.as_ref().and_then(|probe| match probe {
+        Probe::Http(url) => Some(("httpGet", http(url)?)),
+        Probe::Tcp(text) => Some(("tcpSocket", Yaml::map([("port", Yaml::plain(port(text)?.0))]))),
+    });
+    let inside = || Some(("exec", Yaml::map([("command", command(health.check.cmd.as_ref()?))])));
+    let handler = outside.or_else(inside)?;
     let seconds = |time: Option<u64>, default: u64| time.map_or(default, |time| time.div_ceil(SECOND).max(1));
     let period = seconds(health.check.interval, PERIOD);
     let failures = health.check.retries.map_or(FAILURES, u64::from);
@@ -330,8 +383,18 @@ fn probes(health: &Health) -> Option<(Yaml, Yaml)> {
 fn http(url: &str) -> Option<Yaml> {
     let (scheme, rest) = url.split_once("://")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let default = if scheme == "https" { 443 } else { 80 };
-    let number = authority.rsplit_once(':').map_or(Some(default), |(_, port)| port.parse().ok())?;
+    let default = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    // The colons of an IPv6 address are in brackets.
+    let host = authority.rfind(']').map_or(0, |end| end + 1);
+    let colon = authority[host..].rfind(':').map(|colon| host + colon);
+    let number = colon.map_or(Some(default), |colon| number(&authority[colon + 1..]))?;
+    if authority[..colon.unwrap_or(authority.len())].is_empty() {
+        return None;
+    }
     let mut out = Yaml::map([("path", Yaml::text(format!("/{path}"))), ("port", Yaml::plain(number))]);
     if scheme == "https" {
         out.put("scheme", Yaml::text("HTTPS"));
@@ -339,22 +402,50 @@ fn http(url: &str) -> Option<Yaml> {
     Some(out)
 }
 
-/// `1m30s`, `45s`, `2m` in seconds, as Compose writes them.
-pub(super) fn seconds(text: &str) -> Option<u64> {
-    let mut total = 0;
-    let mut number = String::new();
-    for char in text.chars() {
-        if char.is_ascii_digit() {
-            number.push(char);
-            continue;
-        }
-        let unit = match char {
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        total += std::mem::take(&mut number).parse::<u64>().ok()?.checked_mul(unit)?;
+/// Whether no process gets more rights than it began with; none for other options.
+fn no_new_privileges(text: &str) -> Option<bool> {
+    match text.strip_prefix("no-new-privileges")? {
+        "" | ":true" | "=true" => Some(true),
+        ":false" | "=false" => Some(false),
+        _ => None,
     }
-    number.is_empty().then_some(total)
+}
+
+/// Path and size of a tmpfs, and whether it has options that an `emptyDir` hasn't: whose mode is 0777.
+fn tmpfs(text: &str) -> (&str, Option<String>, bool) {
+    let (path, options) = text.split_once(':').unwrap_or((text, ""));
+    let (mut limit, mut lost) = (None, false);
+    for option in options.split(',').filter(|option| !["", "rw", "mode=1777", "mode=0777"].contains(option)) {
+        match option.strip_prefix("size=").and_then(quantity) {
+            Some(size) => limit = Some(size),
+            None => lost = true,
+        }
+    }
+    (path, limit, lost)
+}
+
+/// `64m`, as engines write a size, for the API.
+fn quantity(text: &str) -> Option<String> {
+    let end = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &*text[end..].to_ascii_lowercase() {
+        "" | "b" => "",
+        "k" | "kb" => "Ki",
+        "m" | "mb" => "Mi",
+        "g" | "gb" => "Gi",
+        _ => return None,
+    };
+    (end > 0).then(|| format!("{}{unit}", &text[..end]))
+}
+
+/// `1m30s`, `45s`, `1500ms` in whole seconds, as Compose writes them.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let (mut rest, mut milliseconds) = (text, 0_u64);
+    while !rest.is_empty() {
+        let (digits, behind) = rest.split_at(rest.find(|char: char| !char.is_ascii_digit())?);
+        let units = [("ms", 1), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+        let (unit, times) = units.into_iter().find(|(unit, _)| behind.starts_with(unit))?;
+        milliseconds = milliseconds.checked_add(digits.parse::<u64>().ok()?.checked_mul(times)?)?;
+        rest = &behind[unit.len()..];
+    }
+    (!text.is_empty()).then(|| milliseconds.div_ceil(1000))
 }

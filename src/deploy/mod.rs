@@ -25,7 +25,7 @@ pub struct Stack {
     pub name: String,
     /// Which variant of each.
     pub variant: String,
-    /// Where secrets lie, as a Compose file says it.
+    /// Its recipes.
     pub units: Vec<Unit>,
 }
 
@@ -44,6 +44,10 @@ pub struct Unit {
     pub mounts: Vec<Mount>,
     /// Ports that the image declares, such as `8080/tcp`.
     pub exposed: Vec<String>,
+    /// Whom the image runs as, as its configuration says.
+    pub user: String,
+    /// That user's group, where it is known.
+    pub group: Option<u32>,
     /// What the recipe puts into the image, but for what is mounted and what may lie below a volume.
     pub files: Vec<Spanned<String>>,
 }
@@ -72,7 +76,13 @@ pub struct Written {
 fn port(text: &str) -> Option<(u16, &str)> {
     let (_, inner) = text.rsplit_once(':').unwrap_or(("", text));
     let (number, protocol) = inner.split_once('/').unwrap_or((inner, "tcp"));
-    Some((number.parse().ok().filter(|number| *number > 0)?, protocol))
+    Some((self::number(number)?, protocol))
+}
+
+/// The number of a port.
+fn number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && *number > 0)
 }
 
 /// Names of a service's jobs, as others wait for them.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::check::{Error, Fault};
 use super::kube::seconds;
-use super::{Stack, Unit, Written, duration, env, job_name, port, texts};
-use crate::recipe::{After, Job, Secret, Spanned};
+use super::{Stack, Unit, Written, duration, env, job_name, texts};
+use crate::recipe::{After, Check, Job, Secret, Spanned};
 
 /// Keys of `[service.container]` that have a counterpart.
 const KNOWN: [&str; 9] = [
@@ -40,9 +40,9 @@ pub fn quadlet(stack: &Stack) -> Result<Written, Vec<Error>> {
         let env = service.env.values().chain(service.jobs.values().flat_map(|job| job.env.values()));
         let ports = service.ports.iter().flatten();
         for text in env.chain(service.labels.values()).chain(ports).filter(|text| text.contains("${")) {
-            let fault = Fault::Substitution { text: text.value.clone() };
-            errors.push(Error { at: text.at.clone(), fault });
+            errors.push(Error::at(&text.at, Fault::Substitution { text: text.value.clone() }));
         }
+        errors.extend(unit.control_characters());
         for name in service.volumes.keys() {
             add(format!("{}.volume", full(stack, &format!("{}-{name}", unit.name))), "[Volume]\n".to_owned());
         }
@@ -53,9 +53,11 @@ pub fn quadlet(stack: &Stack) -> Result<Written, Vec<Error>> {
         }
     }
     for unit in &stack.units {
-        written
-            .left_out
-            .extend(unit.container_keys(&KNOWN).map(|key| format!("{}: container.{key}", unit.name)));
+        written.left_out.extend(unit.container_left_out(&KNOWN, |key, text| match key {
+            "stop_grace_period" => seconds(text).is_none(),
+            "restart" => restart(text).is_none(),
+            _ => false,
+        }));
     }
     if errors.is_empty() { Ok(written) } else { Err(errors) }
 }
@@ -66,6 +68,8 @@ fn full(stack: &Stack, name: &str) -> String {
 
 /// A line of the unit; systemd fills in `%`, and `$` in the command line that Quadlet makes of it.
 fn line(out: &mut String, key: &str, value: &str) {
+    // Whatever else becomes of it, it never begins a line of its own.
+    let value = value.replace(char::is_control, " ");
     let _ = writeln!(out, "{key}={}", value.replace('%', "%%").replace('$', "$$"));
 }
 
@@ -79,6 +83,13 @@ fn word(text: &str) -> String {
                 out.push(char);
             }
             '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            // In UTF-8, as systemd wants it.
+            other if other.is_control() => {
+                other.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| {
+                    let _ = write!(out, "\\x{byte:02x}");
+                });
+            }
             other => out.push(other),
         }
     }
@@ -97,15 +108,13 @@ impl Unit {
         let env = env(service, None);
         self.container_lines(stack, &self.name, &env, &mut out);
         for text in service.ports.iter().flatten() {
-            // A port alone is one that the engine chooses; Quadlet writes it the same way.
-            debug_assert!(port(text).is_some() || text.contains('-'));
             line(&mut out, "PublishPort", text);
         }
+        let mut timeout = None;
         if let Some(health) = &service.health
             && let Some(cmd) = &health.check.cmd
         {
-            let cmd: Vec<String> = texts(cmd).into_iter().map(json_word).collect();
-            line(&mut out, "HealthCmd", &format!("[\"CMD\", {}]", cmd.join(", ")));
+            line(&mut out, "HealthCmd", &health_command(&texts(cmd)));
             let times = [
                 ("HealthInterval", health.check.interval),
                 ("HealthTimeout", health.check.timeout),
@@ -120,17 +129,40 @@ impl Unit {
             if stack.is_awaited(&self.name) {
                 // So that systemd begins what waits for it only then.
                 line(&mut out, "Notify", "healthy");
+                timeout = Some(longest_start(&health.check));
             }
+        }
+        let _ = writeln!(out, "\n[Service]");
+        if let Some(timeout) = timeout {
+            line(&mut out, "TimeoutStartSec", &timeout.to_string());
         }
         if let Some(reload) = &service.reload {
             let podman = format!("/usr/bin/podman exec {} ", full(stack, &self.name));
-            let _ = writeln!(out, "\n[Service]");
             line(&mut out, "ExecReload", &(podman + &words(reload)));
-        } else {
-            let _ = writeln!(out, "\n[Service]");
         }
-        let _ = writeln!(out, "Restart=on-failure\n\n[Install]\nWantedBy=default.target");
+        let restart = self.container_texts("restart").first().and_then(|text| restart(text));
+        line(&mut out, "Restart", restart.unwrap_or("on-failure"));
+        let _ = writeln!(out, "\n[Install]\nWantedBy=default.target");
         out
+    }
+
+    /// Texts whose characters a unit has no way to write.
+    fn control_characters(&self) -> Vec<Error> {
+        let service = &self.service;
+        let programs = service.jobs.values().filter_map(|job| job.entrypoint.as_ref()?.first());
+        let variables = service.secrets.values().filter_map(|secret| match secret {
+            Secret::Env(name) => Some(name),
+            Secret::File(_) => None,
+        });
+        let texts = programs.chain(variables).chain(service.ports.iter().flatten());
+        let container = service.container.iter().flat_map(|table| {
+            let keys = KNOWN.iter().flat_map(|key| self.container_texts(key));
+            keys.map(|text| (text, &table.at))
+        });
+        let all = texts.map(|text| (text.value.as_str(), &text.at)).chain(container);
+        all.filter(|(text, _)| text.contains(char::is_control))
+            .map(|(text, at)| Error::at(at, Fault::Control { text: text.to_owned() }))
+            .collect()
     }
 
     fn job_unit(&self, stack: &Stack, name: &str, job: &Job) -> String {
@@ -199,7 +231,7 @@ impl Unit {
         for text in self.container_texts("security_opt") {
             match text.strip_prefix("no-new-privileges") {
                 Some("" | ":true" | "=true") => line(out, "NoNewPrivileges", "true"),
-                _ => line(out, "PodmanArgs", &format!("--security-opt={text}")),
+                _ => line(out, "PodmanArgs", &word(&format!("--security-opt={text}"))),
             }
         }
         if let Some(size) = self.container_texts("shm_size").first() {
@@ -213,9 +245,51 @@ impl Unit {
     }
 }
 
-/// JSON's string, as far as a command has such.
+/// As podman reads it: two words and more it runs as they are, one alone it gives to a shell. After `CMD` it would split
+/// at blanks, even within a word.
+fn health_command(words: &[&str]) -> String {
+    match words {
+        [word] if !word.contains(char::is_whitespace) => format!("CMD {word}"),
+        [word] => format!("[{}]", json_word(&format!("'{}'", word.replace('\'', "'\\''")))),
+        _ => format!("[{}]", words.iter().map(|word| json_word(word)).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// JSON's string.
 fn json_word(text: &str) -> String {
-    word(text).replace('\t', "\\t")
+    let mut out = String::from('"');
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            '\n' => out.push_str("\\n"),
+            other if other.is_control() => {
+                let _ = write!(out, "\\u{:04x}", u32::from(other));
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// How long it may take in seconds until a service is healthy or given up, by podman's own defaults; systemd would end
+/// it after 90.
+fn longest_start(check: &Check) -> u64 {
+    const HALF_MINUTE: u64 = 30_000_000_000;
+    let times = check.interval.unwrap_or(HALF_MINUTE).saturating_add(check.timeout.unwrap_or(HALF_MINUTE));
+    let tries = u64::from(check.retries.unwrap_or(3));
+    let all = check.start.unwrap_or(0).saturating_add(tries.saturating_mul(times));
+    all.div_ceil(1_000_000_000).max(90)
+}
+
+/// Compose's word as systemd has it.
+fn restart(text: &str) -> Option<&'static str> {
+    match text {
+        "no" => Some("no"),
+        "always" | "unless-stopped" => Some("always"),
+        "on-failure" => Some("on-failure"),
+        _ => None,
+    }
 }
 
 fn head(stack: &Stack, name: &str, after: &BTreeMap<String, Spanned<After>>) -> String {

@@ -47,6 +47,8 @@ fn unit(name: &str, text: &str) -> Unit {
         service: evaluated.service_for(&Scope::default()).unwrap().unwrap(),
         mounts: Vec::new(),
         files: Vec::new(),
+        user: "db".to_owned(),
+        group: Some(70),
         exposed: if name == "db" { vec!["5432/tcp".to_owned()] } else { Vec::new() },
     }
 }
@@ -155,12 +157,13 @@ fn manifests_for_a_cluster() {
     ] {
         assert!(documents[0].contains(part), "{part}\n{}", documents[0]);
     }
-    assert!(documents[2].contains("args: [\"100%\", \"$all\"]\n"), "{}", documents[2]);
+    assert!(documents[2].contains("args: [\"100%\", \"$$all\"]\n"), "{}", documents[2]);
     for part in [
         "tcpSocket:\n              port: 5432\n            periodSeconds: 5\n            timeoutSeconds: 2\n            failureThreshold: 16\n",
         "value: \"$$(here)\"",
         "mountPath: /run/secrets/db\n              subPath: DB_PASSWORD\n              readOnly: true",
         "mountPath: /tmp\n",
+        "securityContext:\n        fsGroup: 70\n        fsGroupChangePolicy: OnRootMismatch\n",
         "drop: [\"ALL\"]",
         "volumeClaimTemplates:",
     ] {
@@ -196,7 +199,7 @@ Volume=shop-db-data.volume:/var/lib/db
 Tmpfs=/tmp:mode=1777
 DropCapability=ALL
 RunInit=true
-HealthCmd=["CMD", "sh", "-c", "ready $$PORT"]
+HealthCmd=["sh", "-c", "ready $$PORT"]
 HealthInterval=5s
 HealthTimeout=1500ms
 HealthStartPeriod=60s
@@ -204,6 +207,7 @@ HealthRetries=4
 Notify=healthy
 
 [Service]
+TimeoutStartSec=90
 ExecReload=/usr/bin/podman exec shop-db "kill" "-HUP" "1"
 Restart=on-failure
 
@@ -256,4 +260,180 @@ fn services_must_fit_together() {
     );
     let ports = "[base]\nscratch = true\n[service]\nports = [\"80:http\", \"${P:-1}:80\", \"1-3:1-3\"]\n";
     assert_eq!(faults(&[("a", ports)]), ["\"80:http\" is no port"]);
+}
+
+/// A recipe with this `[service]`.
+fn recipe(service: &str) -> String {
+    format!("[base]\nscratch = true\n[service]\n{service}\n")
+}
+
+/// What `--quadlet` makes of it.
+fn container(service: &str) -> String {
+    quadlet(&stack(&[("a", &recipe(service))])).unwrap().files["shop-a.container"].clone()
+}
+
+fn cluster(stack: &Stack) -> (String, Vec<String>) {
+    let written = kube(stack).unwrap();
+    (written.files["shop.yaml"].clone(), written.left_out)
+}
+
+#[test]
+fn dollars_are_what_they_are() {
+    let text =
+        recipe("env = { A = 'a$b$$c${D:-$}' }\nlabels = { L = '$x' }\ncontainer = { hostname = '$h${I}' }");
+    let text = compose(&stack(&[("a", &text)])).files["compose.yaml"].clone();
+    for part in ["A: \"a$$b$$$$c${D:-$$}\"", "L: \"$$x\"", "hostname: \"$$h${I}\""] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let text = "env = { A = '$$' }\nhealth = { cmd = ['$$'] }";
+    let (text, _) = cluster(&stack(&[("a", &recipe(text))]));
+    assert!(text.contains("value: \"$$$$\"") && text.contains("command: [\"$$$$\"]"), "{text}");
+    assert!(container("env = { A = '$$' }").contains("\"A=$$$$\""));
+}
+
+#[test]
+fn names_that_meet() {
+    let job = recipe("job.migrate = { cmd = ['x'] }");
+    let stack_ = stack(&[("web", &job), ("web-migrate", &recipe(""))]);
+    let errors = stack_.errors();
+    assert_eq!(
+        errors[0].to_string(),
+        "the job migrate of web and the recipe web-migrate are both called \"web-migrate\""
+    );
+    assert!(errors[0].at.is_some());
+    let [one, other] = ["b-c", "c"].map(|name| recipe(&format!("volumes = {{ {name} = '/x' }}")));
+    assert_eq!(
+        faults(&[("a", &one), ("a-b", &other)]),
+        ["the volume b-c of a and the volume c of a-b are both called \"a-b-c\""]
+    );
+    let twice = recipe("env = { A = '1' }\nsecrets = { S = { env = 'A' } }\njob.j = { cmd = ['x'] }");
+    assert_eq!(faults(&[("a", &twice)]), ["a variable of a and the secret S of a are both called \"A\""]);
+    let dots = stack(&[("a_b", &recipe("")), ("a.b", &recipe(""))]);
+    assert_eq!(dots.errors(), []);
+    assert_eq!(
+        kube(&dots).unwrap_err()[0].to_string(),
+        "the recipe a_b and the recipe a.b are both called \"a-b\""
+    );
+    let claims =
+        stack(&[("b-c", &recipe("volumes = { a = '/x' }")), ("c", &recipe("volumes = { a-b = '/x' }"))]);
+    assert_eq!(claims.errors(), []);
+    assert!(kube(&claims).unwrap_err()[0].to_string().ends_with("are both called \"a-b-c-0\""));
+}
+
+#[test]
+fn ports_are_ports() {
+    let good = [
+        "8080",
+        "80:8080",
+        "127.0.0.1:53:53/udp",
+        "[::1]:80:80",
+        "::1:80:80",
+        "127.0.0.1::80",
+        "1-3:1-3/tcp",
+        "1-9:80",
+    ];
+    for text in good {
+        assert_eq!(faults(&[("a", &recipe(&format!("ports = ['{text}']")))]), [""; 0], "{text}");
+    }
+    for text in
+        ["abc:80", "80/foo", "80-", "80:80/", "0", "+80", "65536", ":80", "3-1", "1-2:1-3", "x:80:80", ""]
+    {
+        let wanted = format!("{text:?} is no port");
+        assert_eq!(faults(&[("a", &recipe(&format!("ports = ['{text}']")))]), [wanted], "{text}");
+    }
+    for text in ["abc", "99999"] {
+        let faults = faults(&[("a", &recipe(&format!("health.tcp = '{text}'")))]);
+        assert_eq!(faults, [format!("{text:?} is no port")]);
+    }
+}
+
+#[test]
+fn commands_of_jobs_are_their_own() {
+    let text = recipe("container = { entrypoint = ['x'] }\njob.j = { cmd = ['y'] }");
+    assert_eq!(
+        faults(&[("a", &text)]),
+        ["entrypoint in [service.container] would take the place of every job's own command"]
+    );
+}
+
+#[test]
+fn health_as_podman_reads_it() {
+    assert!(container("health = { cmd = ['/ready'] }").contains("\nHealthCmd=CMD /ready\n"));
+    assert!(container("health = { cmd = ['/a b'] }").contains("\nHealthCmd=[\"'/a b'\"]\n"));
+    let text = container("health = { cmd = ['sh', '-c', \"a\\tb\\u0001\"] }");
+    assert!(text.contains("\nHealthCmd=[\"sh\", \"-c\", \"a\\u0009b\\u0001\"]\n"), "{text}");
+    let db =
+        recipe("health = { cmd = ['/r'], start = '1m', interval = '20s', timeout = '1500ms', retries = 4 }");
+    let units = stack(&[("a", &recipe("after = { db = 'healthy' }")), ("db", &db)]);
+    let text = quadlet(&units).unwrap().files["shop-db.container"].clone();
+    assert!(text.contains("\nTimeoutStartSec=146\n"), "{text}");
+    assert!(!container("health = { cmd = ['/r'] }").contains("TimeoutStartSec"));
+}
+
+#[test]
+fn a_unit_has_no_lines_of_others() {
+    let text = container("env = { A = \"a\\nPodmanArgs=--privileged\\u0007\" }");
+    assert!(text.contains("Environment=\"A=a\\nPodmanArgs=--privileged\\x07\"\n"), "{text}");
+    for service in
+        ["job.j.entrypoint = [\"one\\nPodmanArgs=--privileged\"]", "container.tmpfs = \"/t\\nX=y\""]
+    {
+        let errors = quadlet(&stack(&[("a", &recipe(service))])).unwrap_err();
+        assert!(errors[0].to_string().contains("has a line end"), "{}", errors[0]);
+    }
+}
+
+#[test]
+fn what_a_cluster_is_not_told() {
+    let service = "volumes = { d = '/d' }\nhealth.http = 'localhost/ready'\njob.j = { cmd = ['x'] }\n\
+        container = { stop_grace_period = '1500ms', restart = 'no', security_opt = ['no-new-privileges:false', \
+        'seccomp=x.json'], tmpfs = ['/t:size=64m,mode=0700', '/u:size=1g'] }";
+    let mut stack = stack(&[("a", &recipe(service))]);
+    (stack.units[0].user, stack.units[0].group) = ("1000".to_owned(), None);
+    let (text, left_out) = cluster(&stack);
+    assert_eq!(
+        left_out,
+        [
+            "a: container.restart \"no\"",
+            "a: container.security_opt \"seccomp=x.json\"",
+            "a: container.tmpfs \"/t:size=64m,mode=0700\"",
+            "a: health.http \"localhost/ready\"",
+            "a: write access to its volumes (the user \"1000\" has no known group)",
+            "a: volumes of the job j",
+        ]
+    );
+    assert!(
+        text.contains("terminationGracePeriodSeconds: 2\n") && text.contains("sizeLimit: \"64Mi\"\n"),
+        "{text}"
+    );
+    for word in ["allowPrivilegeEscalation", "Probe", "fsGroup", "persistentVolumeClaim"] {
+        assert!(!text.contains(word), "{word}\n{text}");
+    }
+    let job = text.split("---\n").find(|document| document.contains("kind: Job")).unwrap();
+    assert!(!job.contains("mountPath: /d\n"), "{job}");
+    // Root needs no group.
+    stack.units[0].user = String::new();
+    assert!(!cluster(&stack).1.iter().any(|what| what.contains("write access")));
+}
+
+#[test]
+fn restarts_and_what_units_cannot_say() {
+    let text = "container = { restart = 'always', stop_grace_period = '1500ms' }";
+    assert!(container(text).contains("\nRestart=always\n") && container(text).contains("StopTimeout=2\n"));
+    let text = recipe("container = { restart = 'on-failure:3', stop_grace_period = '1d' }");
+    let written = quadlet(&stack(&[("a", &text)])).unwrap();
+    assert_eq!(
+        written.left_out,
+        ["a: container.restart \"on-failure:3\"", "a: container.stop_grace_period \"1d\""]
+    );
+    for (url, known) in [
+        ("https://h/x", true),
+        ("http://[::1]:80/", true),
+        ("http://[::1]/", true),
+        ("ftp://h/", false),
+        ("http:///x", false),
+        ("http://h:0/", false),
+    ] {
+        let text = recipe(&format!("health.http = '{url}'"));
+        assert_eq!(cluster(&stack(&[("a", &text)])).1.is_empty(), known, "{url}");
+    }
 }

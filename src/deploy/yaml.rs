@@ -43,13 +43,13 @@ impl Yaml {
         }
     }
 
-    /// The same value as TOML has it.
-    pub(super) fn of(value: &toml::Value) -> Self {
+    /// The same value as TOML has it, but for what becomes of its texts.
+    pub(super) fn of(value: &toml::Value, text: &dyn Fn(&str) -> String) -> Self {
         match value {
-            toml::Value::String(text) => Self::text(text),
-            toml::Value::Array(items) => Self::List(items.iter().map(Self::of).collect()),
+            toml::Value::String(value) => Self::Text(text(value)),
+            toml::Value::Array(items) => Self::List(items.iter().map(|item| Self::of(item, text)).collect()),
             toml::Value::Table(table) => {
-                Self::Map(table.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect())
+                Self::Map(table.iter().map(|(key, value)| (key.clone(), Self::of(value, text))).collect())
             }
             toml::Value::Datetime(time) => Self::text(time.to_string()),
             number => Self::plain(number),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::{files, service};
+use super::compute::Variant;
+use super::deploy::{files, mounted, service};
 use super::error::Error;
 use super::session::{Asks, Session};
 use super::{Checked, Env, ImageName, Selection};
 use crate::deploy::{Mount, Stack, Unit};
 use crate::lock::{BaseOrigin, Reason, State};
-use crate::recipe::{Resolved, Service};
+use crate::recipe::Service;
 use crate::workspace::Target;
 
 /// Checks the selected recipes, all of them without a selection: the recipes themselves, their sources, how the services of
@@ -32,9 +33,8 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
             let computed = session.compute(target)?;
             reasons = computed.reasons.clone();
             for (variant, made) in &computed.variants {
-                if let (Some(service), Some(resolved)) = (service(&session, target, variant)?, &made.resolved)
-                {
-                    nothing_hidden(target, service, resolved)?;
+                if let Some(service) = service(&session, target, variant)? {
+                    nothing_hidden(&session, target, service, made)?;
                 }
             }
         } else {
@@ -63,15 +63,19 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
 }
 
 /// Whether a variant's mounts and volumes leave to be seen what it puts into the image.
-fn nothing_hidden(target: &Target, service: Service, resolved: &Resolved) -> Result<(), Error> {
-    let (mounted, files) = files(resolved);
-    let mounts = mounted.into_iter().map(|file| Mount {
-        source: String::new(),
-        target: file.to.value.clone(),
-        read_only: true,
-    });
+fn nothing_hidden(
+    session: &Session<'_>,
+    target: &Target,
+    service: Service,
+    made: &Variant,
+) -> Result<(), Error> {
+    let (entries, files) = files(made);
     let mut unit = bare_unit(target.name.clone(), service);
-    (unit.mounts, unit.files) = (mounts.collect(), files);
+    for file in entries {
+        let mount = |target: String| Mount { source: String::new(), target, read_only: true };
+        unit.mounts.extend(mounted(session, file)?.into_iter().map(|mounted| mount(mounted.target)));
+    }
+    unit.files = files;
     let errors = unit.hidden();
     if errors.is_empty() { Ok(()) } else { Err(Error::Deploy(errors)) }
 }
@@ -84,6 +88,8 @@ fn bare_unit(name: String, service: Service) -> Unit {
         service,
         mounts: Vec::new(),
         exposed: Vec::new(),
+        user: String::new(),
+        group: None,
         files: Vec::new(),
     }
 }

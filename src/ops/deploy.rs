@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-use super::compute::{Computed, Image};
+use super::base::Below;
+use super::compute::{Computed, Image, Variant};
 use super::error::Error;
 use super::publish::needed;
 use super::session::{Asks, Session};
@@ -16,13 +17,14 @@ use super::{Env, Selection};
 use crate::deploy::{self, Mount, Stack, Unit};
 use crate::digest::Encoding;
 use crate::disk;
+use crate::layer::facts::Facts;
 use crate::oci::json;
 use crate::plan::source_key;
 use crate::recipe::{
-    self, Mount as HowMounted, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, ResolvedTemplate,
-    Scope, Service, SourcePath, Spanned, interpolate,
+    self, Mount as HowMounted, ResolvedAction, ResolvedFile, ResolvedSource, ResolvedTemplate, Scope,
+    Service, SourcePath, Spanned, interpolate,
 };
-use crate::tree::{SourceKind, SourceNode};
+use crate::tree::{Kind, SourceKind, SourceNode};
 use crate::workspace::{Scan, Target};
 
 /// Where rendered copies lie, in the workspace.
@@ -224,36 +226,69 @@ fn unit(
         // What engines without containerd's store call an image by itself.
         (config_of(&computed, image)?.to_string(), format!("{target}:{variant}"))
     };
-    let exposed = match here.or_else(|| made.images.values().next()) {
-        Some(image) => exposed(&computed, image)?,
-        None => Vec::new(),
-    };
-    let (mut mounts, mut others) = (Vec::new(), Vec::new());
-    if let Some(resolved) = &made.resolved {
-        let mounted;
-        (mounted, others) = files(resolved);
+    let stand = here.or_else(|| made.images.values().next()).map(|image| image.stand(target)).transpose()?;
+    let (user, group) = stand.as_ref().map(user).unwrap_or_default();
+    let exposed = stand.as_ref().map(exposed).unwrap_or_default();
+    let (mounted, others) = files(made);
+    let mut mounts = Vec::new();
+    if let Some(resolved) = made.resolved.as_ref().filter(|_| !mounted.is_empty()) {
+        // What was there before may have other files.
+        disk::remove(&copies(session, target, variant))?;
         for file in mounted {
             if options.runner == Runner::Kube {
                 let fault = deploy::Fault::Mounted { name: target.name.clone(), path: file.to.value.clone() };
-                return Err(Error::Deploy(vec![deploy::Error { at: file.to.at.clone(), fault }]));
+                return Err(Error::Deploy(vec![deploy::Error { at: Some(file.to.at.clone()), fault }]));
             }
             mounts.extend(mount(session, (target, variant), file, &resolved.names, options)?);
         }
     }
-    Ok(Unit { name: target.name.clone(), image, called, service, mounts, exposed, files: others })
+    Ok(Unit {
+        name: target.name.clone(),
+        image,
+        called,
+        service,
+        mounts,
+        exposed,
+        user,
+        group,
+        files: others,
+    })
 }
 
 /// The entries that are mounted, and where the others put what may not be hidden.
-pub(super) fn files(resolved: &Resolved) -> (Vec<&ResolvedFile>, Vec<Spanned<String>>) {
-    let (mut mounted, mut others) = (Vec::new(), Vec::new());
-    for entry in &resolved.entries {
-        match &entry.action {
-            ResolvedAction::File(file) if file.mount.is_some() => mounted.push(file),
-            ResolvedAction::File(file) if !entry.below_volume => others.push(file.to.clone()),
-            _ => {}
+pub(super) fn files(made: &Variant) -> (Vec<&ResolvedFile>, Vec<Spanned<String>>) {
+    let (mut mounted, mut by_place) = (Vec::new(), BTreeMap::<&str, Vec<_>>::new());
+    for entry in made.resolved.iter().flat_map(|resolved| &resolved.entries) {
+        let ResolvedAction::File(file) = &entry.action else { continue };
+        if file.mount.is_some() {
+            mounted.push(file);
+        }
+        let may_be_hidden = entry.below_volume || file.mount.is_some();
+        by_place.entry(file.to.as_str()).or_default().push((file, may_be_hidden));
+    }
+    // A path belongs to the entry that stands nearest above it.
+    let owner = |path: &str| {
+        let mut above = path;
+        loop {
+            if let Some(entries) = by_place.get(if above.is_empty() { "/" } else { above }) {
+                return Some(entries);
+            }
+            above = &above[..above.rfind('/')?];
+        }
+    };
+    let layers = made.images.values().next().into_iter().flat_map(|image| &image.layers);
+    let written = layers.flat_map(|layer| layer.tree.iter());
+    let written = written.filter(|(_, node)| !matches!(node.kind, Kind::Directory { .. }));
+    let places = by_place.keys().map(|place| (*place).to_owned());
+    let mut others: BTreeMap<&str, Vec<Spanned<String>>> = BTreeMap::new();
+    for path in places.chain(written.map(|(path, _)| path.to_string())) {
+        if let Some(entries) = owner(&path)
+            && let Some((file, false)) = entries.iter().max_by_key(|(_, may_be_hidden)| *may_be_hidden)
+        {
+            others.entry(file.to.as_str()).or_default().push(file.to.with(path));
         }
     }
-    (mounted, others)
+    (mounted, others.into_values().flatten().collect())
 }
 
 fn config_of(computed: &Computed, image: &Image) -> Result<crate::digest::Digest, Error> {
@@ -261,13 +296,64 @@ fn config_of(computed: &Computed, image: &Image) -> Result<crate::digest::Digest
     Ok(stand.manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest))
 }
 
-fn exposed(computed: &Computed, image: &Image) -> Result<Vec<String>, Error> {
-    let stand = image.stand(&computed.target)?;
+fn exposed(stand: &Below) -> Vec<String> {
     let ports = stand.config.setting("ExposedPorts").and_then(json::Value::as_object);
-    Ok(ports.into_iter().flat_map(|ports| ports.keys().cloned()).collect())
+    ports.into_iter().flat_map(|ports| ports.keys().cloned()).collect()
+}
+
+/// Whom an image runs as, and that user's group where somebody says it.
+fn user(stand: &Below) -> (String, Option<u32>) {
+    let text = stand.config.setting("User").and_then(json::Value::as_str).unwrap_or_default();
+    let facts = &stand.facts;
+    let group = match text.split_once(':') {
+        Some((_, group)) => group.parse().ok().or_else(|| facts.group(group.as_bytes())),
+        None => match text.parse() {
+            Ok(uid) => gid_of(facts, uid),
+            Err(_) => facts.user(text.as_bytes()).map(|(_, gid)| gid),
+        },
+    };
+    (text.to_owned(), group)
+}
+
+/// The group of a user that is known by number alone.
+fn gid_of(facts: &Facts, uid: u32) -> Option<u32> {
+    let passwd = String::from_utf8_lossy(&facts.passwd.as_ref()?.bytes).into_owned();
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':').skip(2).map(|field| field.parse().ok());
+        (fields.next()? == Some(uid)).then(|| fields.next()?)?
+    })
+}
+
+/// A source that is mounted, and where.
+pub(super) struct Mounted<'f> {
+    path: &'f SourcePath,
+    scan: Rc<Scan>,
+    pub(super) target: String,
 }
 
 /// What an entry's sources are mounted as.
+pub(super) fn mounted<'f>(session: &Session<'_>, file: &'f ResolvedFile) -> Result<Vec<Mounted<'f>>, Error> {
+    let ResolvedSource::From(paths) = &file.source else { return Ok(Vec::new()) };
+    let one = |path: &'f SourcePath| {
+        if path.kind != SourceKind::Files || path.glob.is_some() || !path.unpack.is_empty() {
+            let name = format!("{}/{}", path.directory, path.path);
+            let why = "only a file or directory beside the recipe can be mounted".to_owned();
+            return Err(Error::Foreign { name, why }.at(&path.at));
+        }
+        let scan = session.source_at(&source_key(path), &path.at)?;
+        let name = path.path.rsplit('/').next().unwrap_or_default();
+        let name = file.template.rendered_name(name).unwrap_or_else(|| name.to_owned());
+        // As it would be copied: one file alone may be called otherwise.
+        let target = if scan.tree.single && (file.into || paths.len() > 1) {
+            format!("{}/{name}", file.to.value.trim_end_matches('/'))
+        } else {
+            file.to.value.clone()
+        };
+        Ok(Mounted { path, scan, target })
+    };
+    paths.iter().map(one).collect()
+}
+
 fn mount(
     session: &Session<'_>,
     (target, variant): (&Target, &str),
@@ -275,52 +361,35 @@ fn mount(
     names: &BTreeMap<String, String>,
     options: &DeployOptions,
 ) -> Result<Vec<Mount>, Error> {
-    let ResolvedSource::From(paths) = &file.source else { return Ok(Vec::new()) };
-    let root = session.workspace.root();
-    let mut mounts = Vec::new();
-    for path in paths {
-        let refuse = |why: &str| {
-            let name = format!("{}/{}", path.directory, path.path);
-            Error::Foreign { name, why: why.to_owned() }.at(&path.at)
-        };
-        if path.kind != SourceKind::Files || path.glob.is_some() || !path.unpack.is_empty() {
-            return Err(refuse("only a file or directory beside the recipe can be mounted"));
-        }
-        let scan = session.source_at(&source_key(path), &path.at)?;
-        let name = path.path.rsplit('/').next().unwrap_or_default();
-        let name = file.template.rendered_name(name).unwrap_or_else(|| name.to_owned());
-        let inside = scan.tree.single && file.into;
-        let to = if inside {
-            format!("{}/{name}", file.to.value.trim_end_matches('/'))
-        } else {
-            file.to.value.clone()
-        };
+    let one = |mounted: Mounted<'_>| {
         let source = match &file.template {
-            ResolvedTemplate::Off => root.join(&path.directory).join(&path.path),
-            _ => rendered(root, (target, variant), (file, path), names, &to, &scan)?,
+            ResolvedTemplate::Off => {
+                session.workspace.root().join(&mounted.path.directory).join(&mounted.path.path)
+            }
+            _ => rendered(&copies(session, target, variant), file, names, &mounted)?,
         };
-        mounts.push(Mount {
+        Ok(Mount {
             source: from(&options.beside, &source, options.runner),
-            target: to,
+            target: mounted.target,
             read_only: file.mount != Some(HowMounted::ReadWrite),
-        });
-    }
-    Ok(mounts)
+        })
+    };
+    mounted(session, file)?.into_iter().map(one).collect()
+}
+
+/// Where the rendered copies of a recipe lie.
+fn copies(session: &Session<'_>, target: &Target, variant: &str) -> PathBuf {
+    session.workspace.root().join(RENDERED).join(variant).join(&target.stack).join(&target.name)
 }
 
 /// Writes the rendered copy of a source, and says where.
 fn rendered(
-    root: &Path,
-    (target, variant): (&Target, &str),
-    (file, path): (&ResolvedFile, &SourcePath),
+    copies: &Path,
+    file: &ResolvedFile,
     names: &BTreeMap<String, String>,
-    to: &str,
-    scan: &Rc<Scan>,
+    Mounted { path, scan, target }: &Mounted<'_>,
 ) -> Result<PathBuf, Error> {
-    let place = root.join(RENDERED).join(variant).join(&target.stack).join(&target.name);
-    let place = place.join(to.trim_start_matches('/'));
-    // What was there before may have other files.
-    disk::remove(&place)?;
+    let place = copies.join(target.trim_start_matches('/'));
     let delimiters = (file.delimiters.0.as_str(), file.delimiters.1.as_str());
     for (inner, node) in &scan.tree.nodes {
         let text = inner.to_string();
@@ -364,6 +433,7 @@ fn from(beside: &Path, path: &Path, runner: Runner) -> String {
     if runner == Runner::Quadlet {
         return path.display().to_string();
     }
+    let (beside, path) = (normal(beside), normal(path));
     let (mut here, mut there) = (beside.components().peekable(), path.components().peekable());
     while here.peek().is_some() && here.peek() == there.peek() {
         here.next();
@@ -375,6 +445,18 @@ fn from(beside: &Path, path: &Path, runner: Runner) -> String {
     format!("{dots}{}", rest.display())
 }
 
+/// An absolute path without `..`.
+fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut out, component| {
+        match component {
+            Component::ParentDir => drop(out.pop()),
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -383,6 +465,8 @@ mod tests {
     fn paths_are_named_from_the_file() {
         let name = |beside: &str, path: &str| from(Path::new(beside), Path::new(path), Runner::Compose);
         assert_eq!(name("/w", "/w/recipes/a"), "./recipes/a");
+        assert_eq!(name("/w/site/../deploy", "/w/recipes/a"), "../recipes/a");
+        assert_eq!(name("/w/sub/../../deploy", "/w/recipes/a"), "../w/recipes/a");
         assert_eq!(name("/w/deploy/x", "/w/recipes/a"), "../../recipes/a");
         assert_eq!(from(Path::new("/w"), Path::new("/w/a"), Runner::Quadlet), "/w/a");
     }

@@ -242,6 +242,10 @@ pub enum What {
     Name,
     /// The name of an environment variable.
     EnvName,
+    /// The name of a volume.
+    Volume,
+    /// The name of a secret.
+    Secret,
     /// `stack/name`.
     RecipeName,
     /// A reference of an image.
@@ -293,6 +297,12 @@ impl What {
             Self::Tag => "a tag: letters, digits, `_`, `.` and `-`, at most 128",
             Self::Name => "a name: letters, digits, `_` and `-`, beginning with a letter or `_`",
             Self::EnvName => "the name of an environment variable",
+            Self::Volume => {
+                "a name for a volume: small letters, digits, `_` and `-`, from a letter to a letter or digit"
+            }
+            Self::Secret => {
+                "a name for a secret: letters, digits and `_`, no digit first; one that comes in as a file may have `-` and `.`, too"
+            }
             Self::RecipeName => "the name of a recipe: stack/name",
             Self::Reference => "a reference of an image",
             Self::Layout => "a layout: path, path:tag or path@sha256:…",

@@ -6,7 +6,7 @@ use super::check::{self, Checker, ensure};
 use super::config::{self, Check, absolute, range};
 use super::span::S;
 use super::v1::{Names, Reach};
-use super::{Error, Evaluated, Scope, Spanned, What, raw};
+use super::{At, Error, ErrorKind, Evaluated, Scope, Spanned, What, raw};
 
 /// How the image is run. Strings are as written until [`Evaluated::service_for`] has filled them in.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,6 +77,8 @@ pub enum Secret {
 /// A one-off run of the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Job {
+    /// Where its table begins.
+    pub at: Option<At>,
     /// Arguments.
     pub cmd: Option<Vec<Spanned<String>>>,
     /// Program and arguments.
@@ -90,17 +92,25 @@ pub struct Job {
 impl Service {
     pub(super) fn read(raw: raw::Service, cx: &mut Checker) -> Self {
         let volumes = cx.keep(raw.volumes).unwrap_or_default();
-        for path in volumes.values() {
+        for (name, path) in &volumes {
+            cx.read(&path.with(name.clone()), volume_name);
             cx.literal(path, absolute);
         }
         let mut jobs = BTreeMap::new();
         for (name, job) in raw.job.into_iter().flatten() {
-            cx.read(&cx.keep(S { value: name.clone(), range: job.range }), check::name);
+            let at = cx.at(job.range);
+            cx.read(&Spanned { value: name.clone(), at: at.clone() }, check::name);
             let job = job.value;
             let (cmd, entrypoint) = (cx.keep(job.cmd), cx.keep(job.entrypoint));
             jobs.insert(
                 name,
-                Job { cmd, entrypoint, env: config::env(job.env, cx), after: after(job.after, cx) },
+                Job {
+                    at: Some(at),
+                    cmd,
+                    entrypoint,
+                    env: config::env(job.env, cx),
+                    after: after(job.after, cx),
+                },
             );
         }
         let secrets = raw.secrets.into_iter().flatten();
@@ -110,7 +120,9 @@ impl Service {
             volumes,
             after: after(raw.after, cx),
             health: raw.health.map(|health| Health::read(health, cx)),
-            secrets: secrets.filter_map(|(name, secret)| Some((name, Secret::read(secret, cx)?))).collect(),
+            secrets: secrets
+                .filter_map(|(name, secret)| Some((name.clone(), Secret::read(&name, secret, cx)?)))
+                .collect(),
             jobs,
             check: cx.keep(raw.check),
             reload: cx.keep(raw.reload),
@@ -137,17 +149,43 @@ impl Health {
 }
 
 impl Secret {
-    fn read(raw: S<raw::Secret>, cx: &mut Checker) -> Option<Self> {
+    fn read(name: &str, raw: S<raw::Secret>, cx: &mut Checker) -> Option<Self> {
         let keys = [("file", range(&raw.value.file).is_some()), ("env", range(&raw.value.env).is_some())];
         if !cx.exactly_one(&keys, "[service] secrets", &raw.range) {
             return None;
         }
-        let file = cx.keep(raw.value.file);
+        let name = Spanned { value: name.to_owned(), at: cx.at(raw.range) };
+        let (file, env) = (cx.keep(raw.value.file), cx.keep(raw.value.env));
         if let Some(path) = &file {
+            cx.read(&name, |name| secret_name(name, ".-"));
             cx.literal(path, absolute);
         }
-        file.map(Self::File).or_else(|| cx.keep(raw.value.env).map(Self::Env))
+        if let Some(variable) = &env {
+            // Compose takes its value from a variable of the same name, and `-` for the begin of a default.
+            cx.read(&name, |name| secret_name(name, ""));
+            cx.literal(variable, check::env_name);
+        }
+        file.map(Self::File).or_else(|| env.map(Self::Env))
     }
+}
+
+/// What a cluster takes, and what is no path.
+fn volume_name(text: &str) -> Result<(), ErrorKind> {
+    let small = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+    let good = text.len() <= 63
+        && text.starts_with(|char: char| char.is_ascii_lowercase())
+        && text.ends_with(small)
+        && text.chars().all(|char| small(char) || matches!(char, '_' | '-'));
+    ensure(good, What::Volume, text)
+}
+
+/// A variable's name, with some characters more.
+fn secret_name(text: &str, more: &str) -> Result<(), ErrorKind> {
+    let first = |char: char| char.is_ascii_alphabetic() || char == '_';
+    let good = text.len() <= 100
+        && text.starts_with(first)
+        && text.chars().all(|char| first(char) || char.is_ascii_digit() || more.contains(char));
+    ensure(good, What::Secret, text)
 }
 
 fn after(table: Option<BTreeMap<String, S<String>>>, cx: &mut Checker) -> BTreeMap<String, Spanned<After>> {
@@ -183,6 +221,13 @@ impl Evaluated {
 impl Service {
     fn filled(&self, names: &Names<'_>) -> Self {
         let text = |text: &Spanned<String>| text.with(names.text(text).unwrap_or_default());
+        // What was checked as written holds of what came of it, too.
+        let read = |written: &Spanned<String>, check: fn(&str) -> Result<String, ErrorKind>| {
+            let checked = names.text(written).map(|filled| check(&filled));
+            let value = checked
+                .and_then(|value| value.map_err(|kind| names.push(Some(written.at.clone()), kind)).ok());
+            written.with(value.unwrap_or_default())
+        };
         let list = |texts: &Vec<Spanned<String>>| texts.iter().map(text).collect::<Vec<_>>();
         let lists = |texts: &Option<Vec<Spanned<String>>>| texts.as_ref().map(list);
         let table = |table: &BTreeMap<String, Spanned<String>>| {
@@ -196,10 +241,14 @@ impl Service {
             check: Check { cmd: lists(&health.check.cmd), ..health.check.clone() },
         };
         let secret = |secret: &Secret| match secret {
-            Secret::File(path) => Secret::File(text(path)),
-            Secret::Env(name) => Secret::Env(text(name)),
+            Secret::File(path) => Secret::File(read(path, absolute)),
+            Secret::Env(name) => {
+                Secret::Env(read(name, |name| check::env_name(name).map(|()| name.to_owned())))
+            }
         };
+        let volumes = self.volumes.iter().map(|(name, path)| (name.clone(), read(path, absolute)));
         let job = |job: &Job| Job {
+            at: job.at.clone(),
             cmd: lists(&job.cmd),
             entrypoint: lists(&job.entrypoint),
             env: table(&job.env),
@@ -208,7 +257,7 @@ impl Service {
         Self {
             ports: lists(&self.ports),
             env: table(&self.env),
-            volumes: table(&self.volumes),
+            volumes: volumes.collect(),
             after: self.after.clone(),
             health: self.health.as_ref().map(health),
             secrets: self.secrets.iter().map(|(name, value)| (name.clone(), secret(value))).collect(),

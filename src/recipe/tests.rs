@@ -248,6 +248,11 @@ fn one_mistake_each() {
         ("[config]\nhealthcheck = 'x'", "'x'", not(What::Nothing, "x")),
         ("[config.env]\n'A=B' = 'x'", "'x'", not(What::EnvName, "A=B")),
         ("[service]\nafter = { x = 'soon' }", "'soon'", not(What::After, "soon")),
+        ("[service]\nvolumes = { 'x/../../evil' = '/x' }", "'/x'", not(What::Volume, "x/../../evil")),
+        ("[service]\nvolumes = { Data = '/x' }", "'/x'", not(What::Volume, "Data")),
+        ("[service]\nsecrets = { db-pass = { env = 'X' } }", "{ env = 'X' }", not(What::Secret, "db-pass")),
+        ("[service]\nsecrets = { '../x' = { file = '/x' } }", "{ file = '/x' }", not(What::Secret, "../x")),
+        ("[service]\nsecrets = { x = { env = 'A=B' } }", "'A=B'", not(What::EnvName, "A=B")),
         ("[service]\nhealth = { interval = '1y' }", "'1y'", not(What::Duration, "1y")),
         ("[[file]]\nfrom = 'a'", "[[file]]", missing("to", "[[file]]")),
         ("[[file]]\nfrom = 'a'\nto = 'x'", "'x'", path("x", PathFault::NotAbsolute)),
@@ -355,6 +360,23 @@ fn bases() {
     assert_eq!(layout_place("a.tar:17"), Ok(("a.tar".into(), Some(Selector::Tag("17".into())))));
     let digest = Digest::of(b"");
     assert_eq!(layout_place(&format!("a@{digest}")), Ok(("a".into(), Some(Selector::Digest(digest)))));
+}
+
+#[test]
+fn a_service_is_checked_as_it_was_filled_in() {
+    for (service, wrong, kind) in [
+        ("volumes = { d = '{{ x }}' }", "../d", path("../d", PathFault::NotAbsolute)),
+        (
+            "secrets = { S = { file = '/run/{{ x }}' } }",
+            "../../d",
+            path("/run/../../d", PathFault::ClimbsOut),
+        ),
+        ("secrets = { S = { env = '{{ x }}' } }", "A=B", not(What::EnvName, "A=B")),
+    ] {
+        let text = format!("base.scratch = true\nvars.x = '{wrong}'\n[service]\n{service}\n");
+        let errors = evaluated(&text, "prod").service_for(&scope()).unwrap_err();
+        assert_eq!(shown(&text, errors)[0].1, kind, "{text}");
+    }
 }
 
 #[test]

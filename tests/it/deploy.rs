@@ -267,3 +267,61 @@ fn a_digest_that_somebody_was_told() {
         assert!(run_.err.contains(message), "{}", run_.err);
     }
 }
+
+#[test]
+fn sources_from_a_directory_beside_the_working_one() {
+    let test = shop()
+        .run(["compose", "shop", "--variant", "dev", "-o", "recipes/../deploy/compose.yaml"])
+        .status(0)
+        .then();
+    let text = test.read("deploy/compose.yaml");
+    assert!(text.contains("source: ../recipes/shop/web/pages\n"), "{text}");
+}
+
+#[test]
+fn every_rendered_copy_stays() {
+    let more = "[[file]]\nfrom = \"a/\"\nto = \"/srv/\"\ntemplate = true\nmount-in = [\"dev\"]\n[config]";
+    let recipe = WEB
+        .replace("[config]", more)
+        .replace("/srv/pages/", "/srv/a/")
+        .replace("from     = \"pages/\"", "from = \"pages/\"\ntemplate = [\"*.j2\"]");
+    let test =
+        shop().file("recipes/shop/web/a/one", "{{ port }}\n").file("recipes/shop/web/recipe.toml", recipe);
+    let test = test.run(["compose", "shop", "--variant", "dev", "-o", "compose.yaml"]).status(0).then();
+    assert_eq!(test.read(".cooper/dev/shop/web/srv/one"), "8081\n");
+    assert_eq!(test.read(".cooper/dev/shop/web/srv/a/index.html"), "<h1>{{ not ours }}</h1>\n");
+    // What an entry no longer has goes.
+    let test = test.remove("recipes/shop/web/a/one").file("recipes/shop/web/a/two", "2");
+    let test = test.run(["compose", "shop", "--variant", "dev", "-o", "compose.yaml"]).status(0).then();
+    assert!(!test.path(".cooper/dev/shop/web/srv/one").exists());
+}
+
+#[test]
+fn what_is_mounted_or_kept_hides_what_lies_there() {
+    // One file is mounted alone, whatever lies beside it.
+    let text = "[[file]]\ntext = \"x\"\nto = \"/etc/web/other.conf\"\n[config]";
+    let test = shop().file("recipes/shop/web/recipe.toml", WEB.replace("[config]", text));
+    let test = test.run(["check", "shop/web"]).status(0).then();
+    let test = test.run(["compose", "shop", "--variant", "dev"]).status(0).then();
+    // A directory is copied to above a volume, and has something for below it.
+    let text = "[[file]]\nfrom = \"var/\"\nto = \"/var/\"\n[config]";
+    let volume = "[service]\nvolumes = { lib = \"/var/lib\" }\n";
+    let recipe = WEB.replace("[config]", text).replace("[service]\n", volume);
+    let test = test.file("recipes/shop/web/var/lib/x", "x").file("recipes/shop/web/recipe.toml", &recipe);
+    let run_ = test.run(["check", "shop/web"]).status(3);
+    assert!(run_.err.contains("/var/lib/x lies below /var/lib, a volume of [service]"), "{}", run_.err);
+    let ok = recipe.replace("from = \"var/\"", "from = \"var/\"\nbelow-volume = \"ok\"");
+    run_.then().file("recipes/shop/web/recipe.toml", ok).run(["check", "shop/web"]).status(0);
+}
+
+#[test]
+fn a_volume_is_written_to_by_the_group_of_the_user() {
+    let publish = "[workspace]\nplatforms = [\"linux/amd64\"]\n[publish]\nrepository = \"r.example/{{ stack }}/{{ name }}\"\n";
+    let passwd = "[[file]]\ntext = \"x\"\nto = \"/x\"\n[[group]]\nname = \"db\"\ngid = 71\n[[user]]\nname = \"db\"\nuid = 70\ngid = 71\nhome = \"/\"\nshell = \"/x\"\n";
+    for (user, group) in [("db", "71"), ("70", "71"), ("70:72", "72"), ("1:db", "71")] {
+        let recipe = format!("{DB}\n[config]\nuser = \"{user}\"\n{passwd}");
+        let test = Test::workspace().file("cooper.toml", publish).file("recipes/shop/db/recipe.toml", recipe);
+        let run_ = test.run(["compose", "shop", "--kube"]).status(0);
+        assert!(run_.out.contains(&format!("fsGroup: {group}\n")), "{user}\n{}", run_.out);
+    }
+}

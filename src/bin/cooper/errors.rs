@@ -279,7 +279,7 @@ fn problems(error: ops::Error) -> Vec<Problem> {
 
 fn deploy_problem(error: deploy::Error) -> Problem {
     use deploy::Fault;
-    let problem = Problem::new("service", Exit::Input, error.to_string()).at(Some(error.at), None);
+    let problem = Problem::new("service", Exit::Input, error.to_string()).at(error.at, None);
     match error.fault {
         Fault::NoService { suggestion, known, .. } => {
             problem.hints(did_you_mean(suggestion.as_ref())).hint(format!("it has {}", known.join(", ")))
@@ -299,6 +299,11 @@ fn deploy_problem(error: deploy::Error) -> Problem {
         Fault::Hidden { .. } => problem.hint(
             "put it elsewhere; a file that is meant for a volume that is new says below-volume = \"ok\"",
         ),
+        Fault::Twice { .. } => problem.hint("give one of them another name"),
+        Fault::Command { .. } => {
+            problem.hint("[config] of the recipe, or of its variant, says what the image runs")
+        }
+        Fault::Control { .. } => problem.hint("write what runs it into a file of the image"),
         Fault::Mounted { .. } => {
             problem.hint("a variant without mount-in copies it into the image: --variant prod")
         }

@@ -259,8 +259,9 @@ fn service(sum: &mut Service, patch: &Service) {
         (sum, patch) => or_replace(sum, patch),
     }
     table(&mut sum.secrets, secrets);
-    for (name, Job { cmd, entrypoint, env, after }) in jobs {
+    for (name, Job { at, cmd, entrypoint, env, after }) in jobs {
         let job = sum.jobs.entry(name.clone()).or_default();
+        or_replace(&mut job.at, at);
         or_replace(&mut job.cmd, cmd);
         or_replace(&mut job.entrypoint, entrypoint);
         table(&mut job.env, env);
