@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::check::{Error, Fault};
 use super::yaml::Yaml;
 use super::{Stack, Unit, Written, env, job_name, number, port, texts};
-use crate::recipe::{Health, Job, Probe, Secret, Spanned};
+use crate::recipe::{Health, Job, Probe, Secret, Spanned, nanoseconds};
 
 /// The API's defaults, in seconds and failures, where a recipe says nothing.
 const PERIOD: u64 = 10;
@@ -403,7 +403,7 @@ fn http(url: &str) -> Option<Yaml> {
 }
 
 /// Whether no process gets more rights than it began with; none for other options.
-fn no_new_privileges(text: &str) -> Option<bool> {
+pub(super) fn no_new_privileges(text: &str) -> Option<bool> {
     match text.strip_prefix("no-new-privileges")? {
         "" | ":true" | "=true" => Some(true),
         ":false" | "=false" => Some(false),
@@ -439,13 +439,5 @@ fn quantity(text: &str) -> Option<String> {
 
 /// `1m30s`, `45s`, `1500ms` in whole seconds, as Compose writes them.
 pub(super) fn seconds(text: &str) -> Option<u64> {
-    let (mut rest, mut milliseconds) = (text, 0_u64);
-    while !rest.is_empty() {
-        let (digits, behind) = rest.split_at(rest.find(|char: char| !char.is_ascii_digit())?);
-        let units = [("ms", 1), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
-        let (unit, times) = units.into_iter().find(|(unit, _)| behind.starts_with(unit))?;
-        milliseconds = milliseconds.checked_add(digits.parse::<u64>().ok()?.checked_mul(times)?)?;
-        rest = &behind[unit.len()..];
-    }
-    (!text.is_empty()).then(|| milliseconds.div_ceil(1000))
+    Some(nanoseconds(text)?.div_ceil(SECOND))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::check::{Error, Fault};
-use super::kube::seconds;
+use super::kube::{no_new_privileges, seconds};
 use super::{Stack, Unit, Written, duration, env, job_name, texts};
 use crate::recipe::{After, Check, Job, Secret, Spanned};
 
@@ -229,8 +229,8 @@ impl Unit {
             }
         }
         for text in self.container_texts("security_opt") {
-            match text.strip_prefix("no-new-privileges") {
-                Some("" | ":true" | "=true") => line(out, "NoNewPrivileges", "true"),
+            match no_new_privileges(text) {
+                Some(true) => line(out, "NoNewPrivileges", "true"),
                 _ => line(out, "PodmanArgs", &word(&format!("--security-opt={text}"))),
             }
         }

@@ -116,9 +116,15 @@ impl Facts {
         groups.find_map(|[group, _, gid]| if group == name { id(gid) } else { None })
     }
 
+    /// The gid of the user with this uid.
+    pub fn gid_of(&self, uid: u32) -> Option<u32> {
+        let mut users = records::<4>(self.passwd.as_ref());
+        users.find_map(|[_, _, of, gid]| if id(of) == Some(uid) { id(gid) } else { None })
+    }
+
     /// Whether a user has this uid.
     pub fn has_uid(&self, uid: u32) -> bool {
-        records::<4>(self.passwd.as_ref()).any(|[_, _, of, gid]| id(of) == Some(uid) && id(gid).is_some())
+        self.gid_of(uid).is_some()
     }
 
     /// Whether a group has this gid.

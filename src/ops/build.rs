@@ -1,6 +1,7 @@
 //! `build`: recipes become images in the store, and their locks say so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::compute::{Computed, Variant};
@@ -34,7 +35,7 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     };
     let mut session = Session::open(env, asks)?;
     let selected = session.select(&options.select)?;
-    known_inputs(&session, selected.keys(), options.inputs.keys())?;
+    known_inputs(&session, selected.keys(), &options.inputs)?;
     let selected = Shard::of(options.shard, selected);
     let all = compute_all(&session, selected.keys())?;
     if options.twice {
@@ -55,27 +56,23 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
 fn known_inputs<'t>(
     session: &Session<'_>,
     targets: impl Iterator<Item = &'t Target>,
-    mut given: impl Iterator<Item = &'t String> + Clone,
+    given: &BTreeMap<String, PathBuf>,
 ) -> Result<(), Error> {
-    let (mut known, mut seen, mut next) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-    if given.clone().next().is_some() {
-        next.extend(targets.cloned());
+    if given.is_empty() {
+        return Ok(());
     }
-    while let Some(target) = next.pop() {
-        if !seen.insert(target.clone()) {
-            continue;
-        }
+    let mut known = BTreeSet::new();
+    session.any_below(targets.cloned().collect(), |target| {
         for variant in &session.file.variants {
-            let recipe = session.recipe(&target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
+            let recipe = session.recipe(target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
             // An image is taken by its pin.
             let by_path = |input: &Input| !matches!(input.from, InputSource::Image { .. });
             let own = recipe.inputs.into_iter().filter(|(_, input)| by_path(&input.value));
             known.extend(own.map(|(name, _)| name));
-            next.extend(session.parent_of(&target, variant)?);
-            next.extend(session.copied_from(&target, variant)?);
         }
-    }
-    let Some(name) = given.find(|name| !known.contains(*name)) else { return Ok(()) };
+        Ok(false)
+    })?;
+    let Some(name) = given.keys().find(|name| !known.contains(*name)) else { return Ok(()) };
     let names: Vec<&str> = known.iter().map(String::as_str).collect();
     let meant = suggest(name, names.iter().copied()).map(|name| format!("; did you mean {name}?"));
     let have =

@@ -17,7 +17,6 @@ use super::{Env, Selection};
 use crate::deploy::{self, Mount, Stack, Unit};
 use crate::digest::Encoding;
 use crate::disk;
-use crate::layer::facts::Facts;
 use crate::oci::json;
 use crate::plan::source_key;
 use crate::recipe::{
@@ -308,20 +307,11 @@ fn user(stand: &Below) -> (String, Option<u32>) {
     let group = match text.split_once(':') {
         Some((_, group)) => group.parse().ok().or_else(|| facts.group(group.as_bytes())),
         None => match text.parse() {
-            Ok(uid) => gid_of(facts, uid),
+            Ok(uid) => facts.gid_of(uid),
             Err(_) => facts.user(text.as_bytes()).map(|(_, gid)| gid),
         },
     };
     (text.to_owned(), group)
-}
-
-/// The group of a user that is known by number alone.
-fn gid_of(facts: &Facts, uid: u32) -> Option<u32> {
-    let passwd = String::from_utf8_lossy(&facts.passwd.as_ref()?.bytes).into_owned();
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':').skip(2).map(|field| field.parse().ok());
-        (fields.next()? == Some(uid)).then(|| fields.next()?)?
-    })
 }
 
 /// A source that is mounted, and where.

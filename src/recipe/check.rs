@@ -218,20 +218,22 @@ pub(super) fn port(text: &str) -> Result<String, ErrorKind> {
 
 /// `10s`, `1m30s`, `500ms`: nanoseconds, as Docker's configuration has them.
 pub(super) fn duration(text: &str) -> Result<u64, ErrorKind> {
-    let fail = || invalid(What::Duration, text);
+    let total = nanoseconds(text).filter(|total| (1..=i64::MAX as u64).contains(total));
+    total.ok_or_else(|| invalid(What::Duration, text))
+}
+
+/// The same of any length, even none at all.
+pub fn nanoseconds(text: &str) -> Option<u64> {
     let (mut rest, mut total) = (text, 0_u64);
     while !rest.is_empty() {
-        let digits = rest.find(|char: char| !char.is_ascii_digit()).ok_or_else(fail)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| fail())?;
-        rest = &rest[digits..];
+        let (digits, behind) = rest.split_at(rest.find(|char: char| !char.is_ascii_digit())?);
         let units =
             [("ms", 1_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
-        let (unit, nanoseconds) =
-            units.into_iter().find(|(unit, _)| rest.starts_with(unit)).ok_or_else(fail)?;
-        rest = &rest[unit.len()..];
-        total = number.checked_mul(nanoseconds).and_then(|part| total.checked_add(part)).ok_or_else(fail)?;
+        let (unit, times) = units.into_iter().find(|(unit, _)| behind.starts_with(unit))?;
+        total = total.checked_add(digits.parse::<u64>().ok()?.checked_mul(times)?)?;
+        rest = &behind[unit.len()..];
     }
-    if total == 0 || total > i64::MAX as u64 { Err(fail()) } else { Ok(total) }
+    (!text.is_empty()).then_some(total)
 }
 
 /// 1990-01-01: before it, archives and browsers misbehave.

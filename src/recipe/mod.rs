@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 
 use crate::digest::{Digest, Encoding};
 
+pub use check::nanoseconds;
 pub use config::{Check, Cmd, Config, ConfigRemove, Healthcheck};
 pub use entry::{Action, Change, Entry, File, Id, Mount, Mtime, Owner, Source, Template};
 pub use error::{Error, ErrorKind, What, suggest};

@@ -213,32 +213,26 @@ fn walk(
     match format {
         Format::Zip => source.seekable(limits.inside, |source| zip::walk(source, &mut walk)),
         Format::Deb => ar::walk(source.buffered(), &mut walk),
-        Format::TarGz => walk_tar(Compression::Gzip.open(source.buffered())?, Packed::In("gzip"), &mut walk),
-        Format::TarZst => walk_tar(Compression::Zstd.open(source.buffered())?, Packed::In("zstd"), &mut walk),
+        Format::TarGz => walk_tar(Compression::Gzip.open(source.buffered())?, "gzip", false, &mut walk),
+        Format::TarZst => walk_tar(Compression::Zstd.open(source.buffered())?, "zstd", false, &mut walk),
         Format::TarXz => {
-            walk_tar(decompress::xz(source.buffered(), limits.dictionary), Packed::In("xz"), &mut walk)
+            walk_tar(decompress::xz(source.buffered(), limits.dictionary), "xz", false, &mut walk)
         }
-        Format::TarBz2 => walk_tar(decompress::bzip2(source.buffered()), Packed::In("bzip2"), &mut walk),
+        Format::TarBz2 => walk_tar(decompress::bzip2(source.buffered()), "bzip2", false, &mut walk),
         Format::Any | Format::Tar | Format::Gem => {
-            let packed = if matches!(source, Source::Whole(_)) { Packed::Not } else { Packed::In("") };
-            walk_tar(source.stream(), packed, &mut walk)
+            let whole = matches!(source, Source::Whole(_));
+            walk_tar(source.stream(), "", whole, &mut walk)
         }
     }
 }
 
-/// How a tar lies in the fetched file.
-enum Packed {
-    /// It is that file.
-    Not,
-    /// In this compression, empty if it is another archive's member.
-    In(&'static str),
-}
-
-fn walk_tar(source: impl Read, packed: Packed, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
-    let (compression, whole) = match packed {
-        Packed::Not => ("", true),
-        Packed::In(compression) => (compression, false),
-    };
+/// `compression` is for messages, empty where there is none; `whole` says that the source is the fetched file itself.
+fn walk_tar(
+    source: impl Read,
+    compression: &'static str,
+    whole: bool,
+    walk: &mut Walk<'_>,
+) -> Result<(), UnpackError> {
     let Limits { entries, bytes, .. } = walk.limits;
     let mut tar = Reader::new(source, TarLimits { entries, bytes, ..TarLimits::default() });
     while let Some(entry) = tar.next_entry().map_err(|error| no_tar(error, compression))? {

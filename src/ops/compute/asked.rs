@@ -45,12 +45,21 @@ impl Session<'_> {
         target: &Target,
         others: &BTreeMap<Target, T>,
     ) -> Result<bool, Error> {
-        let (mut todo, mut seen) = (vec![target.clone()], BTreeSet::new());
+        self.any_below(vec![target.clone()], |next| Ok(next != target && others.contains_key(next)))
+    }
+
+    /// Whether something holds of one of these recipes, of what they stand on or of what they take from.
+    pub(in crate::ops) fn any_below(
+        &self,
+        mut todo: Vec<Target>,
+        mut holds: impl FnMut(&Target) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let mut seen = BTreeSet::new();
         while let Some(next) = todo.pop() {
             if !seen.insert(next.clone()) {
                 continue;
             }
-            if next != *target && others.contains_key(&next) {
+            if holds(&next)? {
                 return Ok(true);
             }
             for variant in &self.file.variants {
