@@ -91,10 +91,10 @@ impl SourceLock {
     /// How people name something in this tree: `initdb/10.sql`, or `postgresql.conf` for a source of one file.
     pub fn name(key: &SourceKey, single: bool, path: &TreePath) -> String {
         if single {
-            return key.from.clone();
+            return key.name().to_owned();
         }
         let magic = |part: &&str| part.contains(['*', '?', '[', '{', '\\']);
-        let literal: Vec<&str> = key.from.split('/').take_while(|part| !magic(part)).collect();
+        let literal: Vec<&str> = key.name().split('/').take_while(|part| !magic(part)).collect();
         let below = path.as_bytes().escape_ascii().to_string();
         match literal.join("/").as_str() {
             "" | "." => below,
@@ -106,6 +106,12 @@ impl SourceLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::{Files, Portion};
+
+    fn key_of(directory: &str, from: &str) -> SourceKey {
+        let (directory, from) = (directory.into(), from.into());
+        SourceKey::Files(Files { directory, from, portion: Portion::default() })
+    }
 
     #[test]
     fn lines_and_back() {
@@ -141,7 +147,7 @@ mod tests {
                 .zip(bits.map(file))
                 .collect(),
         };
-        let key = SourceKey { origin: "o".into(), from: "f".into(), ..SourceKey::default() };
+        let key = key_of("o", "f");
         let lock = SourceLock::of(key, &tree([true, false])).0;
         let mut all = tree([true, true]);
         lock.restore_bits(&mut all, &|_| None);
@@ -150,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_tree_of_513_entries_is_a_blob() {
-        let key = SourceKey { origin: "recipes/a/b".into(), from: "www".into(), ..SourceKey::default() };
+        let key = key_of("recipes/a/b", "www");
         let tree = |count: usize| SourceTree {
             single: false,
             nodes: (0..count)

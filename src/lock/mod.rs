@@ -14,7 +14,7 @@ mod v1;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::{DiffId, Digest, Encoding, ParseDigestError};
-use crate::tree::{Content, Kind, SourceKey, SourceKind, SourceNode, TreePath};
+use crate::tree::{Content, Kind, SourceKey, SourceNode, TreePath};
 
 pub use listing::{Entry, LISTED};
 pub use pin::Want;
@@ -273,7 +273,7 @@ impl Lock {
             Listing::Blob(content) => Some(content),
             Listing::Lines(_) => None,
         });
-        let changed = self.sources.iter().filter(|source| source.key.kind == SourceKind::Base);
+        let changed = self.sources.iter().filter(|source| matches!(source.key, SourceKey::Base { .. }));
         let changed = changed.filter_map(|source| source.tree(&|_| None)).flat_map(|tree| {
             let small = |node: &SourceNode| match node {
                 SourceNode::Kept { kind: Kind::File(content), .. } if content.size <= COMMITTED => {

@@ -68,13 +68,13 @@ pub enum Reason {
     #[error("parent {parent}#{variant} {} -> {}", or_none(old), or_none(new))]
     ParentChanged { parent: String, variant: String, old: Option<Digest>, new: Option<Digest> },
     /// An entry takes a source that it didn't take.
-    #[error("source {} is new", key.from)]
+    #[error("source {} is new", key.name())]
     SourceAdded { key: SourceKey },
     /// No entry takes this source any more.
-    #[error("source {} is gone", key.from)]
+    #[error("source {} is gone", key.name())]
     SourceRemoved { key: SourceKey },
     /// A source changed; its old listing isn't at hand, so no file can be named.
-    #[error("source {} changed", key.from)]
+    #[error("source {} changed", key.name())]
     SourceChanged { key: SourceKey },
     /// A file of a source is new.
     #[error("{file} is new")]
@@ -161,7 +161,7 @@ impl Reason {
             | Self::FactsChanged { origin, .. } => format!("base {origin}"),
             Self::ParentChanged { parent, .. } => format!("parent {parent}"),
             Self::SourceAdded { key } | Self::SourceRemoved { key } | Self::SourceChanged { key } => {
-                key.from.clone()
+                key.name().to_owned()
             }
             Self::FileAdded { file, .. }
             | Self::FileRemoved { file, .. }

@@ -13,7 +13,7 @@ use super::listing::Entry;
 use super::{BaseOrigin, BasePin, Error, ImageOutput, Listing, Lock, Output, Pin, PlatformPin, SourceLock};
 use crate::digest::{DiffId, Digest, Encoding};
 use crate::oci::Platform;
-use crate::tree::{Content, SourceKey, SourceKind, TreePath, unescape};
+use crate::tree::{Content, Files, Portion, SourceKey, TreePath, unescape};
 
 const VERSION: u64 = 1;
 const COOPER: &str = env!("CARGO_PKG_VERSION");
@@ -138,7 +138,7 @@ pub(super) fn parse(text: &str) -> Result<Lock, Error> {
         return twice(format!("base {}", pair[0].origin));
     }
     if let Some(pair) = lock.sources.windows(2).find(|pair| pair[0].key == pair[1].key) {
-        return twice(format!("source {}", pair[0].key.from));
+        return twice(format!("source {}", pair[0].key.name()));
     }
     Ok(lock)
 }
@@ -167,17 +167,8 @@ fn base(table: Base) -> Result<BasePin, Error> {
 }
 
 fn source(table: Source) -> Result<SourceLock, Error> {
-    let Source { origin, from, fetch, input, image, recipe, base, path: inner, .. } = table;
-    let alone = [(SourceKind::Fetch, fetch), (SourceKind::Input, input)];
-    let mut kinds: Vec<(SourceKind, String, Option<String>)> =
-        alone.into_iter().filter_map(|(kind, from)| Some((kind, String::new(), Some(from?)))).collect();
-    kinds.extend(origin.map(|origin| (SourceKind::Files, origin, from.clone())));
-    let inside = [(SourceKind::Image, image), (SourceKind::Recipe, recipe), (SourceKind::Base, base)];
-    kinds.extend(inside.into_iter().filter_map(|(kind, origin)| Some((kind, origin?, inner.clone()))));
-    let (kind, origin, from) = match kinds.pop() {
-        Some((kind, origin, Some(from))) if kinds.is_empty() => (kind, origin, from),
-        _ => return Err(value("source", &from.or(inner).unwrap_or_default(), "a source of one kind")),
-    };
+    let key = table.key()?;
+    let from = key.name().to_owned();
     let at = format!("source {from}");
     let hash = digest(&at, &table.hash)?;
     let listing = match (table.files, table.listing) {
@@ -205,13 +196,81 @@ fn source(table: Source) -> Result<SourceLock, Error> {
         }
         (pinned, ..) => return Err(value(&at, &pinned.unwrap_or_default(), "pinned, or index and manifest")),
     };
-    if let Some(text) = &table.platform {
-        platform(&at, text)?;
+    Ok(SourceLock { key, pin, hash, single: table.single, listing })
+}
+
+impl Source {
+    /// Which files are meant: one of six keys says of what kind they are. [`Writer::source_key`] is its reverse.
+    fn key(&self) -> Result<SourceKey, Error> {
+        let Self { origin, fetch, input, image, recipe, base, .. } = self;
+        let portion = self.portion();
+        match (origin, fetch, input, image, recipe, base) {
+            (Some(directory), None, None, None, None, None) => {
+                let (directory, from) = (directory.clone(), self.inside(&self.from)?);
+                self.no_platform(&from)?;
+                Ok(SourceKey::Files(Files { directory, from, portion }))
+            }
+            (None, Some(url), None, None, None, None) => {
+                self.no_platform(url)?;
+                Ok(SourceKey::Fetch { url: url.clone(), portion })
+            }
+            (None, None, Some(name), None, None, None) => {
+                let platform = self.platform.is_some().then(|| self.platform(name)).transpose()?;
+                Ok(SourceKey::Input { name: name.clone(), portion, platform })
+            }
+            (None, None, None, Some(reference), None, None) => {
+                let (reference, path) = (reference.clone(), self.inside(&self.path)?);
+                Ok(SourceKey::Image { reference, platform: self.platform(&path)?, path, portion })
+            }
+            (None, None, None, None, Some(text), None) => {
+                let path = self.inside(&self.path)?;
+                let (recipe, variant) = text
+                    .split_once('#')
+                    .ok_or_else(|| value(&format!("source {path}"), text, "a recipe and its variant"))?;
+                let (recipe, variant) = (recipe.to_owned(), variant.to_owned());
+                Ok(SourceKey::Recipe { recipe, variant, platform: self.platform(&path)?, path, portion })
+            }
+            (None, None, None, None, None, Some(on)) => {
+                let (path, recursive) = (self.inside(&self.path)?, !portion.include.is_empty());
+                if portion != changed(recursive) {
+                    let text = portion.include.join(", ");
+                    return Err(value(&format!("source {path}"), &text, "what an entry changes"));
+                }
+                Ok(SourceKey::Base { on: on.clone(), platform: self.platform(&path)?, path, recursive })
+            }
+            _ => Err(self.no_kind()),
+        }
     }
-    let (include, exclude, unpack) = (table.include, table.exclude, table.unpack);
-    let (strip, platform, single) = (table.strip, table.platform, table.single);
-    let key = SourceKey { kind, origin, from, include, exclude, unpack, strip, platform };
-    Ok(SourceLock { key, pin, hash, single, listing })
+
+    fn no_kind(&self) -> Error {
+        let text = self.from.as_ref().or(self.path.as_ref()).map_or("", String::as_str);
+        value("source", text, "a source of one kind")
+    }
+
+    fn inside(&self, path: &Option<String>) -> Result<String, Error> {
+        path.clone().ok_or_else(|| self.no_kind())
+    }
+
+    fn portion(&self) -> Portion {
+        let (include, exclude) = (self.include.clone(), self.exclude.clone());
+        Portion { include, exclude, unpack: self.unpack.clone(), strip: self.strip }
+    }
+
+    fn platform(&self, name: &str) -> Result<String, Error> {
+        let text = self.platform.as_deref().unwrap_or_default();
+        platform(&format!("source {name}"), text).map(str::to_owned)
+    }
+
+    /// These are one on every platform.
+    fn no_platform(&self, name: &str) -> Result<(), Error> {
+        let wrong = |text: &String| Err(value(&format!("source {name}"), text, "for a source of this kind"));
+        self.platform.as_ref().map_or(Ok(()), wrong)
+    }
+}
+
+/// What is written of the base's files that entries change, where others say what they take.
+fn changed(recursive: bool) -> Portion {
+    Portion { include: if recursive { vec!["**".to_owned()] } else { Vec::new() }, ..Portion::default() }
 }
 
 fn output(variant: &str, table: OutputTable) -> Result<Output, Error> {
@@ -358,25 +417,7 @@ impl Writer {
 
     fn source(&mut self, source: &SourceLock) {
         self.table(format_args!("[[source]]"));
-        let SourceKey { kind, origin, from, include, exclude, unpack, strip, platform } = &source.key;
-        let names = match kind {
-            SourceKind::Files => [("origin", Some(origin)), ("from", Some(from))],
-            SourceKind::Fetch => [("fetch", Some(from)), ("", None)],
-            SourceKind::Input => [("input", Some(from)), ("", None)],
-            SourceKind::Image => [("image", Some(origin)), ("path", Some(from))],
-            SourceKind::Recipe => [("recipe", Some(origin)), ("path", Some(from))],
-            SourceKind::Base => [("base", Some(origin)), ("path", Some(from))],
-        };
-        for (name, text) in names {
-            text.iter().for_each(|text| self.text(name, text));
-        }
-        platform.iter().for_each(|platform| self.text("platform", platform));
-        self.list("include", include);
-        self.list("exclude", exclude);
-        self.list("unpack", unpack);
-        if *strip > 0 {
-            self.line(format_args!("strip = {strip}"));
-        }
+        self.source_key(&source.key);
         match &source.pin {
             Pin::None => {}
             Pin::File(content) => self.content("pinned", content),
@@ -392,6 +433,50 @@ impl Writer {
         match &source.listing {
             Listing::Lines(lines) => self.lines("files", lines.iter().cloned()),
             Listing::Blob(content) => self.content("listing", content),
+        }
+    }
+
+    fn source_key(&mut self, key: &SourceKey) {
+        match key {
+            SourceKey::Files(Files { directory, from, portion }) => {
+                self.text("origin", directory);
+                self.text("from", from);
+                self.portion(None, portion);
+            }
+            SourceKey::Fetch { url, portion } => {
+                self.text("fetch", url);
+                self.portion(None, portion);
+            }
+            SourceKey::Input { name, portion, platform } => {
+                self.text("input", name);
+                self.portion(platform.as_ref(), portion);
+            }
+            SourceKey::Image { reference, path, portion, platform } => {
+                self.text("image", reference);
+                self.text("path", path);
+                self.portion(Some(platform), portion);
+            }
+            SourceKey::Recipe { recipe, variant, path, portion, platform } => {
+                self.text("recipe", &format!("{recipe}#{variant}"));
+                self.text("path", path);
+                self.portion(Some(platform), portion);
+            }
+            SourceKey::Base { on, path, recursive, platform } => {
+                self.text("base", on);
+                self.text("path", path);
+                self.portion(Some(platform), &changed(*recursive));
+            }
+        }
+    }
+
+    fn portion(&mut self, platform: Option<&String>, portion: &Portion) {
+        let Portion { include, exclude, unpack, strip } = portion;
+        platform.iter().for_each(|platform| self.text("platform", platform));
+        self.list("include", include);
+        self.list("exclude", exclude);
+        self.list("unpack", unpack);
+        if *strip > 0 {
+            self.line(format_args!("strip = {strip}"));
         }
     }
 }

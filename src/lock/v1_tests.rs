@@ -19,8 +19,8 @@ fn tree_path(bytes: &[u8]) -> TreePath {
     TreePath::parse(bytes).unwrap()
 }
 
-fn key_of(from: &str) -> SourceKey {
-    SourceKey { origin: "recipes/quickstart/db".into(), from: from.into(), ..SourceKey::default() }
+fn key_of(from: &str, portion: Portion) -> SourceKey {
+    SourceKey::Files(Files { directory: "recipes/quickstart/db".into(), from: from.into(), portion })
 }
 
 fn initdb(second: &[u8]) -> SourceTree {
@@ -38,10 +38,10 @@ fn example() -> Lock {
         single: true,
         nodes: [(tree_path(b"postgresql.conf"), file(b"port = 1", false))].into(),
     };
-    let big = SourceKey {
+    let big = Portion {
         include: vec!["**/*.js".into()],
         exclude: vec!["a\"b".into(), "c".into()],
-        ..key_of("www")
+        ..Portion::default()
     };
     let removed = [
         ("/etc/*.conf".to_owned(), vec![tree_path(b"etc/a.conf"), tree_path(b"etc/\xe9.conf")]),
@@ -82,14 +82,14 @@ fn example() -> Lock {
         .into(),
         sources: vec![
             SourceLock {
-                key: big,
+                key: key_of("www", big),
                 pin: Pin::None,
                 hash: digest(10),
                 single: false,
                 listing: Listing::Blob(blob(10)),
             },
-            SourceLock::of(key_of("postgresql.conf"), &conf).0,
-            SourceLock::of(key_of("initdb"), &initdb(b"b")).0,
+            SourceLock::of(key_of("postgresql.conf", Portion::default()), &conf).0,
+            SourceLock::of(key_of("initdb", Portion::default()), &initdb(b"b")).0,
         ],
         outputs: [(
             "prod".to_owned(),
@@ -138,7 +138,7 @@ fn strange_strings_survive() {
     let mut lock = example();
     for text in ["", "a.b", "\"\\\n\r\t\u{1}\u{7f}\u{85}\u{2028}é", "'''"] {
         lock.sections.insert(text.into(), digest(1));
-        lock.sources[0].key.from = text.into();
+        lock.sources[0].key = key_of(text, Portion::default());
         lock.sort();
         let written = lock.to_text();
         assert_eq!(Lock::parse(&written).unwrap(), lock, "{written}");
@@ -185,6 +185,77 @@ fn refuses_what_it_does_not_know() {
     );
 }
 
+/// The keys of one source of each kind, as they stand in locks.
+const KINDS: &str = r#"
+[[source]]
+origin = "recipes/a/b"
+from = "conf/*.d"
+exclude = ["x"]
+
+[[source]]
+fetch = "https://example.org/x.tar"
+unpack = ["auto"]
+strip = 1
+
+[[source]]
+input = "app"
+platform = "linux/amd64"
+
+[[source]]
+image = "docker.io/library/x:1"
+path = "/bin"
+platform = "linux/amd64"
+include = ["a", "b"]
+
+[[source]]
+recipe = "a/c#dev"
+path = "/srv"
+platform = "linux/amd64"
+
+[[source]]
+base = "a/c#dev"
+path = "/etc/x.conf"
+platform = "linux/amd64"
+
+[[source]]
+base = "a/c#dev"
+path = "/etc/x.conf"
+platform = "linux/amd64"
+include = ["**"]
+"#;
+
+fn of_all_kinds(keys: &str) -> String {
+    let hash = format!("\nhash = \"{}\"\nfiles = []\n", Digest::of(b""));
+    let tables = keys.trim_end().replace("\n\n[[", &format!("{hash}\n[["));
+    format!("{}{tables}{hash}", Lock::default().to_text())
+}
+
+#[test]
+fn all_kinds_of_sources_and_back() {
+    let text = of_all_kinds(KINDS);
+    let lock = Lock::parse(&text).unwrap();
+    assert_eq!(lock.sources.len(), 7);
+    assert_eq!(lock.to_text(), text);
+    let mut shuffled = lock.clone();
+    shuffled.sources.reverse();
+    assert_eq!(shuffled.to_text(), text);
+    for (from, to, expected) in [
+        ("fetch =", "input = \"x\"\nfetch =", "is not a source of one kind"),
+        ("from = \"conf/*.d\"", "path = \"conf/*.d\"", "is not a source of one kind"),
+        ("path = \"/bin\"\n", "", "is not a source of one kind"),
+        ("exclude =", "platform = \"linux/amd64\"\nexclude =", "is not for a source of this kind"),
+        ("strip = 1", "strip = 1\nplatform = \"linux/amd64\"", "is not for a source of this kind"),
+        ("platform = \"linux/amd64\"\ninclude = [\"a", "include = [\"a", "is not a platform"),
+        ("linux/amd64", "linux", "is not a platform in its shortest form"),
+        ("a/c#dev", "a/c", "is not a recipe and its variant"),
+        ("[\"**\"]", "[\"x\"]", "is not what an entry changes"),
+    ] {
+        let text = of_all_kinds(&KINDS.replacen(from, to, 1));
+        let error = Lock::parse(&text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{from}: {error}");
+    }
+}
+
 #[test]
 fn a_base_bump_is_two_lines_a_platform_and_the_index() {
     let mut new = example();
@@ -219,7 +290,7 @@ fn every_difference_has_its_reason() {
         stale("recipe.toml [config] changed", "recipe.toml [config]")
     );
     assert_eq!(
-        say(&|lock| lock.sources[0] = SourceLock::of(key_of("initdb"), &initdb(b"c")).0),
+        say(&|lock| lock.sources[0] = SourceLock::of(key_of("initdb", Portion::default()), &initdb(b"c")).0),
         stale("initdb/20 roles.sql changed", "initdb/20 roles.sql")
     );
     assert_eq!(
@@ -228,7 +299,7 @@ fn every_difference_has_its_reason() {
             tree.nodes.insert(tree_path(b"20 roles.sql"), file(b"b", true));
             tree.nodes.remove(&tree_path(b"empty"));
             tree.nodes.insert(tree_path(b"z"), file(b"z", false));
-            lock.sources[0] = SourceLock::of(key_of("initdb"), &tree).0;
+            lock.sources[0] = SourceLock::of(key_of("initdb", Portion::default()), &tree).0;
         }),
         stale(
             "initdb/20 roles.sql has mode 0755, not 0644; initdb/empty is gone; initdb/z is new",

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::digest::Encoding;
 use crate::lock::{self, Reason};
-use crate::plan::source_key;
 use crate::recipe::{Input, InputSource, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, suggest};
 use crate::store::Store;
 use crate::tree::SourceKey;
@@ -199,7 +198,7 @@ fn concerns(computed: &Computed, name: &str, reason: &Reason) -> bool {
 fn takes(recipe: &Resolved, key: &SourceKey, single: bool) -> bool {
     recipe.entries.iter().any(|entry| match &entry.action {
         ResolvedAction::File(ResolvedFile { source: ResolvedSource::From(paths), mount, .. }) => {
-            (single || mount.is_none()) && paths.iter().any(|path| source_key(path) == *key)
+            (single || mount.is_none()) && paths.iter().any(|path| path.key == *key)
         }
         _ => false,
     })

@@ -10,6 +10,7 @@ use super::{Checked, Env, ImageName, Selection};
 use crate::deploy::{Mount, Stack, Unit};
 use crate::lock::{BaseOrigin, Reason, State};
 use crate::recipe::Service;
+use crate::tree::SourceKey;
 use crate::workspace::Target;
 
 /// Checks the selected recipes, all of them without a selection: the recipes themselves, their sources, how the services of
@@ -38,8 +39,8 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
                 }
             }
         } else {
-            for key in session.source_keys(target)?.iter().filter(|key| key.is_plain()) {
-                session.source(key)?;
+            for files in session.source_keys(target)?.iter().filter_map(SourceKey::plain) {
+                session.source(files)?;
             }
         }
         let state = State::of(&reasons, false);

@@ -18,12 +18,11 @@ use crate::deploy::{self, Mount, Stack, Unit};
 use crate::digest::Encoding;
 use crate::disk;
 use crate::oci::json;
-use crate::plan::source_key;
 use crate::recipe::{
     self, Mount as HowMounted, ResolvedAction, ResolvedFile, ResolvedSource, ResolvedTemplate, Scope,
     Service, SourcePath, Spanned, interpolate,
 };
-use crate::tree::{Kind, SourceKind, SourceNode};
+use crate::tree::{Files, Kind, SourceNode};
 use crate::workspace::{Scan, Target};
 
 /// Where rendered copies lie, in the workspace.
@@ -317,6 +316,7 @@ fn user(stand: &Below) -> (String, Option<u32>) {
 /// A source that is mounted, and where.
 pub(super) struct Mounted<'f> {
     path: &'f SourcePath,
+    files: &'f Files,
     scan: Rc<Scan>,
     pub(super) target: String,
 }
@@ -325,13 +325,13 @@ pub(super) struct Mounted<'f> {
 pub(super) fn mounted<'f>(session: &Session<'_>, file: &'f ResolvedFile) -> Result<Vec<Mounted<'f>>, Error> {
     let ResolvedSource::From(paths) = &file.source else { return Ok(Vec::new()) };
     let one = |path: &'f SourcePath| {
-        if path.kind != SourceKind::Files || path.glob.is_some() || !path.unpack.is_empty() {
-            let name = format!("{}/{}", path.directory, path.path);
+        let Some(files) = path.key.plain().filter(|_| !path.is_glob()) else {
+            let name = format!("{}/{}", path.place(), path.key.name());
             let why = "only a file or directory beside the recipe can be mounted".to_owned();
             return Err(Error::Foreign { name, why }.at(&path.at));
-        }
-        let scan = session.source_at(&source_key(path), &path.at)?;
-        let name = path.path.rsplit('/').next().unwrap_or_default();
+        };
+        let scan = session.source_at(files, &path.at)?;
+        let name = files.from.rsplit('/').next().unwrap_or_default();
         let name = file.template.rendered_name(name).unwrap_or_else(|| name.to_owned());
         // As it would be copied: one file alone may be called otherwise.
         let target = if scan.tree.single && (file.into || paths.len() > 1) {
@@ -339,7 +339,7 @@ pub(super) fn mounted<'f>(session: &Session<'_>, file: &'f ResolvedFile) -> Resu
         } else {
             file.to.value.clone()
         };
-        Ok(Mounted { path, scan, target })
+        Ok(Mounted { path, files, scan, target })
     };
     paths.iter().map(one).collect()
 }
@@ -354,7 +354,7 @@ fn mount(
     let one = |mounted: Mounted<'_>| {
         let source = match &file.template {
             ResolvedTemplate::Off => {
-                session.workspace.root().join(&mounted.path.directory).join(&mounted.path.path)
+                session.workspace.root().join(&mounted.files.directory).join(&mounted.files.from)
             }
             _ => rendered(&copies(session, target, variant), file, names, &mounted)?,
         };
@@ -377,7 +377,7 @@ fn rendered(
     copies: &Path,
     file: &ResolvedFile,
     names: &BTreeMap<String, String>,
-    Mounted { path, scan, target }: &Mounted<'_>,
+    Mounted { path, scan, target, .. }: &Mounted<'_>,
 ) -> Result<PathBuf, Error> {
     let place = copies.join(target.trim_start_matches('/'));
     let delimiters = (file.delimiters.0.as_str(), file.delimiters.1.as_str());

@@ -14,7 +14,7 @@ use crate::lock::{BaseOrigin, BasePin, State, conflict};
 use crate::oci::{Document, MediaType};
 use crate::recipe::InputSource;
 use crate::registry::each;
-use crate::tree::SourceKind;
+use crate::tree::{Files, SourceKey};
 
 /// Pins what isn't pinned, checks everything that can be checked, and writes locks with their blobs.
 ///
@@ -158,18 +158,23 @@ pub fn audit(env: &Env<'_>, select: &Selection) -> Result<Vec<ByteSource>, Error
         for key in session.source_keys(target)? {
             let locked = lock.sources.iter().find(|source| source.key == key);
             let pinned = locked.map(|source| source.pin.digest().unwrap_or(source.hash));
-            let within = || format!("{} of {}", key.from, key.origin);
-            let (kind, name, note) = match key.kind {
-                SourceKind::Files => {
-                    ("source", format!("{}/{}", key.origin, key.from), "files of this workspace")
+            let (kind, name, note) = match &key {
+                SourceKey::Files(Files { directory, from, .. }) => {
+                    ("source", format!("{directory}/{from}"), "files of this workspace")
                 }
-                SourceKind::Fetch => ("fetch", key.from.clone(), "fetched"),
-                SourceKind::Image => ("image", within(), "out of another image"),
-                SourceKind::Recipe => ("recipe", within(), "out of an image of this workspace"),
-                SourceKind::Base => ("changed", within(), "what entries change in the base"),
-                SourceKind::Input => ("input", key.from.clone(), "made elsewhere"),
+                SourceKey::Fetch { url, .. } => ("fetch", url.clone(), "fetched"),
+                SourceKey::Image { reference, path, .. } => {
+                    ("image", format!("{path} of {reference}"), "out of another image")
+                }
+                SourceKey::Recipe { recipe, variant, path, .. } => {
+                    ("recipe", format!("{path} of {recipe}#{variant}"), "out of an image of this workspace")
+                }
+                SourceKey::Base { on, path, .. } => {
+                    ("changed", format!("{path} of {on}"), "what entries change in the base")
+                }
+                SourceKey::Input { name, .. } => ("input", name.clone(), "made elsewhere"),
             };
-            let input = inputs.get(&key.from).filter(|_| key.kind == SourceKind::Input);
+            let input = inputs.get(key.name()).filter(|_| matches!(key, SourceKey::Input { .. }));
             let open = input.is_some_and(|input| input.value.from == InputSource::Open);
             let note = match pinned {
                 Some(_) => note,

@@ -97,9 +97,10 @@ fn record(session: &Session<'_>, target: &Target, lock: &mut Lock) -> Result<(),
     }
     lock.sections = session.recipe(target)?.sections().clone();
     lock.outputs.clear();
-    lock.sources.retain(|source| !source.key.is_plain());
-    for key in session.source_keys(target)?.into_iter().filter(|key| key.is_plain()) {
-        let (source, listing) = SourceLock::of(key.clone(), &session.source(&key)?.tree);
+    lock.sources.retain(|source| source.key.plain().is_none());
+    for key in session.source_keys(target)? {
+        let Some(files) = key.plain() else { continue };
+        let (source, listing) = SourceLock::of(key.clone(), &session.source(files)?.tree);
         if let Some(bytes) = listing {
             session.commit_blob(source.hash, &bytes)?;
         }

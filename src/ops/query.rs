@@ -16,7 +16,7 @@ use crate::layer::packages::{self, Package};
 use crate::layer::versions;
 use crate::lock::{BaseOrigin, Lock, Output};
 use crate::oci::{Descriptor, Document, MediaType, Reference};
-use crate::tree::{SourceKind, TreePath};
+use crate::tree::{SourceKey, TreePath};
 use crate::workspace::Target;
 
 /// What is looked for.
@@ -186,14 +186,17 @@ fn uses(
         }
     }
     for key in session.variant_keys(target, variant)? {
-        match key.kind {
-            SourceKind::Image if is_named(&key.origin, text) => {
-                return Ok(Some(format!("takes from {}", key.origin)));
-            }
-            SourceKind::Fetch if is_named(&key.from, text) => {
-                return Ok(Some(format!("fetches {}", key.from)));
-            }
-            _ => {}
+        let (verb, name) = match &key {
+            SourceKey::Image { reference, .. } => ("takes from", reference),
+            SourceKey::Fetch { url, .. } => ("fetches", url),
+            // Those of another recipe are looked at below; the others have no name outside of the workspace.
+            SourceKey::Recipe { .. }
+            | SourceKey::Files(_)
+            | SourceKey::Input { .. }
+            | SourceKey::Base { .. } => continue,
+        };
+        if is_named(name, text) {
+            return Ok(Some(format!("{verb} {name}")));
         }
     }
     let parent = session.parent_of(target, variant)?;

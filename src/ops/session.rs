@@ -23,7 +23,7 @@ use crate::oci::Descriptor;
 use crate::recipe::{self, Recipe, Spanned, WorkspaceFile, parse_workspace};
 use crate::store::{Store, Transaction};
 use crate::substitute::Substituter;
-use crate::tree::{Content, SourceKey, TreePath};
+use crate::tree::{Content, Files, SourceKey, TreePath};
 use crate::workspace::{Contents, Scan, Target, TargetPattern, Workspace};
 
 /// The layers of a base, and a path in it.
@@ -40,7 +40,7 @@ pub(super) struct Session<'a> {
     pub(super) asks: Asks,
     pub(super) substitutes: Substitutes,
     recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
-    sources: RefCell<BTreeMap<SourceKey, Rc<Scan>>>,
+    sources: RefCell<BTreeMap<Files, Rc<Scan>>>,
     /// Where bases come from: a registry's knows what it was told already.
     pub(super) places: RefCell<BTreeMap<BaseOrigin, Arc<dyn Substituter>>>,
     pub(super) resolved: RefCell<BTreeMap<BaseOrigin, Descriptor>>,
@@ -198,18 +198,18 @@ impl<'a> Session<'a> {
     }
 
     /// A source tree, read once however many entries and platforms take it.
-    pub(super) fn source(&self, key: &SourceKey) -> Result<Rc<Scan>, Error> {
-        if let Some(scan) = self.sources.borrow().get(key) {
+    pub(super) fn source(&self, files: &Files) -> Result<Rc<Scan>, Error> {
+        if let Some(scan) = self.sources.borrow().get(files) {
             return Ok(Rc::clone(scan));
         }
-        let scan = Rc::new(self.workspace.read_source(key)?);
-        self.sources.borrow_mut().insert(key.clone(), Rc::clone(&scan));
+        let scan = Rc::new(self.workspace.read_source(files)?);
+        self.sources.borrow_mut().insert(files.clone(), Rc::clone(&scan));
         Ok(scan)
     }
 
     /// The same of an entry: what is wrong with it is told where that stands.
-    pub(super) fn source_at(&self, key: &SourceKey, at: &recipe::At) -> Result<Rc<Scan>, Error> {
-        self.source(key).map_err(|error| match error {
+    pub(super) fn source_at(&self, files: &Files, at: &recipe::At) -> Result<Rc<Scan>, Error> {
+        self.source(files).map_err(|error| match error {
             Error::Workspace(source) => Error::Source { at: at.clone(), source },
             other => other,
         })

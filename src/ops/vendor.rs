@@ -9,7 +9,7 @@ use super::session::{Asks, Session};
 use super::{Env, Selection, Vendored};
 use crate::disk;
 use crate::lock::Pin;
-use crate::tree::{Content, SourceKind};
+use crate::tree::{Content, SourceKey};
 
 /// Puts what the locks of the selected recipes pin of URLs into `vendor/`, verified; what is there already stays.
 ///
@@ -20,12 +20,13 @@ pub fn vendor(env: &Env<'_>, select: &Selection) -> Result<Vec<Vendored>, Error>
     let mut wanted: BTreeMap<Content, String> = BTreeMap::new();
     for target in session.select(select)?.keys() {
         let lock = session.old_lock(target)?.lock.unwrap_or_default();
-        for key in session.source_keys(target)?.into_iter().filter(|key| key.kind == SourceKind::Fetch) {
+        for key in session.source_keys(target)? {
+            let SourceKey::Fetch { url, .. } = &key else { continue };
             let locked = lock.sources.iter().find(|source| source.key == key);
             let Some(Pin::File(content)) = locked.map(|source| source.pin) else {
-                return Err(Error::Unfetched { recipe: target.to_string(), url: key.from });
+                return Err(Error::Unfetched { recipe: target.to_string(), url: url.clone() });
             };
-            wanted.insert(content, key.from);
+            wanted.insert(content, url.clone());
         }
     }
     let directory = session.workspace.root().join(VENDOR).join("sha256");

@@ -21,10 +21,10 @@ pub use view::ResolveError;
 use crate::digest::Encoding;
 use crate::layer::facts::{Facts, UserDatabase};
 use crate::recipe::{
-    At, Resolved, ResolvedAction, ResolvedEntry, ResolvedSource, SourcePath, TemplateError, TemplateFault,
-    interpolate, suggest,
+    At, Resolved, ResolvedAction, ResolvedEntry, ResolvedSource, TemplateError, TemplateFault, interpolate,
+    suggest,
 };
-use crate::tree::{Content, FileTree, SourceKey, Sources, TreePath, TreePathError};
+use crate::tree::{Content, FileTree, Sources, TreePath, TreePathError};
 use view::View;
 
 /// An image can't have more layers than engines mount.
@@ -324,11 +324,6 @@ pub fn guard(
 ) -> Vec<Error> {
     let view = view_below(stage);
     pointed(stage.recipe, guard::check(stage.recipe, &plan.expanded, &view, volumes, is_base_file))
-}
-
-/// Which source trees a recipe's paths mean.
-pub fn source_key(path: &SourcePath) -> SourceKey {
-    v1::source_key(path)
 }
 
 fn times(number: usize) -> String {

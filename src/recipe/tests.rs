@@ -105,7 +105,7 @@ fn the_recipe_of_the_book() {
     assert_eq!((first.to.as_str(), first.into, first.mount), ("/docker-entrypoint-initdb.d", true, None));
     assert_eq!(first.owner.as_ref().unwrap().value.user, Id::Name("postgres".into()));
     let ResolvedSource::From(from) = &first.source else { panic!() };
-    assert_eq!((from[0].directory.as_str(), from[0].path.as_str()), ("recipes/db/postgres", "initdb"));
+    assert_eq!((from[0].place().as_str(), from[0].key.name()), ("recipes/db/postgres", "initdb"));
     let text = |resolved: &Resolved| match &file(resolved, 1).source {
         ResolvedSource::Text(text) => text.value.clone(),
         ResolvedSource::From(_) => panic!(),
@@ -521,7 +521,7 @@ fn extends() {
     assert_eq!((dev.image.title.is_some(), dev.image.tags.is_some()), (true, false));
     assert_eq!((file(&dev, 0).to.as_str(), file(&dev, 1).to.as_str()), ("/p/postgres", "/c"));
     let directories: Vec<_> =
-        evaluated.source_paths(&scope()).unwrap().into_iter().map(|path| path.directory).collect();
+        evaluated.source_paths(&scope()).unwrap().into_iter().map(|path| path.place()).collect();
     assert_eq!(directories, ["recipes/a/parent", "recipes/db/postgres"]);
 
     let grandchild =
@@ -642,7 +642,8 @@ fn values_in_many_ways() {
         assert_eq!(first.template.rendered_name(path).as_deref(), name, "{path}");
     }
     let ResolvedSource::From(from) = &first.source else { panic!() };
-    assert!(from[0].glob.is_none() && from[1].glob.as_ref().unwrap().matches(b"b/1.sql"));
+    assert!(!from[0].is_glob() && from[1].is_glob());
+    assert!(Glob::parse(from[1].key.name()).unwrap().matches(b"b/1.sql"));
     let second = file(&resolved, 1);
     assert!(matches!(&second.source, ResolvedSource::Text(text) if text.value == "postgres {{ name }}"));
     assert_eq!(

@@ -4,14 +4,16 @@
 //! archive is spelt ([`Step`]). It must not know
 //! tar, recipes or where bytes are kept: a file's node names its content by digest and size only.
 
+mod key;
 mod path;
 mod source;
 mod unpack;
 
 use std::collections::BTreeMap;
 
+pub use key::{Files, Portion, SourceKey};
 pub use path::{TreePath, TreePathError};
-pub use source::{SourceKey, SourceKind, SourceNode, SourceTree, Sources, unescape};
+pub use source::{SourceNode, SourceTree, Sources, unescape};
 pub use unpack::{Format, Step, StepError, check_steps};
 
 use crate::digest::Digest;

@@ -2,55 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attributes, Content, Kind, TreePath};
+use super::{Attributes, Content, Kind, SourceKey, TreePath};
 use crate::digest::Digest;
-
-/// Where a source is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SourceKind {
-    /// In the checkout, beside a recipe.
-    #[default]
-    Files,
-    /// At a URL.
-    Fetch,
-    /// Made elsewhere: an `[input]`.
-    Input,
-    /// In another image.
-    Image,
-    /// In the image of another recipe.
-    Recipe,
-    /// In what the recipe stands on: what it changes there. Paths are those of the image.
-    Base,
-}
-
-/// Which files are meant: one source of one entry, with its filters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SourceKey {
-    /// Where it is.
-    pub kind: SourceKind,
-    /// Of files, the directory of the recipe that wrote the entry, relative to the workspace (`recipes/web/nginx`); the
-    /// reference of an image; `stack/name#variant` of a recipe. Nothing for the others.
-    pub origin: String,
-    /// Of files, a path or glob relative to `origin`, without a final slash; a URL; an input's name; a path in an image.
-    pub from: String,
-    /// Globs over the paths below `from`; empty: everything.
-    pub include: Vec<String>,
-    /// Globs over the paths below `from`.
-    pub exclude: Vec<String>,
-    /// How an archive is unpacked, step by step; empty: it isn't.
-    pub unpack: Vec<String>,
-    /// How many leading components of an archive's paths are dropped.
-    pub strip: usize,
-    /// `os/architecture`, where another platform has another source under the same name.
-    pub platform: Option<String>,
-}
-
-impl SourceKey {
-    /// Whether it is read from the checkout as it lies there: then nothing is pinned but what is in it.
-    pub fn is_plain(&self) -> bool {
-        self.kind == SourceKind::Files && self.unpack.is_empty()
-    }
-}
 
 /// One thing in a source tree. Owners and times of a checkout mean nothing, so they aren't there.
 #[derive(Debug, Clone, PartialEq, Eq)]

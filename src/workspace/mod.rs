@@ -1,7 +1,7 @@
 //! The checkout: where `cooper.toml`, recipes, their files, locks and committed blobs lie.
 //!
 //! Owns finding and reading them, as bytes, and writing locks and blobs. It must not know what a recipe or lock
-//! says: texts go up as they are, and what to read of the sources comes down as a [`SourceKey`](crate::tree::SourceKey). Nothing here
+//! says: texts go up as they are, and what to read of the sources comes down as [`Files`](crate::tree::Files). Nothing here
 //! follows a symbolic link out of the directory that it belongs to.
 
 mod blobs;

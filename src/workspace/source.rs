@@ -16,7 +16,7 @@ use super::{Error, Workspace};
 use crate::digest::HashingReader;
 use crate::disk;
 use crate::recipe::{Glob, has_magic, secrets_in, suggest};
-use crate::tree::{Content, SourceKey, SourceNode, SourceTree, TreePath};
+use crate::tree::{Content, Files, SourceNode, SourceTree, TreePath};
 
 /// Files above this size aren't searched for secrets, and are hashed as a stream.
 const SEARCHED: u64 = 1 << 20;
@@ -113,31 +113,29 @@ enum Item {
 type Found = BTreeMap<TreePath, Item>;
 
 impl Workspace {
-    /// Reads what `key` names.
+    /// Reads files of the checkout.
     ///
     /// # Errors
     /// Nothing there, or something that leads out of the recipe's directory or can't be in a source tree.
-    pub fn read_source(&self, key: &SourceKey) -> Result<Scan, Error> {
-        let origin = self.origin_directory(&key.origin)?;
-        let filter = Filter::new(&key.include, &key.exclude)
+    pub fn read_source(&self, files: &Files) -> Result<Scan, Error> {
+        let Files { directory, from, portion } = files;
+        let origin = self.origin_directory(directory)?;
+        let filter = Filter::new(&portion.include, &portion.exclude)
             .map_err(|(pattern, fault)| Error::Glob { pattern, fault })?;
         let mut found = Found::new();
-        let single = if has_magic(&key.from) {
-            for (name, path) in matches(&origin, &key.from)? {
+        let single = if has_magic(from) {
+            for (name, path) in matches(&origin, from)? {
                 add(&path, name, &filter, &mut found)?;
             }
             false
         } else {
-            named(&origin, &key.from, &filter, &mut found)?
+            named(&origin, from, &filter, &mut found)?
         };
         if let Some(pattern) = filter.retain_included(&mut found).into_iter().next() {
-            return Err(Error::NoMatch {
-                directory: on_disk(&origin, &relative(&origin, &key.from)?),
-                pattern,
-            });
+            return Err(Error::NoMatch { directory: on_disk(&origin, &relative(&origin, from)?), pattern });
         }
-        if found.is_empty() && !key.exclude.is_empty() {
-            return Err(Error::NothingLeft { path: on_disk(&origin, &relative(&origin, &key.from)?) });
+        if found.is_empty() && !portion.exclude.is_empty() {
+            return Err(Error::NothingLeft { path: on_disk(&origin, &relative(&origin, from)?) });
         }
         read(single, found)
     }

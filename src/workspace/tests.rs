@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::digest::Digest;
-use crate::tree::{Content, SourceKey, SourceNode};
+use crate::tree::{Content, Files, Portion, SourceNode};
 
 /// A directory that is removed again.
 struct Temp(PathBuf);
@@ -42,13 +42,9 @@ impl Temp {
     fn scan(&self, from: &str, include: &[&str], exclude: &[&str]) -> Result<Scan, Error> {
         let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect();
         let (include, exclude) = (texts(include), texts(exclude));
-        self.workspace().read_source(&SourceKey {
-            origin: "recipes/a/b".into(),
-            from: from.into(),
-            include,
-            exclude,
-            ..SourceKey::default()
-        })
+        let portion = Portion { include, exclude, ..Portion::default() };
+        let directory = "recipes/a/b".into();
+        self.workspace().read_source(&Files { directory, from: from.into(), portion })
     }
 
     /// The paths of a source, in one line.
@@ -249,8 +245,9 @@ fn refuses_what_leads_out_or_is_not_there() {
     ] {
         assert_eq!(temp.error(from, &[]), message);
     }
-    let key = SourceKey { origin: "recipes/linked/b".into(), from: "Init".into(), ..SourceKey::default() };
-    assert!(matches!(temp.workspace().read_source(&key), Err(Error::LinkedRecipe { .. })));
+    let (directory, from) = ("recipes/linked/b".into(), "Init".into());
+    let files = Files { directory, from, portion: Portion::default() };
+    assert!(matches!(temp.workspace().read_source(&files), Err(Error::LinkedRecipe { .. })));
 }
 
 #[test]

@@ -9,9 +9,8 @@ use crate::oci::Platform;
 use crate::ops::base::origin;
 use crate::ops::error::Error;
 use crate::ops::session::{Session, parent_target};
-use crate::plan::source_key;
 use crate::recipe::{Base, Evaluated};
-use crate::tree::{SourceKey, SourceKind};
+use crate::tree::SourceKey;
 use crate::workspace::Target;
 
 impl Session<'_> {
@@ -87,8 +86,14 @@ impl Session<'_> {
     ) -> Result<BTreeSet<Target>, Error> {
         let known = self.workspace.recipes()?;
         let keys = self.variant_keys(target, variant)?.into_iter();
-        let names = keys.filter(|key| key.kind == SourceKind::Recipe).map(|key| key.origin);
-        let targets = names.filter_map(|name| name.split('#').next()?.parse().ok());
+        let targets = keys.filter_map(|key| match key {
+            SourceKey::Recipe { recipe, .. } => recipe.parse().ok(),
+            SourceKey::Files(_)
+            | SourceKey::Fetch { .. }
+            | SourceKey::Input { .. }
+            | SourceKey::Image { .. }
+            | SourceKey::Base { .. } => None,
+        });
         // What isn't there is told by whoever builds.
         Ok(targets.filter(|target| known.contains(target)).collect())
     }
@@ -122,10 +127,8 @@ impl Session<'_> {
         for platform in work.platforms(&evaluated)? {
             let scope = with_platform(self.scope(target), &platform);
             for mut path in evaluated.source_paths(&scope).map_err(Error::Recipes)? {
-                if path.kind == SourceKind::Base {
-                    path.directory.clone_from(&base);
-                }
-                keys.insert(source_key(&path));
+                path.key.stand_on(&base);
+                keys.insert(path.key);
             }
         }
         Ok(keys)

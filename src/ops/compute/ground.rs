@@ -14,9 +14,8 @@ use crate::ops::base::{Below, Blobs, External, Wanted, origin, reason_of};
 use crate::ops::error::Error;
 use crate::ops::foreign::Foreign;
 use crate::ops::session::parent_target;
-use crate::plan::source_key;
 use crate::recipe::{Base, Evaluated, SourcePath, Spanned};
-use crate::tree::{Content, SourceKey, SourceKind, Sources};
+use crate::tree::{Content, SourceKey, Sources};
 use crate::workspace::{Contents, Target};
 
 impl Work<'_, '_> {
@@ -204,14 +203,15 @@ impl Work<'_, '_> {
         platform: &Platform,
         seen: &mut Vec<Target>,
     ) -> Result<Option<Below>, Error> {
-        if path.kind == SourceKind::Base {
-            return self.below(draft, platform);
-        }
-        if path.kind != SourceKind::Recipe {
-            return Ok(None);
-        }
-        let (name, variant) = path.directory.split_once('#').unwrap_or((&path.directory, ""));
-        let name = Spanned { value: name.to_owned(), at: path.at.clone() };
+        let (recipe, variant) = match &path.key {
+            SourceKey::Base { .. } => return self.below(draft, platform),
+            SourceKey::Recipe { recipe, variant, .. } => (recipe, variant),
+            SourceKey::Files(_)
+            | SourceKey::Fetch { .. }
+            | SourceKey::Input { .. }
+            | SourceKey::Image { .. } => return Ok(None),
+        };
+        let name = Spanned { value: recipe.clone(), at: path.at.clone() };
         let other = parent_target(&self.session.workspace, self.target, &name)?;
         let other = self.session.compute_within(&other, seen);
         let other = other.map_err(|error| error.closes_circle(&path.at))?;
@@ -271,14 +271,12 @@ impl Work<'_, '_> {
             for platform in &draft.platforms {
                 let scope = with_platform(self.session.scope(self.target), platform);
                 for mut path in draft.recipe.source_paths(&scope).map_err(Error::Recipes)? {
-                    if path.kind == SourceKind::Base {
-                        path.directory = base_key(draft);
-                    }
-                    let key = source_key(&path);
+                    path.key.stand_on(&base_key(draft));
+                    let key = path.key.clone();
                     if sources.contains_key(&key) {
                         continue;
                     }
-                    if !key.is_plain() {
+                    let Some(files) = key.plain() else {
                         let image = self.image_of(&path, draft, platform, seen)?;
                         let foreign = self.session.foreign(self.target, &path, image, self.old);
                         let foreign = foreign.map_err(|error| error.at(&path.at))?;
@@ -288,12 +286,14 @@ impl Work<'_, '_> {
                         pins.insert(key.clone(), foreign.pin);
                         sources.insert(key, foreign.tree.clone());
                         continue;
-                    }
-                    let scan = self.session.source_at(&key, &path.at)?;
+                    };
+                    let scan = self.session.source_at(files, &path.at)?;
                     contents.extend(scan.contents.clone());
                     for (one, other) in &scan.same_folded {
-                        let text =
-                            format!("{}: {one} and {other} are one name where case doesn't count", key.from);
+                        let text = format!(
+                            "{}: {one} and {other} are one name where case doesn't count",
+                            files.from
+                        );
                         warnings.push(text);
                     }
                     let mut tree = scan.tree.clone();

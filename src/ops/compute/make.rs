@@ -14,7 +14,7 @@ use crate::lock::SourceLock;
 use crate::oci::{Compression, Descriptor, Document, Index, MediaType, Platform};
 use crate::ops::base::{Below, child_of};
 use crate::ops::error::Error;
-use crate::plan::{self, Plan, Stage, config_patch, source_key};
+use crate::plan::{self, Plan, Stage, config_patch};
 use crate::progress::Event;
 use crate::recipe::{Resolved, ResolvedAction, ResolvedFile, ResolvedSource};
 use crate::store::{Realisation, RootKey};
@@ -115,11 +115,11 @@ impl Work<'_, '_> {
                 ResolvedAction::Ca { from, .. } => std::slice::from_ref(from),
                 _ => continue,
             };
-            for path in paths.iter().filter(|path| source_key(path).is_plain()) {
-                let scan: Rc<Scan> = self.session.source(&source_key(path))?;
+            for (path, files) in paths.iter().filter_map(|path| Some((path, path.key.plain()?))) {
+                let scan: Rc<Scan> = self.session.source(files)?;
                 if let Some((name, kind)) = scan.secrets.iter().next() {
-                    let key = source_key(path);
-                    let file = format!("{}/{}", key.origin, SourceLock::name(&key, scan.tree.single, name));
+                    let name = SourceLock::name(&path.key, scan.tree.single, name);
+                    let file = format!("{}/{name}", files.directory);
                     return Err(Error::Secret { file, kind, at: path.at.clone() });
                 }
             }

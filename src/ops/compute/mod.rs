@@ -22,7 +22,7 @@ use crate::ops::base::{Below, Blobs, External, volumes};
 use crate::ops::error::{Error, LockedRecipe};
 use crate::ops::session::{OldLock, Session, circle};
 use crate::recipe::{Evaluated, Resolved, Scope};
-use crate::tree::{Content, FileTree, SourceKey, SourceKind};
+use crate::tree::{Content, FileTree, SourceKey};
 use crate::workspace::{Target, differs_by_crlf_only};
 
 /// Without `SOURCE_DATE_EPOCH` when locking: 2000-01-01T00:00:00Z, because zip can't say 0.
@@ -168,14 +168,12 @@ impl Session<'_> {
         let mut listed = BTreeMap::new();
         for reason in &computed.reasons {
             let Reason::FileChanged { key, path, file } = reason else { continue };
-            if !key.is_plain() {
-                continue;
-            }
+            let Some(files) = key.plain() else { continue };
             let source = || old.sources.iter().find(|source| source.key == *key)?.entries(&|_| None);
             let entries = listed.entry(key).or_insert_with(source).as_ref();
             let entry = entries.and_then(|entries| entries.get(path));
             let Some(expected) = entry.and_then(|entry| entry.digest) else { continue };
-            let scan = self.source(key)?;
+            let scan = self.source(files)?;
             let Some(crate::tree::SourceNode::File { content, .. }) = scan.tree.nodes.get(path) else {
                 continue;
             };
@@ -186,7 +184,7 @@ impl Session<'_> {
             if scan.contents.open(content)?.read_to_end(&mut bytes).is_ok()
                 && differs_by_crlf_only(&bytes, expected)
             {
-                return Err(Error::LineEndings { file: format!("{}/{file}", key.origin) });
+                return Err(Error::LineEndings { file: format!("{}/{file}", files.directory) });
             }
         }
         Ok(())
@@ -263,7 +261,8 @@ impl Work<'_, '_> {
 
     /// Whether a source is an input that no lock has.
     fn is_open(&self, key: &SourceKey, drafts: &[Draft]) -> bool {
-        key.kind == SourceKind::Input && drafts.iter().any(|draft| draft.recipe.is_open_input(&key.from))
+        let SourceKey::Input { name, .. } = key else { return false };
+        drafts.iter().any(|draft| draft.recipe.is_open_input(name))
     }
 
     /// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.

@@ -7,48 +7,53 @@ use super::fetch::{Known, Located};
 use crate::disk;
 use crate::ops::error::Error;
 use crate::ops::session::Session;
-use crate::plan::source_key;
 use crate::recipe::SourcePath;
-use crate::tree::{SourceKey, SourceKind, SourceNode};
+use crate::tree::{Files, Portion, SourceKey, SourceNode};
 use crate::workspace::{Scan, read_input};
 
 impl Session<'_> {
     /// Where an input lies: as the recipe says, or `--input`.
-    fn input_path(&self, path: &SourcePath) -> Result<PathBuf, Error> {
-        if let Some(given) = self.asks.inputs.get(&path.path) {
+    fn input_path(&self, name: &str, path: &SourcePath) -> Result<PathBuf, Error> {
+        if let Some(given) = self.asks.inputs.get(name) {
             return Ok(self.env.dir.join(given));
         }
-        if path.directory.is_empty() {
-            let (name, why) = (path.path.clone(), format!("it is open: --input {}=PATH gives it", path.path));
-            return Err(Error::Foreign { name, why });
-        }
-        Ok(self.workspace.root().join(&path.directory))
+        let open = || {
+            let (name, why) = (name.to_owned(), format!("it is open: --input {name}=PATH gives it"));
+            Error::Foreign { name, why }
+        };
+        Ok(self.workspace.root().join(path.lies.as_ref().ok_or_else(open)?))
     }
 
-    pub(super) fn input_scan(&self, path: &SourcePath) -> Result<Scan, Error> {
-        let SourceKey { include, exclude, .. } = source_key(path);
-        let file = self.input_path(path)?;
+    pub(super) fn input_scan(
+        &self,
+        name: &str,
+        path: &SourcePath,
+        Portion { include, exclude, .. }: &Portion,
+    ) -> Result<Scan, Error> {
+        let file = self.input_path(name, path)?;
         if disk::regular_size(&file)?.is_none() && !disk::is_directory(&file) {
-            let given = self.asks.inputs.get(&path.path).map(|given| given.display().to_string());
-            let name = format!("[input.{}] {}", path.path, given.as_ref().unwrap_or(&path.directory));
+            let given = self.asks.inputs.get(name).map(|given| given.display().to_string());
+            let given = given.or_else(|| path.lies.clone()).unwrap_or_default();
+            let name = format!("[input.{name}] {given}");
             return Err(Error::Nowhere { name, made_by: path.made_by.clone() });
         }
-        let scan = read_input(&file, &include, &exclude);
+        let scan = read_input(&file, include, exclude);
         scan.map_err(|source| Error::Source { at: path.at.clone(), source })
     }
 
     /// The one file that a source of the checkout, or an input, is.
     pub(super) fn file_of(&self, path: &SourcePath) -> Result<Option<Located>, Error> {
-        let plain = SourcePath {
-            unpack: Vec::new(),
-            strip: 0,
-            include: Vec::new(),
-            exclude: Vec::new(),
-            ..path.clone()
-        };
-        let scan = match path.kind {
-            SourceKind::Files => (*self.source_at(&source_key(&plain), &path.at)?).clone(),
-            _ => self.input_scan(&plain)?,
+        let all = Portion::default();
+        let scan = match &path.key {
+            SourceKey::Files(Files { directory, from, .. }) => {
+                let files = Files { directory: directory.clone(), from: from.clone(), portion: all };
+                (*self.source_at(&files, &path.at)?).clone()
+            }
+            SourceKey::Input { name, .. } => self.input_scan(name, path, &all)?,
+            SourceKey::Fetch { .. }
+            | SourceKey::Image { .. }
+            | SourceKey::Recipe { .. }
+            | SourceKey::Base { .. } => return Ok(None),
         };
         let Some(SourceNode::File { content, .. }) =
             scan.tree.nodes.values().next().filter(|_| scan.tree.single)
@@ -63,7 +68,7 @@ impl Session<'_> {
                 scan.contents
                     .open(content)?
                     .read_to_end(&mut bytes)
-                    .map_err(disk::failed("read", Path::new(&path.path)))?;
+                    .map_err(disk::failed("read", Path::new(path.key.name())))?;
                 let mut file = self.transaction()?.scratch()?;
                 file.write_all(&bytes).map_err(disk::failed("write", file.path()))?;
                 let at = file.path().to_owned();

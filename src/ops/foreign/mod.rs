@@ -20,9 +20,8 @@ use super::session::Session;
 use crate::digest::Digest;
 use crate::lock::{BaseOrigin, BasePin, Lock, Pin, Reason, SourceLock};
 use crate::oci::{Document, Platform};
-use crate::plan::source_key;
 use crate::recipe::SourcePath;
-use crate::tree::{Attributes, Content, Kind, SourceKey, SourceKind, SourceNode, SourceTree, TreePath};
+use crate::tree::{Attributes, Content, Files, Kind, Portion, SourceKey, SourceNode, SourceTree, TreePath};
 use crate::workspace::{Contents, Filter, Target};
 
 /// Where `vendor` puts what was fetched.
@@ -41,7 +40,7 @@ pub(super) struct Foreign {
 impl Foreign {
     /// Whether it is in what a recipe stands on.
     pub(super) fn is_of_base(&self) -> bool {
-        self.path.kind == SourceKind::Base
+        matches!(self.path.key, SourceKey::Base { .. })
     }
 
     /// The bytes that it has.
@@ -64,7 +63,7 @@ impl Session<'_> {
         image: Option<Below>,
         old: Option<&Lock>,
     ) -> Result<Rc<Foreign>, Error> {
-        let key = source_key(path);
+        let key = path.key.clone();
         let manifest = image.as_ref().and_then(|image| Some(Pin::File(image.manifest.as_ref()?.1)));
         let refreshed = path.sha256.is_none() && upstream(&key).is_some_and(|origin| self.refreshes(&origin));
         let old = old.filter(|_| !refreshed);
@@ -80,7 +79,7 @@ impl Session<'_> {
         }
         let found = match self.listed(path, &image, locked)? {
             Some(found) => found,
-            None if self.env.locked && matches!(key.kind, SourceKind::Fetch | SourceKind::Image) => {
+            None if self.env.locked && upstream(&key).is_some() => {
                 return Err(self.locked(target, vec![Reason::SourceAdded { key }]));
             }
             None => {
@@ -101,18 +100,25 @@ impl Session<'_> {
         locked: Option<&SourceLock>,
     ) -> Result<Option<Foreign>, Error> {
         let Some(locked) = locked else { return Ok(None) };
-        let same = match (path.kind, locked.pin) {
-            (SourceKind::Fetch | SourceKind::Image, Pin::File(_) | Pin::Image { .. }) => true,
+        let same = match (&path.key, locked.pin) {
+            (SourceKey::Fetch { .. } | SourceKey::Image { .. }, Pin::File(_) | Pin::Image { .. }) => true,
             // It may have been made anew.
-            (SourceKind::Files | SourceKind::Input, Pin::File(pinned)) => self
+            (SourceKey::Files(_) | SourceKey::Input { .. }, Pin::File(pinned)) => self
                 .file_of(path)?
                 .is_some_and(|file| matches!(file.content, Known::Content(own) if own == pinned)),
             // Another one, when its parent came out otherwise.
-            (SourceKind::Recipe | SourceKind::Base, Pin::File(pinned)) => {
+            (SourceKey::Recipe { .. } | SourceKey::Base { .. }, Pin::File(pinned)) => {
                 let manifest = image.as_ref().and_then(|image| image.manifest.as_ref());
                 manifest.is_some_and(|(_, manifest)| *manifest == pinned)
             }
-            _ => false,
+            (
+                SourceKey::Files(_)
+                | SourceKey::Input { .. }
+                | SourceKey::Recipe { .. }
+                | SourceKey::Base { .. },
+                Pin::Image { .. },
+            )
+            | (_, Pin::None) => false,
         };
         let tree = locked.tree(&|content| self.listing(content)).filter(|_| same);
         let image = image.clone();
@@ -122,7 +128,10 @@ impl Session<'_> {
     /// What the lock pins for another entry that takes from the same place: one URL is one file, one reference one image.
     fn same(&self, key: &SourceKey, old: Option<&Lock>) -> Option<Pin> {
         let origin = upstream(key)?;
-        let is_same = |other: &SourceKey| other.kind == key.kind && upstream(other).as_ref() == Some(&origin);
+        let is_same = |other: &SourceKey| {
+            std::mem::discriminant(other) == std::mem::discriminant(key)
+                && upstream(other).as_ref() == Some(&origin)
+        };
         let base = |base: &BasePin| Pin::Image { index: base.index, manifest: base.index };
         let locked = old.and_then(|lock| {
             let source = lock.sources.iter().find(|source| is_same(&source.key)).map(|source| source.pin);
@@ -139,7 +148,7 @@ impl Session<'_> {
         pin: Option<Pin>,
     ) -> Result<Foreign, Error> {
         let (tree, pin, contents) = self.materialise(path, image.as_ref(), pin, None)?;
-        self.materialised.borrow_mut().insert(source_key(path), Rc::new(contents));
+        self.materialised.borrow_mut().insert(path.key.clone(), Rc::new(contents));
         Ok(Foreign { tree, pin, path: path.clone(), image })
     }
 
@@ -160,7 +169,7 @@ impl Session<'_> {
                     let read = self.materialise(path, image.as_ref(), Some(*pin), Some(tree));
                     let (tree, _, contents) = read.map_err(|error| error.at(&path.at))?;
                     if tree != known.tree {
-                        let name = known.path.path.clone();
+                        let name = known.path.key.name().to_owned();
                         return Err(Error::Foreign {
                             name,
                             why: "it holds something else than the lock says".into(),
@@ -188,36 +197,49 @@ impl Session<'_> {
             Some(Pin::File(content)) => Some(content),
             _ => None,
         };
-        let key = source_key(path);
-        match path.kind {
-            SourceKind::Fetch => {
-                let located = self.fetch(&path.path, pinned, path.sha256)?;
-                if !path.unpack.is_empty() {
-                    return self.unpacked(&key, path, located, listed);
+        match &path.key {
+            SourceKey::Fetch { url, portion } => {
+                let located = self.fetch(url, pinned, path.sha256)?;
+                if !portion.unpack.is_empty() {
+                    return self.unpacked(portion, path, located, listed);
                 }
-                let name = path.path.split(['?', '#']).next().unwrap_or_default();
+                let name = url.split(['?', '#']).next().unwrap_or_default();
                 let name = name.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("index.html");
-                let content = located.content(&path.path)?;
+                let content = located.content(url)?;
                 let kept = SourceNode::Kept { kind: Kind::File(content), attributes: Attributes::new(0o644) };
                 let nodes = BTreeMap::from([(TreePath::root().join(name.as_bytes()), kept)]);
                 let mut contents = Contents::default();
                 contents.put_file(content, located.path);
                 Ok((SourceTree { single: true, nodes }, Pin::File(content), contents))
             }
-            SourceKind::Files | SourceKind::Input if !path.unpack.is_empty() => {
+            SourceKey::Files(Files { portion, .. }) | SourceKey::Input { portion, .. }
+                if !portion.unpack.is_empty() =>
+            {
                 let missing = || Error::Foreign {
-                    name: path.path.clone(),
+                    name: path.key.name().to_owned(),
                     why: "only one file can be unpacked, and it names none or several".into(),
                 };
                 let located = self.file_of(path)?.ok_or_else(missing)?;
-                self.unpacked(&key, path, located, listed)
+                self.unpacked(portion, path, located, listed)
             }
-            SourceKind::Files | SourceKind::Input => {
-                let scan = self.input_scan(path)?;
+            SourceKey::Files(files) => {
+                let scan = (*self.source_at(files, &path.at)?).clone();
                 Ok((scan.tree, Pin::None, scan.contents))
             }
-            SourceKind::Image => self.of_image(path, &key, pin),
-            SourceKind::Recipe | SourceKind::Base => self.of_other(path, &key, image),
+            SourceKey::Input { name, portion, .. } => {
+                let scan = self.input_scan(name, path, portion)?;
+                Ok((scan.tree, Pin::None, scan.contents))
+            }
+            SourceKey::Image { reference, portion, platform, .. } => {
+                self.of_image(path, (reference, platform), portion, pin)
+            }
+            SourceKey::Recipe { portion, .. } => {
+                Self::of_other(image, |image| self.existing(image, path, portion))
+            }
+            SourceKey::Base { path, recursive, .. } => Self::of_other(image, |image| {
+                let take = Take::Place { recursive: *recursive };
+                Ok(self.taken_out(image, path, &take)?.unwrap_or_default())
+            }),
         }
     }
 
@@ -225,10 +247,11 @@ impl Session<'_> {
     fn of_image(
         &self,
         path: &SourcePath,
-        key: &SourceKey,
+        (reference, platform): (&str, &str),
+        portion: &Portion,
         pin: Option<Pin>,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
-        let origin = image_origin(&path.directory);
+        let origin = image_origin(reference);
         let mut reading = Reading::new(self, &origin);
         let descriptor = match pin {
             Some(Pin::Image { index, .. }) => reading.pinned(&index)?,
@@ -238,7 +261,7 @@ impl Session<'_> {
         let document = reading.document(&descriptor, "the index")?;
         let document = Document::parse(&document, &descriptor.media_type);
         let document = document.map_err(|source| reading.wrong_in(descriptor.digest, source))?;
-        let platform: Platform = path.platform.as_deref().unwrap_or_default().parse()?;
+        let platform: Platform = platform.parse()?;
         let found = reading.image(&descriptor, &document, &platform)?.map_err(|have| Error::NoPlatform {
             recipe: path.at.directory().trim_start_matches("recipes/").to_owned(),
             base: origin.to_string(),
@@ -248,17 +271,15 @@ impl Session<'_> {
         reading.check(&found)?;
         let OneImage { child, manifest, config } = found;
         let image = Documents { origin: &origin, manifest: &manifest, config: &config };
-        let (tree, contents) = self.existing(&image, path, key)?;
+        let (tree, contents) = self.existing(&image, path, portion)?;
         let manifest = Content { digest: child.digest, size: child.size };
         Ok((tree, Pin::Image { index, manifest }, contents))
     }
 
     /// A path of another recipe's image, or of what a recipe stands on.
     fn of_other(
-        &self,
-        path: &SourcePath,
-        key: &SourceKey,
         image: Option<&Below>,
+        read: impl FnOnce(&Documents<'_>) -> Result<(SourceTree, Contents), Error>,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
         // From scratch there is nothing.
         let Some((below, (manifest, content))) =
@@ -268,41 +289,38 @@ impl Session<'_> {
         };
         let origin = below.origin.clone().unwrap_or_else(|| BaseOrigin::Layout(String::new()));
         let image = Documents { origin: &origin, manifest, config: &below.config };
-        let pin = Pin::File(*content);
-        if key.kind == SourceKind::Base {
-            let take = Take::Place { recursive: !key.include.is_empty() };
-            let (tree, contents) = self.taken_out(&image, &path.path, &take)?.unwrap_or_default();
-            return Ok((tree, pin, contents));
-        }
-        let (tree, contents) = self.existing(&image, path, key)?;
-        Ok((tree, pin, contents))
+        let (tree, contents) = read(&image)?;
+        Ok((tree, Pin::File(*content), contents))
     }
 
     fn existing(
         &self,
         image: &Documents<'_>,
         path: &SourcePath,
-        key: &SourceKey,
+        portion: &Portion,
     ) -> Result<(SourceTree, Contents), Error> {
-        let name = format!("{} of {}", path.path, path.directory);
-        let filter = filter(&name, key)?;
-        self.taken_out(image, &path.path, &Take::Tree(filter))?.ok_or(Error::Nowhere { name, made_by: None })
+        let name = format!("{} of {}", path.key.name(), path.place());
+        let filter = filter(&name, portion)?;
+        self.taken_out(image, path.key.name(), &Take::Tree(filter))?
+            .ok_or(Error::Nowhere { name, made_by: None })
     }
 }
 
 /// What an entry takes of what is there.
-fn filter(name: &str, key: &SourceKey) -> Result<Filter, Error> {
+fn filter(name: &str, portion: &Portion) -> Result<Filter, Error> {
     let wrong =
         |(pattern, fault)| Error::Foreign { name: name.to_owned(), why: format!("{pattern:?}: {fault}") };
-    Filter::new(&key.include, &key.exclude).map_err(wrong)
+    Filter::new(&portion.include, &portion.exclude).map_err(wrong)
 }
 
 /// What `update` asks anew; a URL counts as a reference.
 pub(super) fn upstream(key: &SourceKey) -> Option<BaseOrigin> {
-    match key.kind {
-        SourceKind::Fetch => Some(BaseOrigin::Image(key.from.clone())),
-        SourceKind::Image => Some(image_origin(&key.origin)),
-        _ => None,
+    match key {
+        SourceKey::Fetch { url, .. } => Some(BaseOrigin::Image(url.clone())),
+        SourceKey::Image { reference, .. } => Some(image_origin(reference)),
+        SourceKey::Files(_) | SourceKey::Input { .. } | SourceKey::Recipe { .. } | SourceKey::Base { .. } => {
+            None
+        }
     }
 }
 

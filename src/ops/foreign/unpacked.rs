@@ -21,7 +21,7 @@ use crate::ops::error::Error;
 use crate::ops::session::Session;
 use crate::progress::Event;
 use crate::recipe::SourcePath;
-use crate::tree::{Attributes, Content, Kind, SourceKey, SourceNode, SourceTree, Step, StepError, TreePath};
+use crate::tree::{Attributes, Content, Kind, Portion, SourceNode, SourceTree, Step, StepError, TreePath};
 use crate::workspace::{Contents, Filter};
 
 type Nodes = BTreeMap<TreePath, SourceNode>;
@@ -30,16 +30,16 @@ impl Session<'_> {
     /// What an archive holds; `listed` is what a lock says of that.
     pub(super) fn unpacked(
         &self,
-        key: &SourceKey,
+        portion: &Portion,
         path: &SourcePath,
         located: Located,
         listed: Option<&SourceTree>,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
-        let name = path.path.as_str();
+        let name = path.key.name();
         let wrong = |why: String| Error::Foreign { name: name.to_owned(), why };
-        let filter = filter(name, key)?;
+        let filter = filter(name, portion)?;
         let limits = Limits { case: path.case_clash, ..Limits::default() };
-        let steps: Result<Vec<Step>, StepError> = key.unpack.iter().map(|step| step.parse()).collect();
+        let steps: Result<Vec<Step>, StepError> = portion.unpack.iter().map(|step| step.parse()).collect();
         let steps = steps.map_err(|error| wrong(error.to_string()))?;
         self.env.progress.event(Event::Begin { what: "unpacking", name });
         let archive = Arc::new(disk::open(&located.path)?.0);
@@ -59,7 +59,7 @@ impl Session<'_> {
             let hashed = scope.spawn(|| located.content(name));
             let spooled = scope.spawn(|| spool_pieces(pieces, spool));
             let visit = &mut |member: Member<'_>| members.add(member, &send);
-            let unpacked = unpack_within(&*archive, &steps, key.strip, limits, visit);
+            let unpacked = unpack_within(&*archive, &steps, portion.strip, limits, visit);
             // Then nothing more comes.
             drop(send);
             (unpacked, hashed.join(), spooled.join())
@@ -71,10 +71,10 @@ impl Session<'_> {
         unpacked.map_err(|error| wrong(error.to_string()))?;
         let mut contents = std::mem::take(&mut members.contents);
         let mut nodes = members.nodes(written).map_err(wrong)?;
-        if nodes.is_empty() && (key.strip > 0 || !key.exclude.is_empty()) {
+        if nodes.is_empty() && (portion.strip > 0 || !portion.exclude.is_empty()) {
             return Err(wrong("nothing of it is left: strip or exclude less".into()));
         }
-        if !key.include.is_empty() {
+        if !portion.include.is_empty() {
             let all = nodes.clone();
             if let Some(pattern) = filter.retain_included(&mut nodes).into_iter().next() {
                 return Err(wrong(format!("nothing in it matches {pattern:?}")));

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::expand::{Context, source_key};
+use super::expand::Context;
 use super::layers::{Claim, Unit};
 use crate::plan::Fault;
 use crate::recipe::{Change, Owner, ResolvedAction, SourcePath};
-use crate::tree::{Attributes, Content, Kind, Node, SourceKey, SourceNode, SourceTree, TreePath};
+use crate::tree::{Attributes, Content, Kind, Node, SourceNode, SourceTree, TreePath};
 
 /// What becomes of files and directories of what stands below.
 pub(super) struct Changes<'a> {
@@ -40,7 +40,7 @@ impl<'a> Changes<'a> {
                 let tree = self.below(path)?;
                 let (at, text) = self
                     .text(unit, path, tree)?
-                    .ok_or_else(|| Fault::NotInBase { path: path.path.clone() })?;
+                    .ok_or_else(|| Fault::NotInBase { path: path.key.name().to_owned() })?;
                 let text = edited(text, change)?;
                 self.paths.entry(at).and_modify(|changed| changed.text = Some(text));
                 Ok(())
@@ -65,7 +65,7 @@ impl<'a> Changes<'a> {
                 let ids = name.as_ref().map(|name| owner(name)).transpose()?;
                 let tree = self.below(path)?;
                 if tree.nodes.is_empty() {
-                    return Err(Fault::NotInBase { path: path.path.clone() });
+                    return Err(Fault::NotInBase { path: path.key.name().to_owned() });
                 }
                 for (number, at) in tree.nodes.keys().enumerate() {
                     let Some(changed) = self.changed(unit, tree, at) else { continue };
@@ -106,8 +106,9 @@ impl<'a> Changes<'a> {
     }
 
     fn below(&self, path: &SourcePath) -> Result<&'a SourceTree, Fault> {
-        let key = SourceKey { origin: self.cx.base.to_owned(), ..source_key(path) };
-        self.cx.sources.get(&key).ok_or_else(|| Fault::NotInBase { path: path.path.clone() })
+        let mut key = path.key.clone();
+        key.stand_on(self.cx.base);
+        self.cx.sources.get(&key).ok_or_else(|| Fault::NotInBase { path: path.key.name().to_owned() })
     }
 
     /// Where a file really lies and what it holds by now; nothing where there is none.
@@ -121,7 +122,7 @@ impl<'a> Changes<'a> {
         let read = self.cx.read;
         let changed = self.changed(unit, tree, at);
         let Some(Changed { kind: Kind::File(content), text, .. }) = changed else {
-            return Err(Fault::NotAFile { path: path.path.clone() });
+            return Err(Fault::NotAFile { path: path.key.name().to_owned() });
         };
         let text = match text {
             Some(text) => text.clone(),
@@ -146,13 +147,13 @@ impl<'a> Changes<'a> {
     }
 
     fn certificates(&self, from: &SourcePath) -> Result<Vec<u8>, Fault> {
-        let tree = self.cx.sources.get(&source_key(from));
+        let tree = self.cx.sources.get(&from.key);
         let node = tree.and_then(|tree| tree.nodes.values().next().filter(|_| tree.single));
         let Some(SourceNode::File { content, .. }) = node else {
-            return Err(Fault::NotAFile { path: from.path.clone() });
+            return Err(Fault::NotAFile { path: from.key.name().to_owned() });
         };
         let text = (self.cx.read)(content)?;
-        let from = || from.path.clone();
+        let from = || from.key.name().to_owned();
         let blocks = blocks(&String::from_utf8_lossy(&text))
             .map_err(|(line, why)| Fault::BadCertificate { from: from(), line, why })?;
         if blocks.is_empty() { Err(Fault::NoCertificate { from: from() }) } else { Ok(blocks) }

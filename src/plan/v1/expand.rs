@@ -17,9 +17,7 @@ use crate::recipe::{
     At, Glob, Id, Mtime, Owner, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource,
     ResolvedTemplate, SourcePath,
 };
-use crate::tree::{
-    Attributes, Content, Kind, Node, SourceKey, SourceKind, SourceNode, SourceTree, Sources, TreePath,
-};
+use crate::tree::{Attributes, Content, Kind, Node, SourceKey, SourceNode, SourceTree, Sources, TreePath};
 
 /// `mtime = "content"` moves a time back by less than this many seconds: ten years.
 const CONTENT_SPREAD: u32 = 315_360_000;
@@ -311,8 +309,8 @@ impl Work<'_> {
                 for key in keys {
                     let sources = self.cx.sources;
                     let tree = sources
-                        .get(&source_key(key))
-                        .ok_or_else(|| Fault::NoSource { from: key.path.clone() })?;
+                        .get(&key.key)
+                        .ok_or_else(|| Fault::NoSource { from: key.key.name().to_owned() })?;
                     if one {
                         self.single(unit, key, tree, file, &style)?;
                     } else {
@@ -352,7 +350,7 @@ impl Work<'_> {
     /// Whether `to` is the name of a file, and no directory.
     fn names_one_file(&self, file: &ResolvedFile) -> bool {
         let ResolvedSource::From(keys) = &file.source else { return true };
-        let single = |key| self.cx.sources.get(&source_key(key)).is_some_and(|tree| tree.single);
+        let single = |key: &SourcePath| self.cx.sources.get(&key.key).is_some_and(|tree| tree.single);
         matches!(&keys[..], [key] if !file.into && single(key))
     }
 
@@ -418,7 +416,7 @@ impl Work<'_> {
         for (place, inner, target, attributes) in links {
             let mtime = style.time(None, self.cx.epoch);
             let there = target.parent().and_then(|parent| places.get(&parent));
-            let there = there.ok_or_else(|| Fault::NoSource { from: key.path.clone() })?;
+            let there = there.ok_or_else(|| Fault::NoSource { from: key.key.name().to_owned() })?;
             // Other names of a template are names of what it becomes.
             let template = rendered(style.template, target);
             let name = template.as_ref().and_then(|_| rendered(style.template, inner));
@@ -680,9 +678,10 @@ impl Style<'_> {
 /// Whether an entry has a layer of its own: what comes from elsewhere moves by itself, and is large.
 fn stands_alone(file: &ResolvedFile) -> bool {
     match &file.source {
-        ResolvedSource::From(paths) => paths
-            .iter()
-            .any(|path| matches!(path.kind, SourceKind::Fetch | SourceKind::Image | SourceKind::Input)),
+        ResolvedSource::From(paths) => paths.iter().any(|path| match path.key {
+            SourceKey::Fetch { .. } | SourceKey::Input { .. } | SourceKey::Image { .. } => true,
+            SourceKey::Files(_) | SourceKey::Recipe { .. } | SourceKey::Base { .. } => false,
+        }),
         ResolvedSource::Text(_) => false,
     }
 }
@@ -705,26 +704,10 @@ fn rendered(template: &ResolvedTemplate, path: &TreePath) -> Option<TreePath> {
 fn named(fault: Fault, key: &SourcePath, single: bool, path: &TreePath) -> Fault {
     match fault {
         Fault::Template { error, suggestion, .. } => {
-            let file = SourceLock::name(&source_key(key), single, path);
-            Fault::Template { file: format!("{}/{file}", key.directory), error, suggestion }
+            let file = SourceLock::name(&key.key, single, path);
+            Fault::Template { file: format!("{}/{file}", key.place()), error, suggestion }
         }
         other => other,
-    }
-}
-
-/// Which source tree a `from` means.
-pub(crate) fn source_key(path: &SourcePath) -> SourceKey {
-    let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
-    SourceKey {
-        kind: path.kind,
-        // Where an input lies is no part of what it is.
-        origin: if path.kind == SourceKind::Input { String::new() } else { path.directory.clone() },
-        from: path.path.clone(),
-        include: texts(&path.include),
-        exclude: texts(&path.exclude),
-        unpack: path.unpack.clone(),
-        strip: path.strip,
-        platform: path.platform.clone(),
     }
 }
 

@@ -5,7 +5,7 @@ mod expand;
 mod layers;
 mod users;
 
-pub(crate) use expand::{Context, Expanded, expand, source_key, split_pattern, topmost};
+pub(crate) use expand::{Context, Expanded, expand, split_pattern, topmost};
 pub use layers::PlannedLayer;
 pub(crate) use layers::{Stand, Unit, split};
 pub(crate) use users::Database;

@@ -2,7 +2,7 @@
 //! beside: a recipe that was locked means the same for ever.
 //!
 //! `merge` makes one recipe of levels and variants, `names` evaluates variables, `resolve` fills in what a variant
-//! and platform decide; `template`, `glob` and `path` are their tools and know nothing of recipes.
+//! and platform decide and `sources` what entries take from elsewhere; `template`, `glob` and `path` are their tools and know nothing of recipes.
 
 mod glob;
 mod merge;
@@ -10,6 +10,7 @@ mod names;
 mod path;
 mod resolve;
 mod resolved;
+mod sources;
 mod template;
 
 use super::ErrorKind;

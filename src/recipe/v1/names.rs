@@ -9,6 +9,7 @@ use crate::recipe::{At, Error, ErrorKind, Spanned, suggest};
 
 use super::merge::Evaluated;
 use super::template::{DELIMITERS, TemplateError, TemplateFault, interpolate};
+use super::{Glob, glob};
 
 /// Variables that name variables that name variables.
 const DEPTH: usize = 64;
@@ -249,4 +250,45 @@ impl<'a> Names<'a> {
         });
         At { file: Arc::clone(file), range: part.unwrap_or_else(|| whole.clone()) }
     }
+}
+
+/// Interpolates and checks, and keeps the text.
+pub(super) fn text_as<T>(
+    names: &Names<'_>,
+    text: &Spanned<String>,
+    check: impl FnOnce(&str) -> Result<T, ErrorKind>,
+) -> Option<Spanned<String>> {
+    names.read(text, |value| check(value).map(|_| value.to_owned())).map(|value| text.with(value))
+}
+
+/// Interpolates, checks and normalises.
+pub(super) fn normal(
+    names: &Names<'_>,
+    text: &Spanned<String>,
+    normal: impl FnOnce(&str) -> Result<String, ErrorKind>,
+) -> Option<Spanned<String>> {
+    names.read(text, normal).map(|value| text.with(value))
+}
+
+// Not an option: the signature of those that check.
+#[allow(clippy::unnecessary_wraps)]
+pub(super) fn any(text: &str) -> Result<String, ErrorKind> {
+    Ok(text.to_owned())
+}
+
+pub(super) fn globs(list: &[Spanned<String>], names: &Names<'_>) -> Option<Vec<Glob>> {
+    // All of them first, so that every mistake is told.
+    let globs: Vec<_> = list.iter().map(|text| names.read(text, glob)).collect();
+    globs.into_iter().collect()
+}
+
+/// One mistake in a variable is met by every string that names it.
+pub(super) fn distinct(errors: Vec<Error>) -> Vec<Error> {
+    let mut distinct: Vec<Error> = Vec::new();
+    for error in errors {
+        if !distinct.contains(&error) {
+            distinct.push(error);
+        }
+    }
+    distinct
 }

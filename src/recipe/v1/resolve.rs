@@ -2,25 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::oci::Platform;
 use crate::recipe::check;
 use crate::recipe::config::{Cmd, Config, Healthcheck, absolute};
 use crate::recipe::entry::{Action, Change, Entry, File, Owner, Source, Template};
-use crate::recipe::patch::InputSource;
 use crate::recipe::patch::{Base, Image, layout_place};
-use crate::recipe::read_entry::{field, login, sha256, url};
-use crate::recipe::{At, Error, ErrorKind, Spanned};
-use crate::tree::SourceKind;
+use crate::recipe::read_entry::{field, login};
+use crate::recipe::{Error, ErrorKind, Spanned};
 
 use super::merge::Evaluated;
-use super::names::{Names, Reach, Scope};
+use super::names::{Names, Reach, Scope, any, distinct, globs, normal, text_as};
 use super::path::PathFault;
 use super::resolved::{
     Resolved, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource, ResolvedTemplate, SourcePath,
-    platform_matches,
+    is_for,
 };
+use super::sources::{bundles, certificates, in_base, source_paths};
 use super::template::DELIMITERS;
-use super::{Glob, glob, has_magic, link_target, named};
+use super::{glob, link_target, named};
 
 impl Evaluated {
     /// Interpolates everything but the contents of files, leaves out entries of other platforms, fills in defaults.
@@ -87,66 +85,6 @@ impl Evaluated {
         let errors = names.errors.into_inner();
         if errors.is_empty() { Ok(patterns) } else { Err(distinct(errors)) }
     }
-
-    /// What must be read beside the recipes for one platform. `base_env` of the scope is not looked at.
-    ///
-    /// # Errors
-    /// Mistakes in these paths and globs.
-    pub fn source_paths(&self, scope: &Scope) -> Result<Vec<SourcePath>, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::Source);
-        let mut paths = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            match &entry.action {
-                Action::File(file) => {
-                    paths.extend(source_paths(entry, file, self, &names).unwrap_or_default());
-                }
-                Action::Edit { path, .. } => paths.extend(in_base(path, true, false, &names)),
-                Action::Owner { path, recursive, .. } => {
-                    paths.extend(in_base(path, false, *recursive, &names));
-                }
-                Action::Ca { from } => {
-                    paths.extend(certificates(entry, from, &names));
-                    paths.extend(bundles(from, &names));
-                }
-                _ => {}
-            }
-        }
-        let errors = names.errors.into_inner();
-        if errors.is_empty() { Ok(paths) } else { Err(distinct(errors)) }
-    }
-}
-
-fn is_for(entry: &Entry, scope: &Scope) -> bool {
-    entry.platforms.as_ref().is_none_or(|all| all.iter().any(|platform| platform_matches(platform, scope)))
-}
-
-/// One mistake in a variable is met by every string that names it.
-fn distinct(errors: Vec<Error>) -> Vec<Error> {
-    let mut distinct: Vec<Error> = Vec::new();
-    for error in errors {
-        if !distinct.contains(&error) {
-            distinct.push(error);
-        }
-    }
-    distinct
-}
-
-/// Interpolates and checks, and keeps the text.
-fn text_as<T>(
-    names: &Names<'_>,
-    text: &Spanned<String>,
-    check: impl FnOnce(&str) -> Result<T, ErrorKind>,
-) -> Option<Spanned<String>> {
-    names.read(text, |value| check(value).map(|_| value.to_owned())).map(|value| text.with(value))
-}
-
-/// Interpolates, checks and normalises.
-fn normal(
-    names: &Names<'_>,
-    text: &Spanned<String>,
-    normal: impl FnOnce(&str) -> Result<String, ErrorKind>,
-) -> Option<Spanned<String>> {
-    names.read(text, normal).map(|value| text.with(value))
 }
 
 fn list(
@@ -155,12 +93,6 @@ fn list(
     read: impl Fn(&str) -> Result<String, ErrorKind>,
 ) -> Option<Vec<Spanned<String>>> {
     list.as_ref().map(|list| list.iter().filter_map(|text| normal(names, text, &read)).collect())
-}
-
-// Not an option: the signature of those that check.
-#[allow(clippy::unnecessary_wraps)]
-fn any(text: &str) -> Result<String, ErrorKind> {
-    Ok(text.to_owned())
 }
 
 fn image(image: &Image, names: &Names<'_>) -> Image {
@@ -313,9 +245,7 @@ fn resolve_file(
     let (owner, (into, to), source) = (maybe(owner)?, into?, source?);
     let fault = match &source {
         ResolvedSource::Text(_) if into => Some(PathFault::NeedsName),
-        ResolvedSource::From(from)
-            if !into && (from.len() > 1 || from.iter().any(|from| from.glob.is_some())) =>
-        {
+        ResolvedSource::From(from) if !into && (from.len() > 1 || from.iter().any(SourcePath::is_glob)) => {
             Some(PathFault::NeedsSlash)
         }
         _ => None,
@@ -341,164 +271,4 @@ fn resolve_file(
         xattrs,
         mount: file.mount_in.iter().any(|name| name.value == recipe.variant).then_some(file.mount),
     })
-}
-
-/// What an entry takes from outside the recipe's own text; nothing for `text`.
-fn source_paths(
-    entry: &Entry,
-    file: &File,
-    recipe: &Evaluated,
-    names: &Names<'_>,
-) -> Option<Vec<SourcePath>> {
-    let inputs = &recipe.inputs;
-    let (include, exclude) = (globs(&file.include, names), globs(&file.exclude, names));
-    let platform = || Some(short_platform(names));
-    let any_url = |text: &str| url(text).map(|()| text.to_owned());
-    // Where, and of what kind; whether it is another on each platform.
-    type Found = Vec<(Spanned<String>, Option<Glob>)>;
-    let one = |text: &Spanned<String>, read: &dyn Fn(&str) -> Result<String, ErrorKind>| -> Option<Found> {
-        Some(vec![(normal(names, text, read)?, None)])
-    };
-    let (kind, directory, found, platform) = match &file.source {
-        Source::Text(_) => return Some(Vec::new()),
-        Source::From(from) => {
-            let mut found = Vec::new();
-            for text in from {
-                let read = names.read(text, |written| {
-                    let path = super::relative(written)
-                        .map_err(|fault| ErrorKind::Path { path: written.to_owned(), fault })?;
-                    let glob = if has_magic(&path) { Some(glob(&path)?) } else { None };
-                    Ok((path, glob))
-                });
-                let (path, glob) = read?;
-                found.push((text.with(path), glob));
-            }
-            (SourceKind::Files, entry.at.directory().to_owned(), found, None)
-        }
-        Source::Fetch { url: text, .. } => (SourceKind::Fetch, String::new(), one(text, &any_url)?, None),
-        Source::Input(name) => {
-            let found = one(name, &any)?;
-            match inputs.get(&found[0].0.value).map(|input| &input.value.from) {
-                None => {
-                    let (name, known) = (found[0].0.value.clone(), inputs.keys().map(String::as_str));
-                    let suggestion = crate::recipe::suggest(&name, known);
-                    names.push(Some(found[0].0.at.clone()), ErrorKind::NoInput { name, suggestion });
-                    return None;
-                }
-                Some(InputSource::Open) => (SourceKind::Input, String::new(), found, None),
-                Some(InputSource::Path(text)) => {
-                    let read = |text: &str| {
-                        super::relative(text)
-                            .map_err(|fault| ErrorKind::Path { path: text.to_owned(), fault })
-                    };
-                    let path = names.read(text, read)?;
-                    (SourceKind::Input, path, found, text.value.contains("{{").then(platform).flatten())
-                }
-                Some(InputSource::Image { reference, path }) => {
-                    let all = reference.with("/".to_owned());
-                    let found = one(path.as_ref().unwrap_or(&all), &|path| absolute(path))?;
-                    let reference = text_as(names, reference, check::reference)?;
-                    (SourceKind::Image, reference.value, found, platform())
-                }
-            }
-        }
-        Source::Image { reference, path } => {
-            let reference = text_as(names, reference, check::reference)?;
-            (SourceKind::Image, reference.value, one(path, &|path| absolute(path))?, platform())
-        }
-        Source::Recipe { name, path } => {
-            let name = text_as(names, name, check::recipe_name)?;
-            (
-                SourceKind::Recipe,
-                format!("{}#{}", name.value, recipe.variant),
-                one(path, &|path| absolute(path))?,
-                platform(),
-            )
-        }
-    };
-    let sha256 = match &file.source {
-        Source::Fetch { sha256: Some(text), .. } => Some(names.read(text, sha256)?),
-        _ => None,
-    };
-    let made_by = match &file.source {
-        Source::Input(name) => inputs.get(&name.value).and_then(|input| input.value.made_by.as_ref()),
-        _ => None,
-    };
-    let made_by = made_by.map(|command| command.value.clone());
-    let unpack: Option<Vec<String>> = file.unpack.iter().map(|step| names.text(step)).collect();
-    let (include, exclude, unpack) = (include?, exclude?, unpack?);
-    let paths = found.into_iter().map(|(path, glob)| SourcePath {
-        at: path.at,
-        kind,
-        directory: directory.clone(),
-        path: path.value,
-        unpack: unpack.clone(),
-        strip: file.strip,
-        case_clash: file.case_clash,
-        platform: platform.clone(),
-        sha256,
-        made_by: made_by.clone(),
-        read: file.template != Template::Off,
-        glob,
-        include: include.clone(),
-        exclude: exclude.clone(),
-    });
-    Some(paths.collect())
-}
-
-/// Of the platform that is resolved for, `os/architecture`.
-fn short_platform(names: &Names<'_>) -> String {
-    let Scope { os, arch, arch_variant, .. } = names.scope();
-    let variant = Some(arch_variant.clone()).filter(|variant| !variant.is_empty());
-    let (os, architecture) = (os.clone(), arch.clone());
-    Platform { os, architecture, variant, rest: crate::oci::json::Object::new() }.short()
-}
-
-fn plain(kind: SourceKind, at: &At, directory: String, path: String) -> SourcePath {
-    SourcePath {
-        at: at.clone(),
-        kind,
-        directory,
-        path,
-        unpack: Vec::new(),
-        strip: 0,
-        case_clash: false,
-        platform: None,
-        sha256: None,
-        made_by: None,
-        read: false,
-        glob: None,
-        include: Vec::new(),
-        exclude: Vec::new(),
-    }
-}
-
-/// What is changed in what stands below; which that is, is for whoever knows.
-fn in_base(path: &Spanned<String>, read: bool, recursive: bool, names: &Names<'_>) -> Option<SourcePath> {
-    let path = normal(names, path, named)?;
-    let include = if recursive { vec![glob("**").ok()?] } else { Vec::new() };
-    let base = plain(SourceKind::Base, &path.at, String::new(), path.value);
-    Some(SourcePath { platform: Some(short_platform(names)), read, include, ..base })
-}
-
-/// Where distributions keep the certificates that programs trust: Debian and Alpine, Red Hat, SUSE.
-const BUNDLES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
-
-fn bundles(from: &Spanned<String>, names: &Names<'_>) -> Vec<SourcePath> {
-    let bundle = |path: &str| in_base(&from.with(path.to_owned()), true, false, names);
-    BUNDLES.iter().filter_map(|path| bundle(path)).collect()
-}
-
-fn certificates(entry: &Entry, from: &Spanned<String>, names: &Names<'_>) -> Option<SourcePath> {
-    let read =
-        |text: &str| super::relative(text).map_err(|fault| ErrorKind::Path { path: text.to_owned(), fault });
-    let path = names.read(from, read)?;
-    Some(plain(SourceKind::Files, &from.at, entry.at.directory().to_owned(), path))
-}
-
-fn globs(list: &[Spanned<String>], names: &Names<'_>) -> Option<Vec<Glob>> {
-    // All of them first, so that every mistake is told.
-    let globs: Vec<_> = list.iter().map(|text| names.read(text, glob)).collect();
-    globs.into_iter().collect()
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::recipe::config::Config;
-use crate::recipe::entry::{Change, Mount, Mtime, Owner};
+use crate::recipe::entry::{Change, Entry, Mount, Mtime, Owner};
 use crate::recipe::patch::{Base, Image};
 use crate::recipe::{At, Spanned};
-use crate::tree::SourceKind;
+use crate::tree::SourceKey;
 
-use super::Glob;
 use super::names::Scope;
+use super::{Glob, has_magic};
 
 /// A recipe for one variant and platform, with everything decided but what files contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,38 +160,42 @@ pub enum ResolvedSource {
     Text(Spanned<String>),
 }
 
-/// A path or glob beside a recipe, or a source from elsewhere, and what is taken of a directory there.
+/// A source as a recipe names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourcePath {
     /// Where it was written.
     pub at: At,
-    /// Where it is.
-    pub kind: SourceKind,
-    /// Directory of the recipe that wrote it, relative to the workspace; an image's reference; `stack/name#variant`.
-    pub directory: String,
-    /// Below that directory, normalised; empty for itself. The glob's text where there is one. A URL, an input's name, a
-    /// path in an image.
-    pub path: String,
-    /// How an archive is unpacked; empty: it isn't.
-    pub unpack: Vec<String>,
-    /// Leading components of an archive's paths that are dropped.
-    pub strip: usize,
+    /// Which files it means. What a recipe changes in what it stands on [stands on](SourceKey::stand_on) nothing yet.
+    pub key: SourceKey,
     /// Names in the archive may differ by case alone.
     pub case_clash: bool,
-    /// `os/architecture`, where another platform has another source of that name.
-    pub platform: Option<String>,
     /// What a URL must give.
     pub sha256: Option<Digest>,
+    /// Where an input lies, relative to the workspace; nothing for an open one.
+    pub lies: Option<String>,
     /// The command that makes an input.
     pub made_by: Option<String>,
     /// Its bytes are needed for the plan: some are templates.
     pub read: bool,
-    /// The glob, when it is one.
-    pub glob: Option<Glob>,
-    /// Globs of what is taken; everything when empty.
-    pub include: Vec<Glob>,
-    /// Globs of what isn't.
-    pub exclude: Vec<Glob>,
+}
+
+impl SourcePath {
+    /// Whether it is a glob over files of the checkout.
+    pub fn is_glob(&self) -> bool {
+        matches!(&self.key, SourceKey::Files(files) if has_magic(&files.from))
+    }
+
+    /// The place that its [name](SourceKey::name) is in: a directory, an image's reference, `stack/name#variant`.
+    pub fn place(&self) -> String {
+        match &self.key {
+            SourceKey::Files(files) => files.directory.clone(),
+            SourceKey::Fetch { .. } => String::new(),
+            SourceKey::Input { .. } => self.lies.clone().unwrap_or_default(),
+            SourceKey::Image { reference, .. } => reference.clone(),
+            SourceKey::Recipe { recipe, variant, .. } => format!("{recipe}#{variant}"),
+            SourceKey::Base { on, .. } => on.clone(),
+        }
+    }
 }
 
 /// Which contents are interpolated.
@@ -232,4 +236,9 @@ pub fn platform_matches(platform: &str, scope: &Scope) -> bool {
     let (os, arch, variant) = (parts.next(), parts.next(), parts.next());
     let own = if scope.arch == "arm64" && scope.arch_variant.is_empty() { "v8" } else { &scope.arch_variant };
     os == Some(&scope.os) && arch == Some(&scope.arch) && variant.is_none_or(|variant| variant == own)
+}
+
+/// Whether an entry is one for the platform of the scope.
+pub(super) fn is_for(entry: &Entry, scope: &Scope) -> bool {
+    entry.platforms.as_ref().is_none_or(|all| all.iter().any(|platform| platform_matches(platform, scope)))
 }
