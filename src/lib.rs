@@ -56,4 +56,5 @@ pub mod sink;
 pub mod store;
 pub mod substitute;
 pub mod tree;
+mod work;
 pub mod workspace;

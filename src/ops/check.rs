@@ -2,16 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::compute::Variant;
-use super::deploy::{files, mounted, service};
-use super::error::Error;
-use super::session::{Asks, Session};
-use super::{Checked, Env, ImageName, Selection};
+use super::{Env, Error, ImageName, Selection};
 use crate::deploy::{Mount, Stack, Unit};
-use crate::lock::{BaseOrigin, Reason, State};
+use crate::lock::{BaseOrigin, Lock, Reason, State};
 use crate::recipe::Service;
 use crate::tree::SourceKey;
+use crate::work::Asks;
+use crate::work::checkout::{Checkout, wants};
+use crate::work::realise::{Session, Variant};
+use crate::work::run::{files, mounted, service};
 use crate::workspace::Target;
+
+/// What `check` found of one variant of a recipe; what is wrong is an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// Which.
+    pub name: ImageName,
+    /// The state of its lock.
+    pub state: String,
+    /// It was checked against what it stands on; where the lock doesn't know that, only the recipe itself was.
+    pub whole: bool,
+    /// `[service] check`: the software's own check of its configuration, to be run in the image.
+    pub check: Option<Vec<String>>,
+    /// `[service] env`
+    pub env: BTreeMap<String, String>,
+}
 
 /// Checks the selected recipes, all of them without a selection: the recipes themselves, their sources, how the services of
 /// their stacks fit together, and with all guards what they make of their bases, where the locks know these.
@@ -20,34 +35,34 @@ use crate::workspace::Target;
 /// Whatever is wrong.
 pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
     let session = Session::open(env, Asks::default())?;
-    let everything = Selection { all: true, targets: Vec::new() };
-    let selected = session.select(if select.targets.is_empty() { &everything } else { select })?;
+    let checkout = session.checkout();
+    let selected = checkout.select_or_all(select)?;
     let stacks: BTreeSet<&String> = selected.keys().map(|target| &target.stack).collect();
-    for variant in &session.file.variants {
-        stacks.iter().try_for_each(|stack| fits(&session, stack, variant))?;
+    for variant in &checkout.file.variants {
+        stacks.iter().try_for_each(|stack| fits(checkout, stack, variant))?;
     }
     let mut found = Vec::new();
     for (target, variants) in &selected {
-        let mut reasons = unknown(&session, target, 0)?;
+        let mut reasons = unknown(checkout, target, 0)?;
         let whole = reasons.is_empty();
         if whole {
             let computed = session.compute(target)?;
             reasons = computed.reasons.clone();
             for (variant, made) in &computed.variants {
-                if let Some(service) = service(&session, target, variant)? {
-                    nothing_hidden(&session, target, service, made)?;
+                if let Some(service) = service(checkout, target, variant)? {
+                    nothing_hidden(checkout, target, service, made)?;
                 }
             }
         } else {
-            for files in session.source_keys(target)?.iter().filter_map(SourceKey::plain) {
-                session.source(files)?;
+            for files in wants::all_keys(checkout, target)?.iter().filter_map(SourceKey::plain) {
+                checkout.source(files)?;
             }
         }
         let state = State::of(&reasons, false);
         for variant in
-            session.file.variants.iter().filter(|name| variants.is_empty() || variants.contains(name))
+            checkout.file.variants.iter().filter(|name| variants.is_empty() || variants.contains(name))
         {
-            let service = service(&session, target, variant)?;
+            let service = service(checkout, target, variant)?;
             let env = service.iter().flat_map(|service| &service.env);
             let env = env.map(|(name, value)| (name.clone(), value.value.clone())).collect();
             let check = service.and_then(|service| service.check);
@@ -65,7 +80,7 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
 
 /// Whether a variant's mounts and volumes leave to be seen what it puts into the image.
 fn nothing_hidden(
-    session: &Session<'_>,
+    checkout: &Checkout<'_>,
     target: &Target,
     service: Service,
     made: &Variant,
@@ -74,7 +89,7 @@ fn nothing_hidden(
     let mut unit = bare_unit(target.name.clone(), service);
     for file in entries {
         let mount = |target: String| Mount { source: String::new(), target, read_only: true };
-        unit.mounts.extend(mounted(session, file)?.into_iter().map(|mounted| mount(mounted.target)));
+        unit.mounts.extend(mounted(checkout, file)?.into_iter().map(|mounted| mount(mounted.target)));
     }
     unit.files = files;
     let errors = unit.hidden();
@@ -96,29 +111,30 @@ fn bare_unit(name: String, service: Service) -> Unit {
 }
 
 /// What a lock lacks, its own or that of a recipe below, so that a registry would have to be asked.
-fn unknown(session: &Session<'_>, target: &Target, depth: usize) -> Result<Vec<Reason>, Error> {
+fn unknown(checkout: &Checkout<'_>, target: &Target, depth: usize) -> Result<Vec<Reason>, Error> {
     // Circles are told by whoever computes.
     if depth > 64 {
         return Ok(Vec::new());
     }
-    let old = session.old_lock(target)?;
-    let mut wants = session.wants(target)?;
-    wants.retain(|want| matches!(want.origin, BaseOrigin::Image(_)));
-    let mut reasons = old.lock.unwrap_or_default().unpinned(&wants);
-    reasons.extend(old.reason.filter(|reason| *reason == Reason::Conflicted || !wants.is_empty()));
-    for variant in &session.file.variants {
-        if let Some(parent) = session.parent_of(target, variant)? {
-            reasons.extend(unknown(session, &parent, depth + 1)?);
+    let old = checkout.lock(target)?;
+    let mut bases = wants::bases(checkout, target)?;
+    bases.retain(|want| matches!(want.origin, BaseOrigin::Image(_)));
+    let mut reasons =
+        old.lock.as_ref().map_or_else(|| Lock::default().unpinned(&bases), |lock| lock.unpinned(&bases));
+    reasons.extend(old.reason.clone().filter(|reason| *reason == Reason::Conflicted || !bases.is_empty()));
+    for variant in &checkout.file.variants {
+        if let Some(parent) = wants::parent(checkout, target, variant)? {
+            reasons.extend(unknown(checkout, &parent, depth + 1)?);
         }
     }
     Ok(reasons)
 }
 
 /// Whether the services of a stack fit together.
-fn fits(session: &Session<'_>, name: &str, variant: &str) -> Result<(), Error> {
+fn fits(checkout: &Checkout<'_>, name: &str, variant: &str) -> Result<(), Error> {
     let mut units = BTreeMap::new();
-    for target in session.workspace.recipes()?.into_iter().filter(|target| target.stack == name) {
-        if let Some(service) = service(session, &target, variant)? {
+    for target in checkout.workspace.recipes()?.into_iter().filter(|target| target.stack == name) {
+        if let Some(service) = service(checkout, &target, variant)? {
             units.insert(target.name.clone(), bare_unit(target.name, service));
         }
     }

@@ -3,9 +3,17 @@
 //! Owns the texts, and writes those that aren't there yet. They build without a network: the first recipe stands
 //! on `scratch`, and says in comments how to stand on something.
 
-use super::error::Error;
-use super::{Env, Initialised};
+use super::{Env, Error};
 use crate::disk;
+
+/// What `init` wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Initialised {
+    /// Paths relative to the directory.
+    pub written: Vec<String>,
+    /// Those that were there already, and were left alone.
+    pub kept: Vec<String>,
+}
 
 /// The recipe that is written when no other is asked for.
 const FIRST_RECIPE: &str = "hello/world";
@@ -17,7 +25,7 @@ const FIRST_RECIPE: &str = "hello/world";
 pub fn init(env: &Env<'_>, name: Option<&str>) -> Result<Initialised, Error> {
     let name = name.unwrap_or(FIRST_RECIPE);
     if !is_recipe_name(name) {
-        return Err(Error::Usage { message: format!("{name:?} can't be the name of a recipe") });
+        return Err(Error::usage(format!("{name:?} can't be the name of a recipe")));
     }
     let mut done = Initialised::default();
     // A recipe that exists is somebody's work: nothing is added beside it.

@@ -1,17 +1,18 @@
-//! `lock --pin`: bases are pinned by digests that somebody was told of, where no registry can be asked.
+//! `lock --pin`: bases are pinned by digests that somebody was given, where no registry can be asked.
 //!
 //! Owns that nothing is invented: such a lock names the digest and the sources, and no output. `lock` completes it, by
 //! that digest, where a registry is at hand.
 
 use std::collections::BTreeMap;
 
-use super::error::Error;
-use super::session::{Asks, Session};
-use super::{Env, PinMove, Selection};
-use crate::digest::{Digest, Encoding};
+use super::{Env, Error, PinMove, Selection};
+use crate::digest::Digest;
 use crate::lock::{BaseOrigin, BasePin, Lock, SourceLock};
 use crate::oci::Reference;
 use crate::tree::Content;
+use crate::work::Asks;
+use crate::work::checkout::{Checkout, wants};
+use crate::work::realise::EPOCH;
 use crate::workspace::Target;
 
 /// What a recipe's base was pinned by before, and the recipe.
@@ -22,23 +23,22 @@ type Moved = (Option<Digest>, String);
 /// # Errors
 /// A reference without a digest, or that no selected recipe stands on.
 pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<PinMove>, Error> {
-    let session = Session::open(env, Asks::default())?;
-    let everything = Selection { all: true, targets: Vec::new() };
-    let selected = session.select(if select.targets.is_empty() { &everything } else { select })?;
+    let checkout = Checkout::open(env, Asks::default())?;
+    let selected = checkout.select_or_all(select)?;
     let mut told: BTreeMap<BaseOrigin, (Digest, Vec<Moved>)> = BTreeMap::new();
     for reference in pins {
         let Some(digest) = reference.digest else {
-            let message = format!("{reference} has no digest to pin: REFERENCE@sha256:… is expected");
-            return Err(Error::Usage { message });
+            let why = "has no digest to pin: REFERENCE@sha256:… is expected";
+            return Err(Error::usage(format!("{reference} {why}")));
         };
         let origin = BaseOrigin::Image(Reference { digest: None, ..reference.clone() }.to_string());
         told.insert(origin, (digest, Vec::new()));
     }
     let mut changed: Vec<(Target, Lock)> = Vec::new();
     for target in selected.keys() {
-        let mut lock = session.old_lock(target)?.lock;
+        let mut lock = checkout.lock(target)?.lock.clone();
         let mut moved = false;
-        for want in session.wants(target)? {
+        for want in wants::bases(&checkout, target)? {
             let Some((digest, recipes)) = told.get_mut(&want.origin) else { continue };
             let old = lock.as_ref().and_then(|lock| lock.pin(&want.origin)).map(|pin| pin.index.digest);
             if old == Some(*digest) {
@@ -51,11 +51,8 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
                 continue;
             }
             recipes.push((old, target.to_string()));
-            let lock = lock.get_or_insert_with(|| Lock {
-                encoding: Encoding::V1,
-                epoch: env.epoch.unwrap_or(super::compute::EPOCH),
-                ..Lock::default()
-            });
+            let lock =
+                lock.get_or_insert_with(|| Lock { epoch: env.epoch.unwrap_or(EPOCH), ..Lock::default() });
             lock.bases.retain(|pin| pin.origin != want.origin);
             lock.bases.push(BasePin {
                 index: Content { digest: *digest, size: 0 },
@@ -70,11 +67,11 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
         }
     }
     if let Some((origin, _)) = told.iter().find(|(_, (_, recipes))| recipes.is_empty()) {
-        return Err(Error::Usage { message: format!("no selected recipe stands on {origin}") });
+        return Err(Error::usage(format!("no selected recipe stands on {origin}")));
     }
     for (target, mut lock) in changed {
-        record(&session, &target, &mut lock)?;
-        session.workspace.write_lock(&target, &lock.to_text())?;
+        record(&checkout, &target, &mut lock)?;
+        checkout.workspace.write_lock(&target, &lock.to_text())?;
     }
     let moves = told.into_iter().map(|(origin, (new, recipes))| PinMove {
         reference: origin.to_string(),
@@ -87,22 +84,22 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
 }
 
 /// Everything else that such a lock can say: which variants stand on what, the recipe and its own files.
-fn record(session: &Session<'_>, target: &Target, lock: &mut Lock) -> Result<(), Error> {
-    let wants = session.wants(target)?;
-    lock.bases.retain(|pin| wants.iter().any(|want| want.origin == pin.origin));
+fn record(checkout: &Checkout<'_>, target: &Target, lock: &mut Lock) -> Result<(), Error> {
+    let bases = wants::bases(checkout, target)?;
+    lock.bases.retain(|pin| bases.iter().any(|want| want.origin == pin.origin));
     for pin in &mut lock.bases {
-        let on: Vec<_> = wants.iter().filter(|want| want.origin == pin.origin).collect();
-        let all = on.len() == session.file.variants.len();
+        let on: Vec<_> = bases.iter().filter(|want| want.origin == pin.origin).collect();
+        let all = on.len() == checkout.file.variants.len();
         pin.variants = if all { Vec::new() } else { on.iter().map(|want| want.variant.clone()).collect() };
     }
-    lock.sections = session.recipe(target)?.sections().clone();
+    lock.sections = checkout.recipe(target)?.sections().clone();
     lock.outputs.clear();
     lock.sources.retain(|source| source.key.plain().is_none());
-    for key in session.source_keys(target)? {
+    for key in wants::all_keys(checkout, target)? {
         let Some(files) = key.plain() else { continue };
-        let (source, listing) = SourceLock::of(key.clone(), &session.source(files)?.tree);
+        let (source, listing) = SourceLock::of(key.clone(), &checkout.source(files)?.tree);
         if let Some(bytes) = listing {
-            session.commit_blob(source.hash, &bytes)?;
+            checkout.committed.put(source.hash, &bytes)?;
         }
         lock.sources.push(source);
     }

@@ -3,17 +3,18 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::base::open_reference;
-use super::error::Error;
-use super::publish::{is_meant, needed};
-use super::session::{Asks, Session, lock_file};
-use super::{Copied, Env, Selection};
+use super::{Copied, Env, Error, Selection};
+use crate::lock::Output;
 use crate::oci::{Descriptor, Reference};
-use crate::progress::{Counting, Event, Progress};
+use crate::progress::{Counting, Event};
 use crate::registry::each;
 use crate::sink::{self, Moved};
-use crate::store::{RootKey, Transaction, closure};
-use crate::substitute::Substituter;
+use crate::store::{RootKey, closure};
+use crate::work::Asks;
+use crate::work::bytes::{Bytes, Supply, open_reference};
+use crate::work::checkout::lock_file;
+use crate::work::deliver::published::{is_meant, needed};
+use crate::workspace::Target;
 
 /// What `pull` is asked.
 #[derive(Debug, Clone, Default)]
@@ -29,70 +30,67 @@ pub struct PullOptions {
 /// # Errors
 /// See [`Error`]; the store has all or nothing of it then.
 pub fn pull(env: &Env<'_>, options: &PullOptions) -> Result<Vec<Copied>, Error> {
-    let mut session = Session::open(env, Asks::default())?;
+    let mut supply = Supply::open(env, Asks::default())?;
+    let checkout = &supply.checkout;
     let mut pulled = Vec::new();
-    for (target, asked) in session.select(&options.select)? {
-        let repository = needed(&session, &target)?;
+    for (target, asked) in checkout.select(&options.select)? {
+        let repository = needed(checkout, &target)?;
         let absent = || Error::NoOutput { recipe: target.to_string(), file: lock_file(&target) };
-        let lock = session.old_lock(&target)?.lock.ok_or_else(absent)?;
-        let chosen = |name: &String| is_meant(&session, &asked, options.all_variants, name);
+        let found = checkout.lock(&target)?;
+        let lock = found.lock.as_ref().ok_or_else(absent)?;
+        let chosen = |name: &String| is_meant(checkout, &asked, options.all_variants, name);
         let outputs: Vec<_> = lock.outputs.iter().filter(|(name, _)| chosen(name)).collect();
         if outputs.is_empty() {
             return Err(absent());
         }
         for (variant, output) in outputs {
-            let text = format!("{repository}@{}", output.index.digest);
-            let reference: Reference = text.parse().map_err(|error| Error::Usage {
-                message: format!("{text:?}, where {target} should be, is no reference: {error}"),
-            })?;
-            let place = open_reference(env, &reference)?;
-            let root = place.resolve(None)?;
-            env.progress.event(Event::Begin { what: "pulling", name: &text });
-            let how = (env.registries.concurrency(), &env.progress);
-            let (moved, bytes) = fetch(session.transaction()?, &*place, &root, how)?;
-            env.progress.event(Event::End);
-            let key = RootKey {
-                workspace: session.workspace.root().display().to_string(),
-                recipe: target.to_string(),
-                variant: variant.clone(),
-            };
-            session.transaction()?.root(key, root.clone());
-            pulled.push(Copied {
-                from: format!("docker://{text}"),
-                to: format!("{target}#{variant}"),
-                digest: root.digest,
-                bytes,
-                moved: Some(moved),
-            });
+            pulled.push(one(&supply, (&target, variant), output, &repository)?);
         }
     }
-    session.commit()?;
+    supply.commit()?;
     Ok(pulled)
 }
 
-/// Brings an image into the store, several blobs at once; with the bytes of all of it.
-fn fetch(
-    transaction: &Transaction,
-    place: &dyn Substituter,
-    root: &Descriptor,
-    (at_once, progress): (usize, &Arc<dyn Progress>),
-) -> Result<(Moved, u64), Error> {
-    let all = closure(root, |descriptor| -> Result<_, Error> {
-        match transaction.store().read(descriptor.digest, descriptor.size, crate::oci::MAX_DOCUMENT) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(_) => Ok(place.read(descriptor)?),
-        }
+/// Brings one image into the store, and makes it a root.
+fn one(
+    supply: &Supply<'_>,
+    (target, variant): (&Target, &str),
+    output: &Output,
+    repository: &str,
+) -> Result<Copied, Error> {
+    let env = supply.checkout.env;
+    let text = format!("{repository}@{}", output.index.digest);
+    let reference: Reference = text.parse().map_err(|error| {
+        Error::usage(format!("{text:?}, where {target} should be, is no reference: {error}"))
     })?;
-    let absent = |what: &str, blob: &Descriptor| Error::Absent {
-        what: format!("{what} {}", blob.digest),
-        base: root.digest.to_string(),
-        digest: blob.digest,
+    let place = open_reference(env, &reference)?;
+    let root = place.resolve(None)?;
+    env.progress.event(Event::Begin { what: "pulling", name: &text });
+    let transaction = supply.transaction()?;
+    let bytes = Bytes::into_store(root.digest.to_string(), transaction, &supply.substitutes, place);
+    let (moved, bytes) = fetch(supply, &bytes, &root)?;
+    env.progress.event(Event::End);
+    let key = RootKey {
+        workspace: supply.checkout.workspace.root().display().to_string(),
+        recipe: target.to_string(),
+        variant: variant.to_owned(),
     };
+    transaction.root(key, root.clone());
+    let (from, to) = (format!("docker://{text}"), format!("{target}#{variant}"));
+    Ok(Copied { from, to, digest: root.digest, bytes, moved: Some(moved) })
+}
+
+/// Brings an image's blobs into the store, several at once; with the number of bytes of all of it.
+fn fetch(supply: &Supply<'_>, bytes: &Bytes<'_>, root: &Descriptor) -> Result<(Moved, u64), Error> {
+    let (env, transaction) = (supply.checkout.env, supply.transaction()?);
+    let all = closure(root, |descriptor| {
+        Ok::<_, Error>(bytes.document(descriptor, "the document")?.map(|bytes| bytes.to_vec()))
+    })?;
     if let Some(document) = all.absent.first() {
-        return Err(absent("the document", document));
+        return Err(bytes.absent("the document", document.digest));
     }
     let moved = Mutex::new(Moved::default());
-    each(&all.blobs, at_once, |blob| -> Result<(), Error> {
+    each(&all.blobs, env.registries.concurrency(), |blob| -> Result<(), Error> {
         let count = |fetched: bool| {
             let mut moved = moved.lock().unwrap_or_else(PoisonError::into_inner);
             match fetched {
@@ -100,7 +98,7 @@ fn fetch(
                 false => moved.there += 1,
             }
         };
-        if transaction.has(blob.digest, blob.size)? {
+        if bytes.is_here(blob)? {
             count(false);
             return Ok(());
         }
@@ -108,8 +106,7 @@ fn fetch(
         match all.documents.get(&blob.digest) {
             Some(bytes) => io::Write::write_all(&mut writer, bytes).map_err(|error| copying(blob, error))?,
             None => {
-                let mut reader = place.open_unverified(blob)?.ok_or_else(|| absent("the layer", blob))?;
-                let mut reader = Counting::new(&mut reader, Arc::clone(progress));
+                let mut reader = Counting::new(bytes.layer(blob)?, Arc::clone(&env.progress));
                 io::copy(&mut reader, &mut writer).map_err(|error| copying(blob, error))?;
             }
         }
@@ -117,8 +114,8 @@ fn fetch(
         count(true);
         Ok(())
     })?;
-    let bytes = all.blobs.iter().map(|blob| blob.size).sum();
-    Ok((moved.into_inner().unwrap_or_else(PoisonError::into_inner), bytes))
+    let size = all.blobs.iter().map(|blob| blob.size).sum();
+    Ok((moved.into_inner().unwrap_or_else(PoisonError::into_inner), size))
 }
 
 fn copying(blob: &Descriptor, source: io::Error) -> Error {

@@ -7,17 +7,31 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::error::Error;
-use super::reading::{Reading, View};
-use super::session::{Asks, Session};
-use super::{Env, Found, ImageName, Selection};
+use super::{Env, Error, ImageName, Selection};
 use crate::digest::Digest;
 use crate::layer::packages::{self, Package};
 use crate::layer::versions;
 use crate::lock::{BaseOrigin, Lock, Output};
-use crate::oci::{Descriptor, Document, MediaType, Reference};
+use crate::oci::{Descriptor, Document, ImageConfig, MediaType, Reference};
 use crate::tree::{SourceKey, TreePath};
+use crate::work::Asks;
+use crate::work::bytes::Supply;
+use crate::work::checkout::{Checkout, wants};
+use crate::work::upstream::{Image, Upstream, View};
 use crate::workspace::Target;
+
+/// One line of a query of `list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which image.
+    pub name: ImageName,
+    /// On which platform; empty: on all.
+    pub platform: String,
+    /// What was found, or why that can't be told.
+    pub what: String,
+    /// It can be told.
+    pub known: bool,
+}
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,78 +112,97 @@ impl PackageQuery {
 /// # Errors
 /// Recipes or locks that can't be read.
 pub fn query(env: &Env<'_>, select: &Selection, query: &Query) -> Result<Vec<Found>, Error> {
-    let session = Session::open(env, Asks::default())?;
-    let everything = Selection { all: true, targets: Vec::new() };
-    let select = if select.targets.is_empty() { &everything } else { select };
+    let upstream = Upstream::new(Supply::open(env, Asks::default())?);
+    let checkout = upstream.checkout();
     let mut found = Vec::new();
-    for (target, asked) in session.select(select)? {
-        let lock = session.old_lock(&target)?.lock.unwrap_or_default();
-        for variant in session.file.variants.iter().filter(|name| asked.is_empty() || asked.contains(name)) {
+    for (target, asked) in checkout.select_or_all(select)? {
+        let old = checkout.lock(&target)?;
+        for variant in checkout.file.variants.iter().filter(|name| asked.is_empty() || asked.contains(name)) {
             let name = ImageName { recipe: target.to_string(), variant: variant.clone() };
-            let row = |platform: &str, what: String, known: bool| Found {
+            let rows = match query {
+                Query::Uses(text) => {
+                    let what = uses(checkout, &target, variant, text, &mut BTreeSet::new())?;
+                    what.into_iter().map(|what| Row::known("", what)).collect()
+                }
+                Query::Package(_) | Query::Has(_) | Query::Digest(_) => {
+                    let lock = old.lock.as_ref().and_then(|lock| Some((lock, lock.outputs.get(variant)?)));
+                    inside(&upstream, &target, lock, query)?
+                }
+            };
+            found.extend(rows.into_iter().map(|Row { platform, what, known }| Found {
                 name: name.clone(),
-                platform: platform.to_owned(),
+                platform,
                 what,
                 known,
-            };
-            if let Query::Uses(text) = query {
-                found.extend(
-                    uses(&session, &target, variant, text, &mut BTreeSet::new())?
-                        .map(|what| row("", what, true)),
-                );
-                continue;
-            }
-            let Some(output) = lock.outputs.get(variant) else {
-                found.push(row("", "it has no outputs in its lock".to_owned(), false));
-                continue;
-            };
-            if let Query::Digest(digest) = query {
-                found.extend(digests(&lock, output, *digest).into_iter().map(|what| row("", what, true)));
-            }
-            for (platform, image) in views(&session, &target, &lock, output)? {
-                let Some((view, layers)) = image else {
-                    // What its own lock says was looked at.
-                    let what =
-                        "what is in it isn't known here: `cooper lock` and `cooper build` make it known";
-                    found.push(row(&platform, what.to_owned(), false));
-                    continue;
-                };
-                match query {
-                    Query::Package(wanted) => {
-                        let captured: Vec<_> = view.1.iter().collect();
-                        let all = packages::derive(&view.0, &captured).0;
-                        let hits = all.into_iter().filter(|package| wanted.matches(package));
-                        found.extend(
-                            hits.map(|hit| row(&platform, format!("{} {}", hit.name, hit.version), true)),
-                        );
-                    }
-                    Query::Has(path) => {
-                        let wrong =
-                            |error: crate::tree::TreePathError| Error::Usage { message: error.to_string() };
-                        let path = TreePath::parse(path.as_bytes()).map_err(wrong)?;
-                        let real = view.0.resolve(&path).unwrap_or_else(|_| path.clone());
-                        if view.0.is_dir(&real) || view.0.get(&real).is_some() {
-                            found.push(row(
-                                &platform,
-                                format!("/{}", real.to_string().trim_start_matches('/')),
-                                true,
-                            ));
-                        }
-                    }
-                    Query::Digest(digest) if layers.contains(digest) => {
-                        found.push(row(&platform, "a layer".to_owned(), true));
-                    }
-                    Query::Digest(_) | Query::Uses(_) => {}
-                }
-            }
+            }));
         }
     }
     Ok(found)
 }
 
+/// What was found of one variant.
+struct Row {
+    platform: String,
+    what: String,
+    known: bool,
+}
+
+impl Row {
+    fn known(platform: &str, what: impl Into<String>) -> Self {
+        Self { platform: platform.to_owned(), what: what.into(), known: true }
+    }
+
+    fn unknown(platform: &str, what: &str) -> Self {
+        Self { platform: platform.to_owned(), what: what.to_owned(), known: false }
+    }
+}
+
+/// What is in the images of a variant, as far as that is at hand.
+fn inside(
+    upstream: &Upstream<'_>,
+    target: &Target,
+    lock: Option<(&Lock, &Output)>,
+    query: &Query,
+) -> Result<Vec<Row>, Error> {
+    let Some((lock, output)) = lock else {
+        return Ok(vec![Row::unknown("", "it has no outputs in its lock")]);
+    };
+    let mut rows = Vec::new();
+    if let Query::Digest(digest) = query {
+        rows.extend(digests(lock, output, *digest).into_iter().map(|what| Row::known("", what)));
+    }
+    for (platform, image) in views(upstream, target, lock, output)? {
+        let Some((view, layers)) = image else {
+            // What its own lock says was looked at.
+            let what = "what is in it isn't known here: `cooper lock` and `cooper build` make it known";
+            rows.push(Row::unknown(&platform, what));
+            continue;
+        };
+        match query {
+            Query::Package(wanted) => {
+                let captured: Vec<_> = view.1.iter().collect();
+                let all = packages::derive(&view.0, &captured).0;
+                let hits = all.into_iter().filter(|package| wanted.matches(package));
+                rows.extend(hits.map(|hit| Row::known(&platform, format!("{} {}", hit.name, hit.version))));
+            }
+            Query::Has(path) => {
+                let path = TreePath::parse(path.as_bytes()).map_err(Error::usage)?;
+                let real = view.0.resolve(&path).unwrap_or_else(|_| path.clone());
+                if view.0.is_dir(&real) || view.0.get(&real).is_some() {
+                    let real = real.to_string();
+                    rows.push(Row::known(&platform, format!("/{}", real.trim_start_matches('/'))));
+                }
+            }
+            Query::Digest(digest) if layers.contains(digest) => rows.push(Row::known(&platform, "a layer")),
+            Query::Digest(_) | Query::Uses(_) => {}
+        }
+    }
+    Ok(rows)
+}
+
 /// How a variant of a recipe uses something: itself, or through what it stands on or takes from.
 fn uses(
-    session: &Session<'_>,
+    checkout: &Checkout<'_>,
     target: &Target,
     variant: &str,
     text: &str,
@@ -179,13 +212,13 @@ fn uses(
     if !seen.insert(target.clone()) {
         return Ok(None);
     }
-    for want in session.wants(target)?.iter().filter(|want| want.variant == variant) {
+    for want in wants::bases(checkout, target)?.iter().filter(|want| want.variant == variant) {
         let (BaseOrigin::Image(origin) | BaseOrigin::Layout(origin)) = &want.origin;
         if is_named(origin, text) {
             return Ok(Some(format!("stands on {origin}")));
         }
     }
-    for key in session.variant_keys(target, variant)? {
+    for key in wants::keys(checkout, target, variant)? {
         let (verb, name) = match &key {
             SourceKey::Image { reference, .. } => ("takes from", reference),
             SourceKey::Fetch { url, .. } => ("fetches", url),
@@ -199,8 +232,8 @@ fn uses(
             return Ok(Some(format!("{verb} {name}")));
         }
     }
-    let parent = session.parent_of(target, variant)?;
-    let others = session.copied_from(target, variant)?;
+    let parent = wants::parent(checkout, target, variant)?;
+    let others = wants::copied(checkout, target, variant)?;
     let is = |other: &Target| other.to_string() == text;
     if parent.as_ref().is_some_and(is) {
         return Ok(Some(format!("stands on {text}")));
@@ -209,7 +242,7 @@ fn uses(
         return Ok(Some(format!("takes from {text}#{variant}")));
     }
     for other in parent.iter().chain(&others) {
-        if let Some(what) = uses(session, other, variant, text, seen)? {
+        if let Some(what) = uses(checkout, other, variant, text, seen)? {
             return Ok(Some(format!("{what}, through {other}")));
         }
     }
@@ -243,12 +276,11 @@ fn digests(lock: &Lock, output: &Output, digest: Digest) -> Vec<String> {
 /// By platform: the merged headers of an image with the digests of its layers, as far as they are at hand.
 type Views = BTreeMap<String, Option<(View, Vec<Digest>)>>;
 
-fn views(session: &Session<'_>, target: &Target, lock: &Lock, output: &Output) -> Result<Views, Error> {
-    let origin =
-        lock.bases.first().map_or_else(|| BaseOrigin::Layout(String::new()), |pin| pin.origin.clone());
+fn views(upstream: &Upstream<'_>, target: &Target, lock: &Lock, output: &Output) -> Result<Views, Error> {
+    let origin = lock.bases.first().map(|pin| &pin.origin);
     let mut views: Views = output.platforms.keys().map(|platform| (platform.clone(), None)).collect();
     let index = Descriptor::new(MediaType::Index, output.index.digest, output.index.size);
-    let Ok(closure) = session.store()?.closure(&index) else { return Ok(views) };
+    let Ok(closure) = upstream.supply.store()?.closure(&index) else { return Ok(views) };
     for (platform, image) in &output.platforms {
         let Some(bytes) = closure.documents.get(&image.manifest) else { continue };
         let wrong = |source| Error::Document { base: target.to_string(), source };
@@ -258,14 +290,12 @@ fn views(session: &Session<'_>, target: &Target, lock: &Lock, output: &Output) -
             continue;
         };
         let Some(config) = closure.documents.get(&manifest.config.digest) else { continue };
-        let config = crate::oci::ImageConfig::parse(config).map_err(wrong)?;
-        // What can't be read without asking somebody isn't known.
-        let view = Reading::new(session, &origin).view(&manifest, &config).ok();
+        let config = ImageConfig::parse(config).map_err(wrong)?;
         let layers = manifest.layers.iter().map(|layer| layer.digest).collect();
-        views.insert(
-            platform.clone(),
-            view.map(|(merged, captured)| ((merged, Rc::clone(&captured)), layers)),
-        );
+        let documents = (Rc::new(manifest), Rc::new(config));
+        // What can't be read without asking somebody isn't known.
+        let view = Image::new(upstream, target.to_string(), origin, documents)?.view().ok();
+        views.insert(platform.clone(), view.map(|view| (view, layers)));
     }
     Ok(views)
 }

@@ -3,16 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::base::is_called;
-use super::build::{compute_all, finish};
-use super::compute::Computed;
-use super::error::Error;
-use super::foreign::upstream;
-use super::session::{Asks, Session};
-use super::{Env, PackageMove, PinMove, Selection, UpdateOptions};
+use super::{Env, Error, PackageMove, PinMove, Selection};
 use crate::digest::Digest;
-use crate::lock::{BasePin, PlatformPin};
+use crate::layer::packages::Packages;
+use crate::lock::{BaseOrigin, BasePin, PlatformPin};
+use crate::work::Asks;
+use crate::work::checkout::wants;
+use crate::work::realise::{Computed, Session, finish};
+use crate::work::sources::upstream;
+use crate::work::upstream::{Documents, Image, is_called};
 use crate::workspace::Target;
+
+/// What `update` is asked.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateOptions {
+    /// Which recipes; with neither targets nor input the plan is only told.
+    pub select: Selection,
+    /// Only pins of this reference or layout, in every lock that holds it.
+    pub input: Option<String>,
+}
 
 /// Asks what references mean today and moves the pins, old to new; without targets and input it only tells what
 /// would move. The second value says whether locks were written.
@@ -21,35 +30,35 @@ use crate::workspace::Target;
 /// See [`Error`]; no lock is written then.
 pub fn update(env: &Env<'_>, options: &UpdateOptions) -> Result<(Vec<PinMove>, bool), Error> {
     if env.locked {
-        return Err(Error::Usage { message: "update moves pins, and --locked forbids it".into() });
+        return Err(Error::usage("update moves pins, and --locked forbids it"));
     }
     let plan_only = options.input.is_none() && options.select.targets.is_empty() && !options.select.all;
     let refresh = options.input.iter().cloned().collect();
     let mut session = Session::open(env, Asks { refresh: Some(refresh), ..Asks::default() })?;
-    let everywhere = Selection { all: true, targets: Vec::new() };
-    let select = if options.select.targets.is_empty() { &everywhere } else { &options.select };
-    let mut selected = session.select(select)?;
+    let checkout = session.checkout();
+    let mut selected = checkout.select_or_all(&options.select)?;
     if let Some(input) = &options.input {
         let mut holders = BTreeMap::new();
         for (target, variants) in selected {
-            let bases = session.wants(&target)?.into_iter().map(|want| want.origin);
-            let sources = session.source_keys(&target)?;
+            let bases = wants::bases(checkout, &target)?.into_iter().map(|want| want.origin);
+            let sources = wants::all_keys(checkout, &target)?;
             if bases.chain(sources.iter().filter_map(upstream)).any(|origin| is_called(&origin, input)) {
                 holders.insert(target, variants);
             }
         }
         if holders.is_empty() {
-            return Err(Error::Usage { message: format!("no recipe stands on {input} or takes from it") });
+            return Err(Error::usage(format!("no recipe stands on {input} or takes from it")));
         }
         selected = holders;
     }
     // What stands on a recipe that moves, or takes from it, comes out otherwise, too.
-    for target in session.workspace.recipes()? {
-        if session.stands_on_any(&target, &selected)? {
+    for target in checkout.workspace.recipes()? {
+        let moves = |next: &Target| Ok(*next != target && selected.contains_key(next));
+        if wants::any_below(checkout, vec![target.clone()], moves)? {
             selected.entry(target).or_default();
         }
     }
-    let all = compute_all(&session, selected.keys())?;
+    let all = session.compute_all(selected.keys())?;
     let moves = moves(&session, &all);
     if !plan_only {
         finish(&mut session, &selected)?;
@@ -73,16 +82,17 @@ fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
             moved.recipes.push(recipe);
         }
     };
-    for Computed { target, lock, old, .. } in all.iter().map(Rc::as_ref) {
+    for computed in all {
+        let (Computed { target, lock, .. }, before) = (&**computed, computed.old());
         for pin in &lock.bases {
-            let old = old.as_ref().and_then(|old| old.pin(&pin.origin));
+            let old = before.and_then(|old| old.pin(&pin.origin));
             // What can't be read any more moves all the same.
             let packages = || packages(session, old?, pin).ok();
             add(target, pin.origin.to_string(), old.map(|old| old.index.digest), pin.index.digest, &packages);
         }
         for source in &lock.sources {
             let (Some(origin), Some(new)) = (upstream(&source.key), source.pin.digest()) else { continue };
-            let mut olds = old.iter().flat_map(|old| &old.sources);
+            let mut olds = before.iter().flat_map(|old| &old.sources);
             let was = olds.find(|old| old.key == source.key).and_then(|old| old.pin.digest());
             add(target, origin.to_string(), was, new, &|| None);
         }
@@ -90,11 +100,22 @@ fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
     moves.into_values().collect()
 }
 
+/// The packages of a pinned base on one platform.
+fn packages_of(session: &Session<'_>, origin: &BaseOrigin, pin: &PlatformPin) -> Result<Packages, Error> {
+    let upstream = &session.sources.upstream;
+    let mut documents = Documents::new(upstream.supply.bytes(origin.to_string(), Some(origin))?);
+    let manifest = documents.manifest(&pin.manifest)?;
+    let config = documents.config(&manifest)?;
+    let documents = (Rc::new(manifest), Rc::new(config));
+    let image = Image::new(upstream, origin.to_string(), Some(origin), documents)?;
+    image.with_facts(pin.facts).packages()
+}
+
 /// What becomes of the packages of a base, on the platforms that it had and has.
 fn packages(session: &Session<'_>, old: &BasePin, new: &BasePin) -> Result<Vec<PackageMove>, Error> {
     type Versions = BTreeMap<(String, String), String>;
     let versions = |pin: &BasePin, platform: &PlatformPin| -> Result<Versions, Error> {
-        let packages = session.packages(&pin.origin, platform)?.0.into_iter();
+        let packages = packages_of(session, &pin.origin, platform)?.0.into_iter();
         Ok(packages.map(|it| ((it.name, it.architecture), it.version)).collect())
     };
     let mut moves: BTreeMap<(String, Option<String>, Option<String>), BTreeSet<String>> = BTreeMap::new();

@@ -3,50 +3,69 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::error::Error;
-use super::foreign::VENDOR;
-use super::session::{Asks, Session};
-use super::{Env, Selection, Vendored};
+use super::{Env, Error, Selection};
+use crate::digest::Digest;
 use crate::disk;
 use crate::lock::Pin;
+use crate::store;
 use crate::tree::{Content, SourceKey};
+use crate::work::Asks;
+use crate::work::bytes::Supply;
+use crate::work::checkout::wants;
+use crate::work::sources::{VENDOR, fetch};
+
+/// A fetched file in `vendor/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vendored {
+    /// Where it comes from.
+    pub url: String,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// How many.
+    pub bytes: u64,
+    /// It wasn't there before.
+    pub new: bool,
+}
 
 /// Puts what the locks of the selected recipes pin of URLs into `vendor/`, verified; what is there already stays.
 ///
 /// # Errors
 /// See [`Error`]; a fetch that no lock has is one.
 pub fn vendor(env: &Env<'_>, select: &Selection) -> Result<Vec<Vendored>, Error> {
-    let mut session = Session::open(env, Asks::default())?;
+    let mut supply = Supply::open(env, Asks::default())?;
+    let checkout = &supply.checkout;
     let mut wanted: BTreeMap<Content, String> = BTreeMap::new();
-    for target in session.select(select)?.keys() {
-        let lock = session.old_lock(target)?.lock.unwrap_or_default();
-        for key in session.source_keys(target)? {
+    for target in checkout.select(select)?.keys() {
+        let found = checkout.lock(target)?;
+        let locked = found.lock.iter().flat_map(|lock| &lock.sources);
+        for key in wants::all_keys(checkout, target)? {
             let SourceKey::Fetch { url, .. } = &key else { continue };
-            let locked = lock.sources.iter().find(|source| source.key == key);
-            let Some(Pin::File(content)) = locked.map(|source| source.pin) else {
+            let Some(Pin::File(content)) =
+                locked.clone().find(|source| source.key == key).map(|source| source.pin)
+            else {
                 return Err(Error::Unfetched { recipe: target.to_string(), url: url.clone() });
             };
             wanted.insert(content, url.clone());
         }
     }
-    let directory = session.workspace.root().join(VENDOR).join("sha256");
+    let directory = checkout.workspace.root().join(VENDOR).join("sha256");
     let mut found = Vec::new();
     for (content, url) in wanted {
         let path = directory.join(content.digest.hex());
-        let new = !crate::store::is_sound(&path, content.digest, content.size)?;
+        let new = !store::is_sound(&path, content.digest, content.size)?;
         if new {
-            let located = session.fetch(&url, Some(content), None)?;
+            let located = fetch(&supply, &url, Some(content), None)?;
             disk::create_directories(&directory)?;
             let mut file = disk::Temporary::beside(&path)?;
             let failed = |error| disk::failed("copy", &located.path)(error);
             io::copy(&mut disk::open(&located.path)?.0, &mut file).map_err(failed)?;
             disk::replace(file, &path)?;
-            if !crate::store::is_sound(&path, content.digest, content.size)? {
-                return Err(Error::Foreign { name: url, why: "it is not what the lock says".into() });
+            if !store::is_sound(&path, content.digest, content.size)? {
+                return Err(Error::foreign(url, "it is not what the lock says"));
             }
         }
         found.push(Vendored { url, digest: content.digest, bytes: content.size, new });
     }
-    session.commit()?;
+    supply.commit()?;
     Ok(found)
 }

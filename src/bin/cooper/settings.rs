@@ -77,7 +77,6 @@ impl Settings {
     /// What verbs are given.
     pub(crate) fn env(&self, progress: Arc<dyn Progress>) -> ops::Env<'_> {
         ops::Env {
-            last: true,
             dir: self.dir.clone(),
             store: self.store.clone(),
             lockfiles: self.lockfiles.clone(),

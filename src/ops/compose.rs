@@ -1,0 +1,85 @@
+//! `compose`: what runs a stack.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::{Env, Error, Selection};
+use crate::deploy::{self, Stack};
+use crate::work::Asks;
+use crate::work::realise::Session;
+pub use crate::work::run::Runner;
+use crate::work::run::{How, chosen, unit, variant_of};
+
+/// What `compose` is asked.
+#[derive(Debug, Clone, Default)]
+pub struct DeployOptions {
+    /// A stack, or some of its recipes; what they wait for comes with them.
+    pub targets: Vec<String>,
+    /// Which variant of each; otherwise the workspace's default.
+    pub variant: Option<String>,
+    /// For whom.
+    pub runner: Runner,
+    /// Images as they are called in their registry, by digest, not by an engine's ID.
+    pub published: bool,
+    /// The directory of the file that is written: mounted sources are named from there.
+    pub beside: PathBuf,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployed {
+    /// The stack.
+    pub stack: String,
+    /// The variant.
+    pub variant: String,
+    /// Texts by file name.
+    pub files: BTreeMap<String, String>,
+    /// Images by service: what an engine calls them.
+    pub images: BTreeMap<String, String>,
+    /// Secrets that must be there.
+    pub secrets: BTreeSet<String>,
+    /// What was left out, for people.
+    pub warnings: Vec<String>,
+}
+
+/// Describes how a stack is run. Images aren't built into the store; rendered copies of mounted templates are written.
+///
+/// # Errors
+/// As for a build; a stack whose services don't fit together; sources that are mounted and can't be.
+pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error> {
+    let session = Session::open(env, Asks::default())?;
+    let checkout = session.checkout();
+    let selected = checkout.select(&Selection { targets: options.targets.clone(), all: false })?;
+    let variant = variant_of(checkout, &selected, options.variant.as_ref())?;
+    if !checkout.file.variants.contains(&variant) {
+        return Err(Error::NoVariant { name: variant, known: checkout.file.variants.clone() });
+    }
+    let chosen = chosen(checkout, &selected, &variant)?;
+    let mut stack = Stack { name: chosen.stack, variant: variant.clone(), ..Stack::default() };
+    let how = How { runner: options.runner, published: options.published, beside: &options.beside };
+    let mut images = BTreeMap::new();
+    for (target, service) in chosen.services {
+        let unit = unit(&session, &target, &variant, service, &how)?;
+        images.insert(unit.name.clone(), unit.image.clone());
+        stack.units.push(unit);
+    }
+    let errors = stack.errors();
+    if !errors.is_empty() {
+        return Err(Error::Deploy(errors));
+    }
+    let written = match options.runner {
+        Runner::Compose => deploy::compose(&stack),
+        Runner::Kube => deploy::kube(&stack).map_err(Error::Deploy)?,
+        Runner::Quadlet => deploy::quadlet(&stack).map_err(Error::Deploy)?,
+    };
+    let secrets = stack.units.iter().flat_map(|unit| unit.service.secrets.keys().cloned()).collect();
+    let left_out = written.left_out.iter().map(|what| format!("{what} has no place there, and was left out"));
+    Ok(Deployed {
+        stack: stack.name,
+        variant,
+        files: written.files,
+        images,
+        secrets,
+        warnings: left_out.collect(),
+    })
+}

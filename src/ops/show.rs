@@ -1,0 +1,152 @@
+//! `show`: what an image is, or would be: digests, layers, entries, config.
+
+use super::{Env, Error, ImageName, Selection};
+use crate::digest::Digest;
+use crate::lock::State;
+use crate::tree::{FileTree, Kind};
+use crate::work::Asks;
+use crate::work::checkout::Checkout;
+use crate::work::deliver::published::{repository, tags};
+use crate::work::realise::{Computed, Image, Session};
+
+/// What `show` tells of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Which.
+    pub name: ImageName,
+    /// The state of the lock.
+    pub state: String,
+    /// The output index.
+    pub digest: Digest,
+    /// `[image] title`
+    pub title: Option<String>,
+    /// The base as the recipe says it, and its pinned digest.
+    pub base: String,
+    /// See `base`.
+    pub base_digest: Option<Digest>,
+    /// Where `push` would put it: references with tags.
+    pub published: Vec<String>,
+    /// By platform.
+    pub platforms: Vec<ShownPlatform>,
+}
+
+/// One platform of a shown image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownPlatform {
+    /// `linux/amd64`
+    pub platform: String,
+    /// The manifest.
+    pub manifest: Digest,
+    /// The config: what Docker calls the image ID.
+    pub config: Digest,
+    /// All layers, lowest first.
+    pub layers: Vec<ShownLayer>,
+    /// The image config as canonical JSON.
+    pub config_json: Vec<u8>,
+}
+
+/// One layer of a shown image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownLayer {
+    /// Of the blob.
+    pub digest: Digest,
+    /// Of the tar stream.
+    pub diff_id: Digest,
+    /// In bytes, compressed.
+    pub size: u64,
+    /// `base`, `common`, the layer's own name, or the variant's.
+    pub origin: String,
+    /// The entries that the recipe adds, as `ls -l` would show them; empty for the base's layers.
+    pub entries: Vec<String>,
+}
+
+/// One image, or both variants' when a target names none: digests, layers, entries, config.
+///
+/// # Errors
+/// As for a build: what is shown is what would be built.
+pub fn show(env: &Env<'_>, target: &str) -> Result<Vec<Shown>, Error> {
+    let session = Session::open(env, Asks::default())?;
+    let checkout = session.checkout();
+    let mut shown = Vec::new();
+    for (target, variants) in checkout.select(&Selection::one(target))? {
+        let computed = session.compute(&target)?;
+        let default = [checkout.file.default_variant().to_owned()];
+        let names = if variants.is_empty() { &default[..] } else { &variants[..] };
+        for name in names {
+            if computed.variants.contains_key(name) {
+                shown.push(image(checkout, &computed, name)?);
+            }
+        }
+    }
+    Ok(shown)
+}
+
+fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Shown, Error> {
+    let variant = &computed.variants[name];
+    let mut platforms = Vec::new();
+    for (platform, image) in &variant.images {
+        platforms.push(one(computed, platform, image)?);
+    }
+    let title = variant.resolved.as_ref().and_then(|resolved| resolved.image.title.as_ref());
+    Ok(Shown {
+        name: ImageName { recipe: computed.target.to_string(), variant: name.to_owned() },
+        state: State::of(&computed.reasons, false).name().to_owned(),
+        digest: variant.descriptor.digest,
+        title: title.map(|title| title.value.clone()),
+        base: variant.base.text.clone(),
+        base_digest: variant.base.digest,
+        published: published(checkout, computed, name),
+        platforms,
+    })
+}
+
+fn one(computed: &Computed, platform: &str, image: &Image) -> Result<ShownPlatform, Error> {
+    let stand = image.stand(&computed.target)?;
+    let manifest = stand.manifest.as_ref();
+    let diff_ids = stand.config.diff_ids().unwrap_or_default();
+    let layers = manifest.map(|(manifest, _)| manifest.layers.as_slice()).unwrap_or_default();
+    let first_own = layers.len().saturating_sub(image.layers.len());
+    let shown = layers.iter().enumerate().map(|(number, layer)| {
+        let own = number.checked_sub(first_own).and_then(|number| image.layers.get(number));
+        ShownLayer {
+            digest: layer.digest,
+            diff_id: diff_ids.get(number).map_or(layer.digest, |diff_id| diff_id.0),
+            size: layer.size,
+            origin: match own {
+                None => "base".to_owned(),
+                Some(made) => made.layer.name.clone().unwrap_or_else(|| "own".to_owned()),
+            },
+            entries: own.map(|made| entries(&made.tree)).unwrap_or_default(),
+        }
+    });
+    Ok(ShownPlatform {
+        platform: platform.to_owned(),
+        manifest: image.descriptor.digest,
+        config: manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest),
+        layers: shown.collect(),
+        config_json: stand.config.to_bytes(),
+    })
+}
+
+fn entries(tree: &FileTree) -> Vec<String> {
+    tree.iter()
+        .map(|(path, node)| {
+            let attributes = &node.attributes;
+            let (kind, rest) = match &node.kind {
+                Kind::Directory { opaque: false } => ("d", String::new()),
+                Kind::Directory { opaque: true } => ("d", " (hides what was there)".to_owned()),
+                Kind::File(content) => ("-", format!(" {} bytes", content.size)),
+                Kind::Symlink(target) => ("l", format!(" -> {}", target.escape_ascii())),
+                Kind::HardLink(target) => ("h", format!(" = {target}")),
+                Kind::Whiteout => ("x", " (removed)".to_owned()),
+            };
+            format!("{kind} {:04o} {}:{} {path}{rest}", attributes.mode, attributes.uid, attributes.gid)
+        })
+        .collect()
+}
+
+/// `[publish] repository` with this recipe's tags.
+fn published(checkout: &Checkout<'_>, computed: &Computed, variant: &str) -> Vec<String> {
+    let Some(repository) = repository(checkout, &computed.target) else { return Vec::new() };
+    tags(checkout, computed, variant).iter().map(|tag| format!("{repository}:{tag}")).collect()
+}

@@ -1,0 +1,245 @@
+//! The checkout: recipes with those that they extend, their locks and their files, each read once.
+//!
+//! It opens no connection and no store, and must not decide what a recipe becomes: that is `realise`'s.
+
+mod committed;
+mod select;
+pub(crate) mod wants;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub(crate) use committed::{Blobs, Committed};
+pub use select::{ParseShardError, Selection, Shard};
+
+use crate::digest::Encoding;
+use crate::lock::{Lock, Reason, conflict};
+use crate::oci::Platform;
+use crate::recipe::{self, Evaluated, Recipe, Scope, Spanned, WorkspaceFile, parse_workspace};
+use crate::tree::Files;
+use crate::work::{Asks, Env, Error};
+use crate::workspace::{Scan, Target, Workspace};
+
+/// A workspace as one command reads it.
+pub(crate) struct Checkout<'a> {
+    pub(crate) env: &'a Env<'a>,
+    pub(crate) asks: Asks,
+    pub(crate) workspace: Workspace,
+    pub(crate) file: WorkspaceFile,
+    pub(crate) committed: Committed,
+    recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
+    locks: RefCell<BTreeMap<Target, Rc<OldLock>>>,
+    scans: RefCell<BTreeMap<Files, Rc<Scan>>>,
+}
+
+/// A lock as it was found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OldLock {
+    pub(crate) lock: Option<Lock>,
+    /// Why it doesn't hold, whatever comes out.
+    pub(crate) reason: Option<Reason>,
+}
+
+impl<'a> Checkout<'a> {
+    /// Finds the workspace and reads its file.
+    pub(crate) fn open(env: &'a Env<'a>, asks: Asks) -> Result<Self, Error> {
+        let workspace = Workspace::find(&env.dir)?;
+        let workspace = match &env.lockfiles {
+            Some(dir) => workspace.with_lockfiles(dir.clone()),
+            None => workspace,
+        };
+        let file = parse_workspace(crate::workspace::FILE, workspace.text()).map_err(Error::Recipes)?;
+        Ok(Self {
+            env,
+            asks,
+            committed: Committed::new(workspace.clone(), env.lockfiles.is_some()),
+            workspace,
+            file,
+            recipes: RefCell::default(),
+            locks: RefCell::default(),
+            scans: RefCell::default(),
+        })
+    }
+
+    /// The recipes that are meant, each with the variants that were asked for (empty: all).
+    pub(crate) fn select(&self, selection: &Selection) -> Result<BTreeMap<Target, Vec<String>>, Error> {
+        select::select(&self.workspace, &self.file, selection)
+    }
+
+    /// The same, but every recipe where none is named, whatever the workspace's default.
+    pub(crate) fn select_or_all(
+        &self,
+        selection: &Selection,
+    ) -> Result<BTreeMap<Target, Vec<String>>, Error> {
+        let all = selection.all || selection.targets.is_empty();
+        self.select(&Selection { all, targets: selection.targets.clone() })
+    }
+
+    /// A recipe, laid on those that it extends.
+    pub(crate) fn recipe(&self, target: &Target) -> Result<Rc<Recipe>, Error> {
+        self.extended(target, &mut Vec::new())
+    }
+
+    fn extended(&self, target: &Target, seen: &mut Vec<Target>) -> Result<Rc<Recipe>, Error> {
+        if let Some(recipe) = self.recipes.borrow().get(target) {
+            return Ok(Rc::clone(recipe));
+        }
+        circle(target, seen)?;
+        let recipe = self.read_recipe(target)?;
+        let recipe = match recipe.extends().cloned() {
+            None => recipe,
+            Some(name) => {
+                let parent = self.parent(target, &name)?;
+                let parent = self.extended(&parent, seen).map_err(|error| error.closes_circle(&name.at))?;
+                Recipe::extend(&parent, recipe)
+            }
+        };
+        seen.pop();
+        let recipe = Rc::new(recipe);
+        self.recipes.borrow_mut().insert(target.clone(), Rc::clone(&recipe));
+        Ok(recipe)
+    }
+
+    fn read_recipe(&self, target: &Target) -> Result<Recipe, Error> {
+        let path = format!("{}/recipe.toml", target.origin());
+        let recipe = recipe::parse(&path, &self.workspace.recipe_text(target)?).map_err(Error::Recipes)?;
+        let errors = recipe.check_variants(&self.file.variants);
+        if errors.is_empty() { Ok(recipe) } else { Err(Error::Recipes(errors)) }
+    }
+
+    /// The recipe that another one names as what it stands on, extends or takes from.
+    pub(crate) fn parent(&self, child: &Target, name: &Spanned<String>) -> Result<Target, Error> {
+        let known = self.workspace.recipes()?;
+        let found: Option<Target> = name.value.parse().ok().filter(|target| known.contains(target));
+        found.ok_or_else(|| {
+            let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+            let error = Error::NoParent {
+                recipe: child.to_string(),
+                parent: name.value.clone(),
+                suggestion: recipe::suggest(name, names.iter().map(String::as_str)),
+            };
+            error.at(&name.at)
+        })
+    }
+
+    /// A variant of a recipe, by the encoding of its lock.
+    pub(crate) fn variant(&self, target: &Target, name: &str) -> Result<Evaluated, Error> {
+        self.recipe(target)?.variant(self.encoding(target), name).map_err(Error::Recipes)
+    }
+
+    /// The encoding that a recipe's lock names. A new lock gets the newest; one that can't be read is reported by
+    /// whoever needs it.
+    pub(crate) fn encoding(&self, target: &Target) -> Encoding {
+        let old = self.lock(target).ok();
+        old.and_then(|old| Some(old.lock.as_ref()?.encoding)).unwrap_or_default()
+    }
+
+    /// A recipe's lock, conflicts merged as far as they can be.
+    pub(crate) fn lock(&self, target: &Target) -> Result<Rc<OldLock>, Error> {
+        if let Some(known) = self.locks.borrow().get(target) {
+            return Ok(Rc::clone(known));
+        }
+        let read = Rc::new(self.read_lock(target)?);
+        self.locks.borrow_mut().insert(target.clone(), Rc::clone(&read));
+        Ok(read)
+    }
+
+    fn read_lock(&self, target: &Target) -> Result<OldLock, Error> {
+        let Some(text) = self.workspace.lock_text(target)? else {
+            return Ok(OldLock { lock: None, reason: Some(Reason::LockMissing) });
+        };
+        let file = lock_file(target);
+        let wrong = |source| Error::Lock { file: file.clone(), source };
+        if conflict::first_marker(&text).is_none() {
+            return Ok(OldLock { lock: Some(Lock::parse(&text).map_err(wrong)?), reason: None });
+        }
+        let (ours, theirs) = conflict::split(&text).map_err(wrong)?;
+        let (ours, theirs) = (Lock::parse(&ours).map_err(wrong)?, Lock::parse(&theirs).map_err(wrong)?);
+        let (lock, differences) = conflict::merge(&ours, &theirs, self.asks.take);
+        if !differences.is_empty() && self.asks.take.is_none() && !self.env.locked {
+            let differences = differences.iter().map(ToString::to_string).collect();
+            return Err(Error::Conflict { file, differences });
+        }
+        Ok(OldLock { lock: Some(lock), reason: Some(Reason::Conflicted) })
+    }
+
+    /// A source tree, read once however many entries and platforms take it.
+    pub(crate) fn source(&self, files: &Files) -> Result<Rc<Scan>, Error> {
+        if let Some(scan) = self.scans.borrow().get(files) {
+            return Ok(Rc::clone(scan));
+        }
+        let scan = Rc::new(self.workspace.read_source(files)?);
+        self.scans.borrow_mut().insert(files.clone(), Rc::clone(&scan));
+        Ok(scan)
+    }
+
+    /// The same of an entry: the error names the place where that stands.
+    pub(crate) fn source_at(&self, files: &Files, at: &recipe::At) -> Result<Rc<Scan>, Error> {
+        self.source(files).map_err(|error| match error {
+            Error::Workspace(source) => Error::Source { at: at.clone(), source },
+            other => other,
+        })
+    }
+
+    /// The scope of everything that doesn't depend on base and platform.
+    pub(crate) fn scope(&self, target: &Target) -> Scope {
+        Scope {
+            stack: target.stack.clone(),
+            name: target.name.clone(),
+            set: self.asks.set.clone(),
+            ..Scope::default()
+        }
+    }
+
+    /// The scope of what doesn't depend on the base.
+    pub(crate) fn scope_on(&self, target: &Target, platform: &Platform) -> Scope {
+        let (os, arch, variant) = platform.key();
+        Scope {
+            os: os.to_owned(),
+            arch: arch.to_owned(),
+            arch_variant: variant.to_owned(),
+            ..self.scope(target)
+        }
+    }
+
+    /// The platforms that a variant is built for.
+    pub(crate) fn platforms(&self, recipe: &Evaluated) -> Result<Vec<Platform>, Error> {
+        let listed = recipe.image.platforms.as_ref().unwrap_or(&self.file.platforms);
+        let mut platforms: Vec<Platform> = Vec::new();
+        for text in listed {
+            let platform: Platform = text.value.parse()?;
+            if !platforms.iter().any(|known| known.matches(&platform)) {
+                platforms.push(platform);
+            }
+        }
+        platforms.sort_by(|a, b| a.key().cmp(&b.key()));
+        Ok(platforms)
+    }
+
+    /// The patterns of a variant's `[[remove]]`. They can't be known with `base.env` in them before the base is: those
+    /// are matched when the base is.
+    pub(crate) fn patterns(
+        &self,
+        target: &Target,
+        recipe: &Evaluated,
+        platform: &Platform,
+    ) -> Result<Vec<String>, Error> {
+        recipe.remove_patterns(&self.scope_on(target, platform)).map_err(Error::Recipes)
+    }
+}
+
+/// A lock's place, for messages.
+pub(crate) fn lock_file(target: &Target) -> String {
+    format!("lockfiles/{target}.lock")
+}
+
+/// Refuses a recipe that is being looked at already.
+pub(crate) fn circle(target: &Target, seen: &mut Vec<Target>) -> Result<(), Error> {
+    let Some(first) = seen.iter().position(|known| known == target) else {
+        seen.push(target.clone());
+        return Ok(());
+    };
+    let round = seen[first..].iter().chain([target]);
+    Err(Error::Circle { names: round.map(ToString::to_string).collect() })
+}

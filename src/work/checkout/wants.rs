@@ -1,0 +1,152 @@
+//! What is asked of recipes without computing them: `list`, `update` and `lock --audit` look at names only.
+
+use std::collections::BTreeSet;
+
+use super::Checkout;
+use crate::lock::{BaseOrigin, Want};
+use crate::oci::{Platform, Reference};
+use crate::recipe::{Base, Evaluated};
+use crate::tree::SourceKey;
+use crate::work::Error;
+use crate::workspace::Target;
+
+/// A base as a lock names it.
+pub(crate) fn origin(base: &Base) -> Option<BaseOrigin> {
+    match base {
+        Base::Image(text) => Some(image_origin(text)),
+        Base::Layout(text) => Some(BaseOrigin::Layout(text.value.clone())),
+        Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => None,
+    }
+}
+
+/// An image by its full reference.
+pub(crate) fn image_origin(text: &str) -> BaseOrigin {
+    let reference: Result<Reference, _> = text.parse();
+    BaseOrigin::Image(reference.map_or_else(|_| text.to_owned(), |reference| reference.to_string()))
+}
+
+/// What a variant stands on, names filled in.
+pub(crate) fn base(checkout: &Checkout<'_>, target: &Target, recipe: &Evaluated) -> Result<Base, Error> {
+    recipe.base_reference(&checkout.scope(target)).map_err(Error::Recipes)
+}
+
+/// What a variant stands on, as the recipe says it.
+pub(crate) fn base_text(
+    checkout: &Checkout<'_>,
+    target: &Target,
+    recipe: &Evaluated,
+) -> Result<String, Error> {
+    Ok(match base(checkout, target, recipe)? {
+        Base::Image(text) | Base::Layout(text) | Base::Recipe(text) | Base::Extends(text) => text.value,
+        Base::Scratch(_) => "scratch".to_owned(),
+    })
+}
+
+/// What a recipe needs of external bases, by variant.
+pub(crate) fn bases(checkout: &Checkout<'_>, target: &Target) -> Result<Vec<Want>, Error> {
+    let mut wants = Vec::new();
+    for variant in &checkout.file.variants {
+        let evaluated = checkout.variant(target, variant)?;
+        let Some(origin) = origin(&base(checkout, target, &evaluated)?) else { continue };
+        let platforms = checkout.platforms(&evaluated)?;
+        let mut removes = Vec::new();
+        for platform in &platforms {
+            removes.extend(checkout.patterns(target, &evaluated, platform)?);
+        }
+        removes.sort();
+        removes.dedup();
+        // A bare recipe takes the platforms that there are.
+        let bare = evaluated.is_bare() && evaluated.image.platforms.is_none();
+        let platforms = if bare { Vec::new() } else { platforms.iter().map(Platform::short).collect() };
+        wants.push(Want { variant: variant.clone(), origin, platforms, removes });
+    }
+    Ok(wants)
+}
+
+/// Whether something holds of one of these recipes, of what they stand on or of what they take from.
+pub(crate) fn any_below(
+    checkout: &Checkout<'_>,
+    mut todo: Vec<Target>,
+    mut holds: impl FnMut(&Target) -> Result<bool, Error>,
+) -> Result<bool, Error> {
+    let mut seen = BTreeSet::new();
+    while let Some(next) = todo.pop() {
+        if !seen.insert(next.clone()) {
+            continue;
+        }
+        if holds(&next)? {
+            return Ok(true);
+        }
+        for variant in &checkout.file.variants {
+            todo.extend(parent(checkout, &next, variant)?);
+            todo.extend(copied(checkout, &next, variant)?);
+        }
+    }
+    Ok(false)
+}
+
+/// The recipe that a variant stands on, if it does.
+pub(crate) fn parent(
+    checkout: &Checkout<'_>,
+    target: &Target,
+    variant: &str,
+) -> Result<Option<Target>, Error> {
+    let evaluated = checkout.variant(target, variant)?;
+    match base(checkout, target, &evaluated)? {
+        Base::Recipe(name) => checkout.parent(target, &name).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The recipes from whose images a variant takes files.
+pub(crate) fn copied(
+    checkout: &Checkout<'_>,
+    target: &Target,
+    variant: &str,
+) -> Result<BTreeSet<Target>, Error> {
+    let known = checkout.workspace.recipes()?;
+    let keys = keys(checkout, target, variant)?.into_iter();
+    let targets = keys.filter_map(|key| match key {
+        SourceKey::Recipe { recipe, .. } => recipe.parse().ok(),
+        SourceKey::Files(_)
+        | SourceKey::Fetch { .. }
+        | SourceKey::Input { .. }
+        | SourceKey::Image { .. }
+        | SourceKey::Base { .. } => None,
+    });
+    // What isn't there is reported by whoever builds.
+    Ok(targets.filter(|target| known.contains(target)).collect())
+}
+
+/// Every source that a recipe takes, over all variants and platforms.
+pub(crate) fn all_keys(checkout: &Checkout<'_>, target: &Target) -> Result<BTreeSet<SourceKey>, Error> {
+    let mut found = BTreeSet::new();
+    for variant in &checkout.file.variants {
+        found.extend(keys(checkout, target, variant)?);
+    }
+    Ok(found)
+}
+
+/// The same of one variant.
+pub(crate) fn keys(
+    checkout: &Checkout<'_>,
+    target: &Target,
+    variant: &str,
+) -> Result<BTreeSet<SourceKey>, Error> {
+    let evaluated = checkout.variant(target, variant)?;
+    let base = base(checkout, target, &evaluated)?;
+    let base = match (&base, origin(&base)) {
+        (Base::Recipe(name), _) => format!("{}#{variant}", checkout.parent(target, name)?),
+        (_, Some(origin)) => origin.to_string(),
+        _ => "scratch".to_owned(),
+    };
+    let mut keys = BTreeSet::new();
+    for platform in checkout.platforms(&evaluated)? {
+        let scope = checkout.scope_on(target, &platform);
+        for mut path in evaluated.source_paths(&scope).map_err(Error::Recipes)? {
+            path.key.stand_on(&base);
+            keys.insert(path.key);
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,168 @@
+//! One image on its way to a place: whole, its layers by digest from wherever they are.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::image;
+use crate::oci::{Descriptor, Document, Index, MediaType, Place, Platform, Reference};
+use crate::progress::{Counting, Event};
+use crate::sink::{self, BoxError, DockerArchive, Export, Layout, Moved, OciArchive, Sink};
+use crate::store::{ClosureError, closure};
+use crate::substitute;
+use crate::work::bytes::Bytes;
+use crate::work::{Env, Error};
+
+/// What `copy` and `build --to` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// From where.
+    pub from: String,
+    /// To where.
+    pub to: String,
+    /// The root document's digest.
+    pub digest: Digest,
+    /// Bytes of all blobs.
+    pub bytes: u64,
+    /// To a registry: what travelled.
+    pub moved: Option<Moved>,
+}
+
+/// Where an image's blobs are, and which of those places are in registries: another repository there has no need of bytes.
+pub(crate) struct Origin<'b> {
+    pub(crate) bytes: Bytes<'b>,
+    pub(crate) references: Vec<Reference>,
+}
+
+impl From<ClosureError> for Error {
+    fn from(error: ClosureError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Puts an image into a place, limited to `platforms` where there are any.
+pub(crate) fn put(
+    env: &Env<'_>,
+    origin: &Origin<'_>,
+    root: Descriptor,
+    to: &Place,
+    platforms: &[Platform],
+) -> Result<Copied, Error> {
+    let bytes = &origin.bytes;
+    let name = bytes.of.as_str();
+    let (root, extra) = limited(bytes, root, platforms)?;
+    let all = closure(&root, |descriptor| match &extra {
+        Some((digest, bytes)) if *digest == descriptor.digest => Ok(Some(bytes.clone())),
+        _ => Ok::<_, Error>(bytes.document(descriptor, "the document")?.map(|bytes| bytes.to_vec())),
+    })?;
+    if let Some(absent) = all.absent.first() {
+        return Err(bytes.absent("the document", absent.digest));
+    }
+    let size = all.blobs.iter().map(|blob| blob.size).sum();
+    let (own, reference) = names(name, to)?;
+    let export = Export {
+        root: root.clone(),
+        documents: all.documents,
+        blobs: all.blobs,
+        name: own,
+        reference,
+        platform: platforms.first().cloned().unwrap_or_else(|| env.platform.clone()),
+    };
+    let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, BoxError> {
+        Ok(Box::new(Counting::new(bytes.layer(blob)?, Arc::clone(&env.progress))))
+    };
+    let mut sink = sink(env, origin, to, root.digest)?;
+    env.progress.event(Event::Begin { what: "writing", name });
+    sink.put(&export, &open)?;
+    env.progress.event(Event::End);
+    let (from, to, digest) = (name.to_owned(), to.to_string(), root.digest);
+    Ok(Copied { from, to, digest, bytes: size, moved: sink.moved() })
+}
+
+/// What takes an image in a place.
+fn sink(env: &Env<'_>, origin: &Origin<'_>, to: &Place, root: Digest) -> Result<Box<dyn Sink>, Error> {
+    Ok(match to {
+        Place::Layout { dir, .. } => {
+            // What comes over a wire comes faster on several.
+            let here = origin.references.is_empty() || env.offline;
+            let at_once = if here { 1 } else { env.registries.concurrency() };
+            Box::new(Layout { dir: env.dir.join(dir), at_once })
+        }
+        Place::OciArchive { file, .. } => Box::new(OciArchive { file: env.dir.join(file) }),
+        Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: env.dir.join(file) }),
+        Place::Daemon(_) => Box::new(sink::Daemon { host: env.engine.clone(), stall: sink::STALL }),
+        Place::Registry(reference) => Box::new(registry(env, origin, reference, root)?),
+    })
+}
+
+/// The repository of a reference, which names the image that is to be put there, if it names one by digest.
+fn registry(
+    env: &Env<'_>,
+    origin: &Origin<'_>,
+    reference: &Reference,
+    root: Digest,
+) -> Result<sink::Registry, Error> {
+    if env.offline {
+        return Err(Error::Offline { reference: reference.to_string() });
+    }
+    if reference.digest.is_some_and(|digest| digest != root) {
+        return Err(Error::usage(format!("the image is {root}, not what {reference} says")));
+    }
+    let client = env.registries.client().map_err(substitute::Error::from)?;
+    // Also where a mirror of it lies in that registry.
+    let near = origin.references.iter().flat_map(|other| client.places(other));
+    let near: BTreeSet<String> = near
+        .filter(|place| place.host() == reference.registry)
+        .map(|place| place.path().to_owned())
+        .collect();
+    let tags = reference.tag.iter().cloned().collect();
+    Ok(sink::Registry::new(client.repository(reference), tags, near.into_iter().collect()))
+}
+
+/// The image's name in the place, and what engines call it.
+fn names(name: &str, to: &Place) -> Result<(Option<String>, Option<Reference>), Error> {
+    let reference =
+        |text: &str| -> Result<Option<Reference>, Error> { text.parse().map(Some).map_err(Error::usage) };
+    Ok(match to {
+        Place::Layout { name: own, .. } => (Some(own.clone().unwrap_or_else(|| name.to_owned())), None),
+        Place::OciArchive { name: Some(own), .. } => (None, reference(own)?),
+        Place::DockerArchive { name: Some(own), .. } | Place::Daemon(Some(own)) => (None, Some(own.clone())),
+        _ => (None, name.parse().ok()),
+    })
+}
+
+/// With `--platform`: an index over those alone, with its bytes.
+type Limited = (Descriptor, Option<(Digest, Vec<u8>)>);
+
+fn limited(bytes: &Bytes<'_>, root: Descriptor, platforms: &[Platform]) -> Result<Limited, Error> {
+    if platforms.is_empty() || root.kind() != Ok(MediaType::Index) {
+        return Ok((root, None));
+    }
+    let wrong = |error| Error::Document { base: root.digest.to_string(), source: error };
+    let Some(document) = bytes.document(&root, "the document")? else { return Ok((root, None)) };
+    let Document::Index(index) = Document::parse(&document, &root.media_type).map_err(wrong)? else {
+        return Ok((root, None));
+    };
+    let matches = |child: &Descriptor| {
+        let own = child.platform.as_ref();
+        !child.is_attestation()
+            && own.is_some_and(|own| platforms.iter().any(|platform| platform.matches(own)))
+    };
+    let children: Vec<Descriptor> = index.manifests.iter().filter(|child| matches(child)).cloned().collect();
+    if children.is_empty() {
+        let have =
+            index.manifests.iter().filter_map(|child| Some(child.platform.as_ref()?.short())).collect();
+        let platform = platforms.iter().map(Platform::short).collect::<Vec<_>>().join(", ");
+        return Err(Error::NoPlatform {
+            recipe: String::new(),
+            base: root.digest.to_string(),
+            platform,
+            have,
+        });
+    }
+    let Index { annotations, .. } = index;
+    let bytes = image::index(crate::digest::Encoding::V1, children, annotations);
+    let root = Descriptor::of(MediaType::Index, &bytes);
+    Ok((root.clone(), Some((root.digest, bytes))))
+}

@@ -1,0 +1,28 @@
+//! One command at work in one workspace: what the verbs share.
+//!
+//! Each storey owns the one below and sees nothing above it (`tests/it/architecture.rs`). A verb opens the storey that
+//! it needs: `list` a checkout, `pull` a supply of bytes, `build` a session.
+//!
+//! | storey | owns |
+//! |---|---|
+//! | [`deliver`], [`run`] | images on their way to places; what runs a stack |
+//! | [`realise`] | what a recipe becomes: plans, layers, images, indexes, the lock that says so |
+//! | [`sources`] | trees that aren't files of the checkout: fetched, unpacked, made elsewhere, out of images |
+//! | [`upstream`] | what recipes stand on: references resolved, bases pinned, images read |
+//! | [`bytes`] | a blob by its digest: committed, in the store, where it comes from, with a substituter |
+//! | [`checkout`] | recipes, locks, their files: each read once |
+//! | `env`, `error` | what a command is told, and how it fails |
+
+pub(crate) mod bytes;
+pub(crate) mod checkout;
+pub(crate) mod deliver;
+mod env;
+mod error;
+pub(crate) mod realise;
+pub(crate) mod run;
+pub(crate) mod sources;
+pub(crate) mod upstream;
+
+pub(crate) use env::Asks;
+pub use env::Env;
+pub use error::{Error, LockedRecipe};

@@ -1,0 +1,148 @@
+//! The sources of all variants on all platforms, as trees whose bytes are at hand where the plan needs them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::Path;
+
+use super::draft::{Grounded, Work};
+use super::ground::{base_key, below, image_of};
+use crate::disk;
+use crate::lock::{COMMITTED, Pin};
+use crate::oci::Platform;
+use crate::recipe::{SourcePath, Spanned};
+use crate::tree::{Content, Files, SourceKey, SourceTree, Sources};
+use crate::work::Error;
+use crate::work::checkout::Blobs;
+use crate::work::sources::Foreign;
+use crate::work::upstream::Below;
+use crate::workspace::Contents;
+
+/// What a recipe takes.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) sources: Sources,
+    pub(super) contents: Contents,
+    /// What sources from elsewhere were taken out of.
+    pub(super) pins: BTreeMap<SourceKey, Pin>,
+    /// Files of bases that are committed.
+    pub(super) blobs: Blobs,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads the sources.
+pub(super) fn gather(work: &Work<'_, '_>, variants: &[Grounded]) -> Result<Gathered, Error> {
+    let bits = work.checkout().workspace.has_executable_bits();
+    let mut gathered = Gathered::default();
+    for variant in variants {
+        for (platform, paths) in variant.draft.platforms.iter().zip(&variant.draft.paths) {
+            for path in paths {
+                let mut key = path.key.clone();
+                key.stand_on(&base_key(variant));
+                if gathered.sources.contains_key(&key) {
+                    continue;
+                }
+                let tree = match key.plain() {
+                    Some(files) => gathered.plain(work, path, files, bits)?,
+                    None => {
+                        let path = SourcePath { key: key.clone(), ..path.clone() };
+                        gathered.foreign(work, variant, &path, platform)?
+                    }
+                };
+                gathered.sources.insert(key, tree);
+            }
+        }
+    }
+    Ok(gathered)
+}
+
+impl Gathered {
+    /// Files of the checkout.
+    fn plain(
+        &mut self,
+        work: &Work<'_, '_>,
+        path: &SourcePath,
+        files: &Files,
+        bits: bool,
+    ) -> Result<SourceTree, Error> {
+        let scan = work.checkout().source_at(files, &path.at)?;
+        self.contents.extend(scan.contents.clone());
+        for (one, other) in &scan.same_folded {
+            let name = &files.from;
+            self.warnings.push(format!("{name}: {one} and {other} are one name where case doesn't count"));
+        }
+        let mut tree = scan.tree.clone();
+        let locked = work.old.and_then(|lock| lock.sources.iter().find(|source| source.key == path.key));
+        if let (false, Some(locked)) = (bits, locked) {
+            locked.restore_bits(&mut tree, &|content| work.checkout().committed.listing(content));
+        }
+        Ok(tree)
+    }
+
+    /// A source from elsewhere.
+    fn foreign(
+        &mut self,
+        work: &Work<'_, '_>,
+        variant: &Grounded,
+        path: &SourcePath,
+        platform: &Platform,
+    ) -> Result<SourceTree, Error> {
+        let image = taken_from(work, path, variant, platform)?;
+        let foreign = work.sources.foreign(work.target, path, image, work.old);
+        let foreign = foreign.map_err(|error| error.at(&path.at))?;
+        if path.read {
+            self.read_now(work, &foreign)?;
+        }
+        self.pins.insert(path.key.clone(), foreign.pin);
+        Ok(foreign.tree.clone())
+    }
+
+    /// The bytes that the plan needs. What is small of a base is committed: then it is changed without the base's layers.
+    fn read_now(&mut self, work: &Work<'_, '_>, foreign: &Foreign) -> Result<(), Error> {
+        let small = |content: &Content| foreign.is_of_base() && content.size <= COMMITTED;
+        let mut wanted = BTreeSet::new();
+        for content in foreign.contents() {
+            let committed = work.checkout().committed.read(&content, COMMITTED).ok().flatten();
+            match committed.filter(|_| small(&content)) {
+                Some(bytes) => {
+                    self.contents.put_bytes(content, &bytes);
+                    self.blobs.insert(content.digest, bytes);
+                }
+                None => drop(wanted.insert(content)),
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let read = work.sources.contents(&wanted)?;
+        for content in wanted.iter().filter(|content| small(content)) {
+            let mut bytes = Vec::new();
+            read.open(content)?
+                .read_to_end(&mut bytes)
+                .map_err(disk::failed("read", Path::new("a temporary file")))?;
+            if Content::of(&bytes) == *content {
+                self.blobs.insert(content.digest, bytes.into());
+            }
+        }
+        self.contents.extend(read);
+        Ok(())
+    }
+}
+
+/// The image of this workspace that a source is in, or what the variant stands on.
+fn taken_from(
+    work: &Work<'_, '_>,
+    path: &SourcePath,
+    variant: &Grounded,
+    platform: &Platform,
+) -> Result<Option<Below>, Error> {
+    match &path.key {
+        SourceKey::Base { .. } => below(work, variant, platform),
+        SourceKey::Recipe { recipe, variant, .. } => {
+            let other = work.other(&Spanned { value: recipe.clone(), at: path.at.clone() })?;
+            image_of(work, &other, variant, platform)?.stand(&other.target).map(Some)
+        }
+        SourceKey::Files(_) | SourceKey::Fetch { .. } | SourceKey::Input { .. } | SourceKey::Image { .. } => {
+            Ok(None)
+        }
+    }
+}

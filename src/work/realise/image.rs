@@ -1,0 +1,39 @@
+//! An image of one platform: its layers, its config, its manifest, in the transaction.
+
+use super::computed::Image;
+use super::draft::Work;
+use super::gather::Gathered;
+use super::layer;
+use super::plan::Planned;
+use crate::image;
+use crate::oci::{Descriptor, MediaType};
+use crate::work::Error;
+
+/// Makes an image; what a person should know of it comes last.
+pub(super) fn make(
+    work: &Work<'_, '_>,
+    planned: Planned<'_>,
+    gathered: &Gathered,
+) -> Result<(Image, Vec<String>), Error> {
+    let Planned { variant, below, patch, layers: derived, made, users, .. } = planned;
+    if variant.bare
+        && let Some(manifest) = below.manifest.as_ref().map(|(_, manifest)| *manifest)
+    {
+        let mut descriptor = Descriptor::new(MediaType::Manifest, manifest.digest, manifest.size);
+        descriptor.platform = Some(below.platform.clone());
+        return Ok((Image { descriptor, layers: Vec::new(), below, own: None, users }, Vec::new()));
+    }
+    let mut layers = Vec::new();
+    for derived in derived {
+        layers.push(layer::make(work, derived, &made, &gathered.contents)?);
+    }
+    let own: Vec<image::Layer> = layers.iter().map(|made| made.layer.clone()).collect();
+    let base = below.manifest.as_ref().map(|(manifest, _)| (&**manifest, &*below.config));
+    let failed = |source| Error::Image { recipe: work.target.to_string(), source };
+    let image = image::assemble(work.encoding, base, &below.platform, &own, &patch).map_err(failed)?;
+    let warnings = image.warnings.iter().map(ToString::to_string).collect();
+    let transaction = work.sources.supply().transaction()?;
+    transaction.put(&image.config)?;
+    transaction.put(&image.manifest)?;
+    Ok((Image { descriptor: image.descriptor.clone(), layers, below, own: Some(image), users }, warnings))
+}

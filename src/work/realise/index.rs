@@ -1,0 +1,94 @@
+//! The index over a variant's images, or upstream's own.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::computed::{Image, Variant};
+use super::draft::{Ground, Grounded, Work};
+use super::ground::base_name;
+use crate::image;
+use crate::oci::{Descriptor, Document, Index, MediaType, Platform};
+use crate::recipe::Resolved;
+use crate::store::RootKey;
+use crate::work::Error;
+use crate::work::upstream::child_of;
+
+/// Makes a variant's index of its images.
+pub(super) fn make(
+    work: &Work<'_, '_>,
+    variant: &Grounded,
+    images: BTreeMap<String, Box<Image>>,
+    resolved: Option<Resolved>,
+) -> Result<Variant, Error> {
+    let transaction = work.sources.supply().transaction()?;
+    let descriptor = match passed_through(work, variant)? {
+        Some(descriptor) => descriptor,
+        None => {
+            let mut children: Vec<Descriptor> =
+                images.values().map(|image| image.descriptor.clone()).collect();
+            children.sort_by(|a, b| {
+                a.platform.as_ref().map(Platform::key).cmp(&b.platform.as_ref().map(Platform::key))
+            });
+            let annotations = if variant.bare { BTreeMap::new() } else { annotations(&images) };
+            let bytes = image::index(work.encoding, children, annotations);
+            transaction.put(&bytes)?;
+            Descriptor::of(MediaType::Index, &bytes)
+        }
+    };
+    let key = RootKey {
+        workspace: work.checkout().workspace.root().display().to_string(),
+        recipe: work.target.to_string(),
+        variant: variant.draft.name.clone(),
+    };
+    transaction.root(key, descriptor.clone());
+    let tags = resolved.iter().flat_map(|resolved| resolved.image.tags.iter().flatten());
+    let tags = tags.map(|tag| tag.value.clone()).collect();
+    let root = match &variant.ground {
+        Ground::Scratch => None,
+        Ground::External(external) => Some(Rc::clone(external)),
+        Ground::Recipe(parent) => {
+            parent.variants.get(&variant.draft.name).and_then(|variant| variant.root.clone())
+        }
+    };
+    Ok(Variant { descriptor, images, resolved, base: base_name(variant), root, tags })
+}
+
+/// A bare recipe's output: what stands below, as it stands; its documents come into the store.
+fn passed_through(work: &Work<'_, '_>, variant: &Grounded) -> Result<Option<Descriptor>, Error> {
+    if !variant.bare {
+        return Ok(None);
+    }
+    let external = match &variant.ground {
+        Ground::Scratch => return Ok(None),
+        Ground::Recipe(parent) => {
+            return Ok(parent.variants.get(&variant.draft.name).map(|variant| variant.descriptor.clone()));
+        }
+        Ground::External(external) => external,
+    };
+    let transaction = work.sources.supply().transaction()?;
+    for digest in &external.documents {
+        if let Some(bytes) = external.blobs.get(digest) {
+            transaction.put(bytes)?;
+        }
+    }
+    let (Some(_), Document::Index(index)) = (&variant.draft.recipe.image.platforms, &external.document)
+    else {
+        return Ok(Some(external.descriptor.clone()));
+    };
+    let platforms = variant.draft.platforms.iter();
+    let manifests = platforms.filter_map(|platform| child_of(index, platform)).cloned();
+    let subset = Index { manifests: manifests.collect(), annotations: BTreeMap::new() };
+    let bytes = subset.to_bytes();
+    transaction.put(&bytes)?;
+    Ok(Some(Descriptor::of(MediaType::Index, &bytes)))
+}
+
+/// The index's annotations: what every one of its images says alike.
+fn annotations(images: &BTreeMap<String, Box<Image>>) -> BTreeMap<String, String> {
+    let mut all = images.values().filter_map(|image| Some(&image.own.as_ref()?.annotations));
+    let mut common = all.next().cloned().unwrap_or_default();
+    for other in all {
+        common.retain(|name, value| other.get(name) == Some(value));
+    }
+    common
+}

@@ -1,0 +1,117 @@
+//! The lock that says what came out, and what the one before it doesn't say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::sync::Arc;
+
+use super::computed::{Computed, Variant};
+use super::draft::{Grounded, Work};
+use super::gather::Gathered;
+use super::ground::pin;
+use crate::digest::Digest;
+use crate::lock::{self, ImageOutput, Lock, Output, Reason, SourceLock};
+use crate::oci::Descriptor;
+use crate::recipe::Recipe;
+use crate::tree::{Content, SourceKey, SourceNode};
+use crate::work::Error;
+use crate::work::checkout::{Blobs, Checkout, OldLock};
+use crate::workspace::differs_by_crlf_only;
+
+/// Without `SOURCE_DATE_EPOCH` when locking: 2000-01-01T00:00:00Z, because zip can't say 0.
+pub(crate) const EPOCH: i64 = 946_684_800;
+/// No output depends on a later or earlier time: 1990-01-01 to 2242-01-01.
+const EPOCHS: std::ops::RangeInclusive<i64> = 631_152_000..=8_583_494_400;
+
+/// A lock of all that a recipe takes, without outputs, and the blobs that it names.
+pub(super) fn inputs(
+    work: &Work<'_, '_>,
+    recipe: &Recipe,
+    variants: &[Grounded],
+    gathered: &Gathered,
+) -> Result<(Lock, Blobs), Error> {
+    let mut lock = Lock { encoding: work.encoding, epoch: epoch(work)?, ..Lock::default() };
+    lock.sections = recipe.sections().clone();
+    let mut blobs = Blobs::new();
+    pin(variants, &mut lock, &mut blobs);
+    blobs.extend(gathered.blobs.clone());
+    for (key, tree) in &gathered.sources {
+        // What is given with each build is in no lock.
+        if is_open(key, variants) {
+            continue;
+        }
+        let (mut source, listing) = SourceLock::of(key.clone(), tree);
+        source.pin = gathered.pins.get(key).copied().unwrap_or_default();
+        lock.sources.push(source);
+        blobs.extend(listing.map(|bytes| (Digest::of(&bytes), Arc::from(bytes))));
+    }
+    Ok((lock, blobs))
+}
+
+/// The inputs that no lock has.
+pub(super) fn open_inputs(variants: &[Grounded]) -> Vec<String> {
+    let inputs = variants.iter().flat_map(|variant| variant.draft.recipe.open_inputs());
+    inputs.map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+fn is_open(key: &SourceKey, variants: &[Grounded]) -> bool {
+    let SourceKey::Input { name, .. } = key else { return false };
+    variants.iter().any(|variant| variant.draft.recipe.is_open_input(name))
+}
+
+/// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.
+fn epoch(work: &Work<'_, '_>) -> Result<i64, Error> {
+    let fresh = || work.checkout().env.epoch.unwrap_or(EPOCH);
+    let epoch = work.old.map_or_else(fresh, |lock| lock.epoch);
+    if EPOCHS.contains(&epoch) {
+        return Ok(epoch);
+    }
+    Err(Error::usage(format!("the epoch {epoch} is not between 1990 and 2242")))
+}
+
+/// What a lock says of a variant.
+pub(super) fn output(variant: &Variant) -> Output {
+    let platforms = variant.images.iter().map(|(platform, image)| {
+        let layers = image.layers.iter().map(|made| made.layer.diff_id).collect();
+        (platform.clone(), ImageOutput { manifest: image.descriptor.digest, layers })
+    });
+    let Descriptor { digest, size, .. } = variant.descriptor;
+    Output { index: Content { digest, size }, platforms: platforms.collect() }
+}
+
+/// What the lock that was found doesn't say of what came out, or says otherwise.
+pub(super) fn reasons(checkout: &Checkout<'_>, found: &OldLock, new: &Lock, blobs: &Blobs) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = found.reason.iter().cloned().collect();
+    if let Some(old) = &found.lock {
+        // The new listing isn't in the workspace yet.
+        let made = |content: &Content| String::from_utf8(blobs.get(&content.digest)?.to_vec()).ok();
+        let listing = |content: &Content| made(content).or_else(|| checkout.committed.listing(content));
+        reasons.extend(lock::reasons_with(old, new, &listing));
+    }
+    reasons
+}
+
+/// Refuses a checkout that was made with other line endings: it would be another image, silently.
+pub(super) fn check_line_endings(checkout: &Checkout<'_>, computed: &Computed) -> Result<(), Error> {
+    let Some(old) = computed.old() else { return Ok(()) };
+    let mut listed = BTreeMap::new();
+    for reason in &computed.reasons {
+        let Reason::FileChanged { key, path, file } = reason else { continue };
+        let Some(files) = key.plain() else { continue };
+        let source = || old.sources.iter().find(|source| source.key == *key)?.entries(&|_| None);
+        let entries = listed.entry(key).or_insert_with(source).as_ref();
+        let entry = entries.and_then(|entries| entries.get(path));
+        let Some(expected) = entry.and_then(|entry| entry.digest) else { continue };
+        let scan = checkout.source(files)?;
+        let Some(SourceNode::File { content, .. }) = scan.tree.nodes.get(path) else { continue };
+        if content.size > 1 << 20 {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        if scan.contents.open(content)?.read_to_end(&mut bytes).is_ok()
+            && differs_by_crlf_only(&bytes, expected)
+        {
+            return Err(Error::LineEndings { file: format!("{}/{file}", files.directory) });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! Recipes computed, each once, those below first.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::computed::{Computed, Image, Made};
+use super::draft::{self, Draft, Work};
+use super::gather::gather;
+use super::ground::ground;
+use super::{image, index, plan, record};
+use crate::digest::Digest;
+use crate::oci::Platform;
+use crate::recipe::Resolved;
+use crate::store::Store;
+use crate::work::bytes::Supply;
+use crate::work::checkout::{Checkout, circle};
+use crate::work::sources::Sources;
+use crate::work::upstream::Upstream;
+use crate::work::{Asks, Env, Error};
+use crate::workspace::Target;
+
+/// A command that makes images.
+pub(crate) struct Session<'a> {
+    pub(crate) sources: Sources<'a>,
+    computed: RefCell<BTreeMap<Target, Rc<Computed>>>,
+    /// By their derivations.
+    layers: RefCell<BTreeMap<Digest, Made>>,
+}
+
+impl<'a> Session<'a> {
+    /// Finds the workspace.
+    pub(crate) fn open(env: &'a Env<'a>, asks: Asks) -> Result<Self, Error> {
+        Ok(Self::new(Supply::open(env, asks)?))
+    }
+
+    /// The same with another store, where everything is made anew.
+    pub(crate) fn open_in(env: &'a Env<'a>, asks: Asks, store: Store) -> Result<Self, Error> {
+        Ok(Self::new(Supply::open_in(env, asks, store)?))
+    }
+
+    fn new(supply: Supply<'a>) -> Self {
+        let sources = Sources::new(Upstream::new(supply));
+        Self { sources, computed: RefCell::default(), layers: RefCell::default() }
+    }
+
+    /// Recipes and locks.
+    pub(crate) fn checkout(&self) -> &Checkout<'a> {
+        self.sources.checkout()
+    }
+
+    /// The store and the places that may be asked.
+    pub(crate) fn supply(&self) -> &Supply<'a> {
+        self.sources.supply()
+    }
+
+    /// Brings what was made to the disk.
+    pub(crate) fn commit(&mut self) -> Result<Store, Error> {
+        self.sources.commit()
+    }
+
+    /// Everything that was computed, by its recipe.
+    pub(crate) fn all(&self) -> Vec<Rc<Computed>> {
+        self.computed.borrow().values().cloned().collect()
+    }
+
+    /// Computes recipes; of locks that don't hold, all are reported together.
+    pub(crate) fn compute_all<'t>(
+        &self,
+        targets: impl Iterator<Item = &'t Target>,
+    ) -> Result<Vec<Rc<Computed>>, Error> {
+        let (mut all, mut unlocked) = (Vec::new(), Vec::new());
+        for target in targets {
+            match self.compute(target) {
+                Ok(computed) => all.push(computed),
+                Err(Error::Locked(recipes)) => {
+                    for recipe in recipes {
+                        if !unlocked.contains(&recipe) {
+                            unlocked.push(recipe);
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if unlocked.is_empty() { Ok(all) } else { Err(Error::Locked(unlocked)) }
+    }
+
+    /// Computes a recipe, and those that it stands on or takes from before it.
+    pub(crate) fn compute(&self, target: &Target) -> Result<Rc<Computed>, Error> {
+        self.compute_within(target, &mut Vec::new())
+    }
+
+    fn compute_within(&self, target: &Target, seen: &mut Vec<Target>) -> Result<Rc<Computed>, Error> {
+        if let Some(done) = self.computed.borrow().get(target) {
+            return Ok(Rc::clone(done));
+        }
+        circle(target, seen)?;
+        let (checkout, env) = (self.checkout(), self.checkout().env);
+        let found = checkout.lock(target)?;
+        if let (true, Some(reason)) = (env.locked, &found.reason) {
+            return Err(Error::locked(target, vec![reason.clone()]));
+        }
+        let drafts = draft::read(checkout, target)?;
+        let mut others = BTreeMap::new();
+        for (other, at) in draft::below(checkout, target, &drafts)? {
+            let computed = self.compute_within(&other, seen).map_err(|error| error.closes_circle(&at))?;
+            others.insert(other, computed);
+        }
+        let work = Work {
+            sources: &self.sources,
+            target,
+            encoding: checkout.encoding(target),
+            old: found.lock.as_ref(),
+            others: &others,
+            layers: &self.layers,
+        };
+        let mut computed = run(&work, drafts)?;
+        seen.pop();
+        computed.reasons = record::reasons(checkout, &found, &computed.lock, &computed.blobs);
+        computed.found = found;
+        record::check_line_endings(checkout, &computed)?;
+        if env.locked && !checkout.asks.set.is_empty() {
+            return Err(Error::SetLocked);
+        }
+        if env.locked && !computed.reasons.is_empty() {
+            return Err(Error::locked(target, computed.reasons));
+        }
+        let computed = Rc::new(computed);
+        self.computed.borrow_mut().insert(target.clone(), Rc::clone(&computed));
+        Ok(computed)
+    }
+}
+
+/// Pins, plans and makes one recipe.
+fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
+    let recipe = work.checkout().recipe(work.target)?;
+    let variants = ground(work, drafts)?;
+    let gathered = gather(work, &variants)?;
+    let (mut lock, blobs) = record::inputs(work, &recipe, &variants, &gathered)?;
+    let mut planned = Vec::new();
+    for platform in all_platforms(variants.iter().flat_map(|variant| &variant.draft.platforms)) {
+        let plans = plan::plan(work, &platform, &variants, &gathered, lock.epoch)?;
+        planned.push((platform.short(), plans));
+    }
+    let mut warnings = gathered.warnings.clone();
+    let mut images: BTreeMap<&str, BTreeMap<String, Box<Image>>> = BTreeMap::new();
+    let mut resolved: BTreeMap<&str, Resolved> = BTreeMap::new();
+    for (platform, plans) in planned {
+        for one in plans {
+            let name = one.variant.draft.name.as_str();
+            resolved.entry(name).or_insert_with(|| one.resolved.clone());
+            let (image, warned) = image::make(work, one, &gathered)?;
+            warnings.extend(warned);
+            images.entry(name).or_default().insert(platform.clone(), Box::new(image));
+        }
+    }
+    let open = record::open_inputs(&variants);
+    let mut made = BTreeMap::new();
+    for variant in &variants {
+        let name = variant.draft.name.as_str();
+        let images = images.remove(name).unwrap_or_default();
+        let output = index::make(work, variant, images, resolved.remove(name))?;
+        if work.checkout().asks.set.is_empty() && open.is_empty() {
+            lock.outputs.insert(name.to_owned(), record::output(&output));
+        }
+        made.insert(name.to_owned(), Box::new(output));
+    }
+    lock.sort();
+    warnings.extend(work.sources.supply().substitutes.warnings());
+    warnings.sort();
+    warnings.dedup();
+    let (target, variants, reasons, found) = (work.target.clone(), made, Vec::new(), Rc::default());
+    Ok(Computed { target, variants, found, lock, reasons, blobs, warnings, open })
+}
+
+fn all_platforms<'p>(platforms: impl Iterator<Item = &'p Platform>) -> Vec<Platform> {
+    let mut all: Vec<Platform> = Vec::new();
+    for platform in platforms {
+        if !all.iter().any(|known| known.matches(platform)) {
+            all.push(platform.clone());
+        }
+    }
+    all
+}

@@ -1,0 +1,150 @@
+//! One service of a stack, with the image that its recipe becomes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::mounts::{copies, mount};
+use super::runner::Runner;
+use crate::deploy::{self, Unit};
+use crate::digest::Digest;
+use crate::disk;
+use crate::oci::json;
+use crate::recipe::{ResolvedAction, ResolvedFile, Service, Spanned};
+use crate::tree::Kind;
+use crate::work::Error;
+use crate::work::deliver::published::needed;
+use crate::work::realise::{Computed, Image, Session, Variant};
+use crate::work::upstream::Below;
+use crate::workspace::Target;
+
+/// How a stack is described.
+pub(crate) struct How<'h> {
+    /// For whom.
+    pub(crate) runner: Runner,
+    /// Images as they are called in their registry, by digest, not by an engine's ID.
+    pub(crate) published: bool,
+    /// The directory of the file that is written: mounted sources are named from there.
+    pub(crate) beside: &'h Path,
+}
+
+/// One service, with the image that its recipe becomes.
+pub(crate) fn unit(
+    session: &Session<'_>,
+    target: &Target,
+    variant: &str,
+    service: Service,
+    how: &How<'_>,
+) -> Result<Unit, Error> {
+    let computed = session.compute(target)?;
+    let made = &computed.variants[variant];
+    let platform = session.checkout().env.platform.short();
+    let here = made.images.get(&platform);
+    let (image, called) = if how.published || how.runner == Runner::Kube {
+        let published = format!("{}@{}", needed(session.checkout(), target)?, made.descriptor.digest);
+        (published.clone(), published)
+    } else {
+        let have = || made.images.keys().cloned().collect();
+        let base = made.base.text.clone();
+        let image = here.ok_or_else(|| Error::NoPlatform {
+            recipe: target.to_string(),
+            base,
+            platform,
+            have: have(),
+        })?;
+        // What engines without containerd's store call an image by itself.
+        (config_of(&computed, image)?.to_string(), format!("{target}:{variant}"))
+    };
+    let stand = here.or_else(|| made.images.values().next()).map(|image| image.stand(target)).transpose()?;
+    let (user, group) = stand.as_ref().map(user).unwrap_or_default();
+    let exposed = stand.as_ref().map(exposed).unwrap_or_default();
+    let (mounted, others) = files(made);
+    let mut mounts = Vec::new();
+    if let Some(resolved) = made.resolved.as_ref().filter(|_| !mounted.is_empty()) {
+        // What was there before may have other files.
+        disk::remove(&copies(session.checkout(), target, variant))?;
+        for file in mounted {
+            if how.runner == Runner::Kube {
+                let fault = deploy::Fault::Mounted { name: target.name.clone(), path: file.to.value.clone() };
+                return Err(Error::Deploy(vec![deploy::Error { at: Some(file.to.at.clone()), fault }]));
+            }
+            mounts.extend(mount(
+                session.checkout(),
+                (target, variant),
+                file,
+                &resolved.names,
+                (how.beside, how.runner),
+            )?);
+        }
+    }
+    Ok(Unit {
+        name: target.name.clone(),
+        image,
+        called,
+        service,
+        mounts,
+        exposed,
+        user,
+        group,
+        files: others,
+    })
+}
+
+/// The entries that are mounted, and where the others put what may not be hidden.
+pub(crate) fn files(made: &Variant) -> (Vec<&ResolvedFile>, Vec<Spanned<String>>) {
+    let (mut mounted, mut by_place) = (Vec::new(), BTreeMap::<&str, Vec<_>>::new());
+    for entry in made.resolved.iter().flat_map(|resolved| &resolved.entries) {
+        let ResolvedAction::File(file) = &entry.action else { continue };
+        if file.mount.is_some() {
+            mounted.push(file);
+        }
+        let may_be_hidden = entry.below_volume || file.mount.is_some();
+        by_place.entry(file.to.as_str()).or_default().push((file, may_be_hidden));
+    }
+    // A path belongs to the entry that stands nearest above it.
+    let owner = |path: &str| {
+        let mut above = path;
+        loop {
+            if let Some(entries) = by_place.get(if above.is_empty() { "/" } else { above }) {
+                return Some(entries);
+            }
+            above = &above[..above.rfind('/')?];
+        }
+    };
+    let layers = made.images.values().next().into_iter().flat_map(|image| &image.layers);
+    let written = layers.flat_map(|layer| layer.tree.iter());
+    let written = written.filter(|(_, node)| !matches!(node.kind, Kind::Directory { .. }));
+    let places = by_place.keys().map(|place| (*place).to_owned());
+    let mut others: BTreeMap<&str, Vec<Spanned<String>>> = BTreeMap::new();
+    for path in places.chain(written.map(|(path, _)| path.to_string())) {
+        if let Some(entries) = owner(&path)
+            && let Some((file, false)) = entries.iter().max_by_key(|(_, may_be_hidden)| *may_be_hidden)
+        {
+            others.entry(file.to.as_str()).or_default().push(file.to.with(path));
+        }
+    }
+    (mounted, others.into_values().flatten().collect())
+}
+
+fn config_of(computed: &Computed, image: &Image) -> Result<Digest, Error> {
+    let stand = image.stand(&computed.target)?;
+    Ok(stand.manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest))
+}
+
+fn exposed(stand: &Below) -> Vec<String> {
+    let ports = stand.config.setting("ExposedPorts").and_then(json::Value::as_object);
+    ports.into_iter().flat_map(|ports| ports.keys().cloned()).collect()
+}
+
+/// Whom an image runs as, and that user's group where somebody says it.
+fn user(stand: &Below) -> (String, Option<u32>) {
+    let text = stand.config.setting("User").and_then(json::Value::as_str).unwrap_or_default();
+    let facts = &stand.facts;
+    let group = match text.split_once(':') {
+        Some((_, group)) => group.parse().ok().or_else(|| facts.group(group.as_bytes())),
+        None => match text.parse() {
+            Ok(uid) => facts.gid_of(uid),
+            Err(_) => facts.user(text.as_bytes()).map(|(_, gid)| gid),
+        },
+    };
+    (text.to_owned(), group)
+}

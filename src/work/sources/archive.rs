@@ -1,0 +1,207 @@
+//! What an archive holds: taken apart on one thread while another hashes and writes its files. Those that lie in it as
+//! they are stay there.
+//!
+//! Owns which of its members an entry takes, and that nothing counts before the archive is known to be the one that is meant.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+
+use super::fetch::Located;
+use super::portion::filter;
+use super::read::Read;
+use crate::digest::HashingReader;
+use crate::disk;
+use crate::layer::unpack::{Limits, Member, What, unpack_within};
+use crate::lock::Pin;
+use crate::progress::Event;
+use crate::recipe::SourcePath;
+use crate::tree::{Attributes, Content, Kind, Portion, SourceNode, SourceTree, Step, StepError, TreePath};
+use crate::work::Error;
+use crate::work::bytes::{Spool, Supply};
+use crate::workspace::{Contents, Filter};
+
+type Nodes = BTreeMap<TreePath, SourceNode>;
+
+/// What an archive holds; `listed` is what a lock says of that.
+pub(super) fn unpacked(
+    supply: &Supply<'_>,
+    portion: &Portion,
+    path: &SourcePath,
+    located: Located,
+    listed: Option<&SourceTree>,
+) -> Result<Read, Error> {
+    let name = path.key.name();
+    let wrong = |why: String| Error::foreign(name, why);
+    let filter = filter(name, portion)?;
+    let limits = Limits { case: path.case_clash, ..Limits::default() };
+    let steps: Result<Vec<Step>, StepError> = portion.unpack.iter().map(|step| step.parse()).collect();
+    let steps = steps.map_err(|error| wrong(error.to_string()))?;
+    supply.checkout.env.progress.event(Event::Begin { what: "unpacking", name });
+    let archive = Arc::new(disk::open(&located.path)?.0);
+    let spool = Spool::new(supply.transaction()?.scratch()?);
+    let mut members = Members {
+        filter: &filter,
+        listed,
+        archive: &archive,
+        contents: Contents::default(),
+        nodes: Nodes::new(),
+        files: Vec::new(),
+        links: Vec::new(),
+    };
+    let (send, pieces) = mpsc::sync_channel(WAITING);
+    // What isn't hashed yet is, meanwhile; nothing counts before both are done.
+    let (unpacked, hashed, spooled) = thread::scope(|scope| {
+        let hashed = scope.spawn(|| located.content(name));
+        let spooled = scope.spawn(|| spool_pieces(pieces, spool));
+        let visit = &mut |member: Member<'_>| members.add(member, &send);
+        let unpacked = unpack_within(&*archive, &steps, portion.strip, limits, visit);
+        // Then nothing more comes.
+        drop(send);
+        (unpacked, hashed.join(), spooled.join())
+    });
+    let content = hashed.unwrap_or_else(|_| located.content(name))?;
+    let spooled = spooled.unwrap_or_else(|_| Err(io::Error::other("a thread ended early")));
+    // A disk that is full is told before what came of it.
+    let (written, spool) = spooled.map_err(disk::failed("write", Path::new(name)))?;
+    unpacked.map_err(|error| wrong(error.to_string()))?;
+    let mut contents = std::mem::take(&mut members.contents);
+    let mut nodes = members.nodes(written).map_err(wrong)?;
+    if nodes.is_empty() && (portion.strip > 0 || !portion.exclude.is_empty()) {
+        return Err(wrong("nothing of it is left: strip or exclude less".into()));
+    }
+    if !portion.include.is_empty() {
+        let all = nodes.clone();
+        if let Some(pattern) = filter.retain_included(&mut nodes).into_iter().next() {
+            return Err(wrong(format!("nothing in it matches {pattern:?}")));
+        }
+        first_names(&mut nodes, &all);
+    }
+    contents.extend(supply.spooled(spool)?);
+    supply.checkout.env.progress.event(Event::End);
+    Ok(Read { tree: SourceTree { single: false, nodes }, pin: Pin::File(content), contents })
+}
+
+/// What is taken of an archive, as far as it was read.
+struct Members<'f> {
+    filter: &'f Filter,
+    listed: Option<&'f SourceTree>,
+    archive: &'f Arc<disk::File>,
+    /// Those that lie in the archive.
+    contents: Contents,
+    nodes: Nodes,
+    /// In the order in which they were sent to be written, with their modes.
+    files: Vec<(TreePath, u32)>,
+    /// Names, whose they are too, and their modes.
+    links: Vec<(TreePath, TreePath, u32)>,
+}
+
+impl Members<'_> {
+    fn add(&mut self, member: Member<'_>, send: &SyncSender<Option<Vec<u8>>>) -> io::Result<()> {
+        let Member { path, mode, what } = member;
+        // Whatever lies below what is left out is left out.
+        if self.filter.excludes(&path) || path.ancestors().any(|above| self.filter.excludes(&above)) {
+            return Ok(());
+        }
+        match what {
+            What::Directory => drop(self.nodes.insert(path, kept(Kind::Directory { opaque: false }, mode))),
+            What::Symlink(target) => drop(self.nodes.insert(path, kept(Kind::Symlink(target), 0o777))),
+            What::HardLink(target) => self.links.push((path, target, mode)),
+            What::File { content: reader, at: Some(at) } => {
+                // Read once less: whoever makes a layer of it compares it with the listing.
+                let content = match self.listed.and_then(|tree| tree.nodes.get(&path)) {
+                    Some(SourceNode::Kept { kind: Kind::File(content), .. })
+                        if content.size == at.end - at.start =>
+                    {
+                        *content
+                    }
+                    _ => HashingReader::new(reader).drain().map(|(digest, size)| Content { digest, size })?,
+                };
+                self.contents.put_section(content, self.archive, at.start);
+                self.nodes.insert(path, kept(Kind::File(content), mode));
+            }
+            What::File { content: reader, at: None } => {
+                send_pieces(reader, send)?;
+                self.files.push((path, mode));
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them, once it is known what was written of the files.
+    fn nodes(mut self, written: Vec<Content>) -> Result<Nodes, String> {
+        let files = self.files.into_iter().zip(written);
+        self.nodes.extend(files.map(|((path, mode), content)| (path, kept(Kind::File(content), mode))));
+        // A name of something that is left out has to have its content.
+        for (path, target, mode) in self.links {
+            if !matches!(self.nodes.get(&target), Some(SourceNode::Kept { kind: Kind::File(_), .. })) {
+                return Err(format!("{path} is a link to {target}, which is left out"));
+            }
+            self.nodes.insert(path, kept(Kind::HardLink(target), mode));
+        }
+        Ok(self.nodes)
+    }
+}
+
+fn kept(kind: Kind, mode: u32) -> SourceNode {
+    SourceNode::Kept { kind, attributes: Attributes::new(mode) }
+}
+
+/// What goes from the thread that unpacks to the one that hashes and writes: at most so much at once, so often.
+const PIECE: u64 = 64 << 10;
+const WAITING: usize = 32;
+
+/// Sends a file in pieces, and then that it ends.
+fn send_pieces(reader: &mut dyn io::Read, send: &SyncSender<Option<Vec<u8>>>) -> io::Result<()> {
+    // What happened there is told when that thread is through.
+    let gone = |_| io::Error::other("it can't be written");
+    loop {
+        let mut piece = Vec::new();
+        let count = (&mut *reader).take(PIECE).read_to_end(&mut piece)? as u64;
+        if count > 0 {
+            send.send(Some(piece)).map_err(gone)?;
+        }
+        if count < PIECE {
+            return send.send(None).map_err(gone);
+        }
+    }
+}
+
+/// Writes what was sent; the files in their order.
+fn spool_pieces(pieces: Receiver<Option<Vec<u8>>>, mut spool: Spool) -> io::Result<(Vec<Content>, Spool)> {
+    let mut contents = Vec::new();
+    for piece in pieces {
+        match piece {
+            Some(piece) => spool.write_all(&piece)?,
+            None => contents.push(spool.end_file()),
+        }
+    }
+    Ok((contents, spool))
+}
+
+/// Gives the content to the first of those names whose file was left out.
+fn first_names(nodes: &mut Nodes, all: &Nodes) {
+    let mut firsts: BTreeMap<TreePath, TreePath> = BTreeMap::new();
+    let names: Vec<TreePath> = nodes.keys().cloned().collect();
+    for path in names {
+        let Some(SourceNode::Kept { kind: Kind::HardLink(target), attributes }) = nodes.get(&path).cloned()
+        else {
+            continue;
+        };
+        if nodes.contains_key(&target) {
+            continue;
+        }
+        let kind = match (firsts.get(&target), all.get(&target)) {
+            (Some(first), _) => Kind::HardLink(first.clone()),
+            (None, Some(SourceNode::Kept { kind, .. })) => {
+                firsts.insert(target, path.clone());
+                kind.clone()
+            }
+            _ => continue,
+        };
+        nodes.insert(path, SourceNode::Kept { kind, attributes });
+    }
+}
