@@ -83,7 +83,8 @@ impl House {
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let mut house = House::default();
         for (path, text) in files {
-            let module = path.trim_end_matches(".rs").split('/').filter(|part| *part != "mod");
+            let module =
+                path.trim_end_matches(".rs").split('/').filter(|part| !["mod", "lib"].contains(part));
             let module = ["cooperage"].into_iter().chain(module).map(str::to_owned).collect();
             house.enter((*path).to_owned(), module, text);
         }
