@@ -1,7 +1,8 @@
-//! The floors of the house: a module sees only what lies below it.
+//! The floors of the house, and the storeys inside a room: a module sees only what lies below it.
 //!
 //! One crate has no other guard against imports that climb. The test reads every path in `src/` (not only
-//! `use`), resolves `crate`, `self` and `super`, and compares floors. New rooms are entered in [`FLOORS`].
+//! `use`), resolves `crate`, `self` and `super`, and compares floors. New rooms are entered in [`FLOORS`]. Storeys and
+//! circles are between files, and `source.rs` says who sees whom there: code only, not what a `mod.rs` hands on.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,10 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
 
+use crate::source::{File, House};
+
 /// From the ground up; rooms on one floor never see each other.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["digest", "disk", "progress"],
     &["oci", "tree", "http"],
     &["derivation"],
@@ -18,7 +21,45 @@ const FLOORS: [&[&str]; 8] = [
     &["lock", "image", "workspace"],
     &["plan", "substitute", "sink"],
     &["diff", "attest", "deploy"],
+    &["work"],
     &["ops"],
+];
+
+/// The storeys of a room or of a folder in it, from the ground up; entries on one storey never see each other. An entry
+/// is a file or a folder; the room's own `mod.rs` is `mod`.
+const STOREYS: [(&str, &[&[&str]]); 2] = [
+    ("deploy", &[&["mod", "yaml"], &["check"], &["compose", "kube"], &["quadlet"]]),
+    (
+        "work",
+        &[
+            &["env", "error"],
+            &["checkout"],
+            &["bytes"],
+            &["upstream"],
+            &["sources"],
+            &["realise"],
+            &["deliver"],
+            &["mod"],
+        ],
+    ),
+];
+
+/// Rooms where files still see each other in circles. None is entered here any more; who has opened the last takes its
+/// room out.
+const CIRCLING: [&str; 13] = [
+    "bin",
+    "image",
+    "layer",
+    "lock",
+    "oci",
+    "ops",
+    "plan",
+    "recipe",
+    "registry",
+    "sink",
+    "store",
+    "substitute",
+    "workspace",
 ];
 
 /// Words that only some places may say: (word, where it is allowed, why). Unit tests may say all of them.
@@ -225,6 +266,122 @@ fn faults_of(module: Vec<String>, file: &Path, text: &str) -> (Vec<String>, usiz
     let mut finder = Finder { module, file, faults: Vec::new(), paths: 0 };
     finder.visit_file(&syn::parse_file(text).unwrap());
     (finder.faults, finder.paths)
+}
+
+/// What climbs inside a room that has storeys.
+fn climbing(house: &House) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (room, storeys) in STOREYS {
+        let below: Vec<&str> = ["cooperage"].into_iter().chain(room.split("::")).collect();
+        // Its entry, and the storey of that.
+        let place = |file: &File| {
+            let inside =
+                file.module.len() >= below.len() && file.module.iter().zip(&below).all(|(a, b)| a == b);
+            let entry = file.module.get(below.len()).map_or("mod", String::as_str).to_owned();
+            let storey = storeys.iter().position(|entries| entries.contains(&&*entry));
+            inside.then_some((entry, storey))
+        };
+        for file in &house.files {
+            if let Some((entry, None)) = place(file) {
+                faults
+                    .push(format!("{}: `{entry}` has no storey in `{room}`: enter it in STOREYS", file.path));
+            }
+        }
+        for ((from, to), named) in &house.edges {
+            let (from, to) = (&house.files[*from], &house.files[*to]);
+            if let (Some((own, Some(own_storey))), Some((target, Some(target_storey)))) =
+                (place(from), place(to))
+                && own != target
+                && target_storey >= own_storey
+                && let Some((what, line)) = named.iter().next()
+            {
+                faults.push(format!(
+                    "{}:{line}: `{own}` must not see `{target}` ({what}): inside `{room}` it goes strictly down",
+                    from.path
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// The rooms of each row of the table of floors, the lowest first.
+fn table(text: &str) -> Vec<Vec<String>> {
+    let rows = text.lines().skip_while(|line| *line != "//! | floor | rooms |").skip(2);
+    let mut floors: Vec<Vec<String>> = rows
+        .take_while(|line| line.starts_with("//! |"))
+        .map(|row| {
+            let links = row.split("[`").skip(1).filter_map(|rest| rest.split("`]").next());
+            let mut rooms: Vec<String> = links.map(str::to_owned).collect();
+            rooms.sort();
+            rooms
+        })
+        .collect();
+    floors.reverse();
+    floors
+}
+
+#[test]
+fn the_house_is_as_its_map_says() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let house = House::read(checkout);
+    let faults = climbing(&house);
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+
+    for circle in house.circles() {
+        let files: Vec<&str> = circle.iter().map(|file| house.files[*file].path.as_str()).collect();
+        let room = house.files[circle[0]].room();
+        assert!(
+            CIRCLING.contains(&room),
+            "a circle in `{room}`: {}; house.rs lists its edges",
+            files.join(", ")
+        );
+    }
+
+    let is_there = |room: &&str| house.files.iter().any(|file| file.room() == *room);
+    let there = FLOORS.iter().map(|rooms| {
+        let mut rooms: Vec<&str> = rooms.iter().copied().filter(is_there).collect();
+        rooms.sort();
+        rooms
+    });
+    let there: Vec<_> = there.filter(|rooms| !rooms.is_empty()).collect();
+    let text = std::fs::read_to_string(checkout.join("src/lib.rs")).unwrap();
+    assert_eq!(table(&text), there, "the table of floors in src/lib.rs, lowest first, and FLOORS");
+}
+
+#[test]
+fn the_guard_sees_what_climbs_inside_a_room() {
+    let faults = |files: &[(&str, &str)]| climbing(&House::of(files)).join("\n");
+    let lib = ("lib.rs", "pub mod ops; pub mod work;");
+    let env = ("work/env.rs", "pub struct Env; impl Env { pub fn at(&self) {} }");
+    let bytes = ("work/bytes/mod.rs", "mod far; pub use far::blob; pub struct Bytes;");
+    let far = ("work/bytes/far.rs", "use super::Bytes; pub fn blob(_: Bytes) {}");
+    let facade = ("work/mod.rs", "mod bytes; mod env; mod realise; pub use bytes::Bytes; pub use env::Env;");
+    for (path, text) in [
+        ("work/checkout.rs", "use super::bytes::blob;"),
+        ("work/checkout.rs", "fn f() { crate::work::Bytes }"),
+        ("work/error.rs", "fn f(env: &super::Env) {}"),
+        ("work/sources/image.rs", "fn f() { println!(\"{}\", super::super::realise::plan()) }"),
+        ("work/attic.rs", ""),
+    ] {
+        let realise = ("work/realise/mod.rs", "pub fn plan() {}");
+        assert_ne!(
+            faults(&[lib, facade, env, bytes, far, realise, (path, text)]),
+            "",
+            "not seen in {path}: {text}"
+        );
+    }
+    for (path, text) in [
+        (
+            "work/realise/plan.rs",
+            "use crate::work::{Bytes, env::Env}; fn f() { super::super::bytes::blob(Bytes) }",
+        ),
+        ("work/realise/layer.rs", "fn f() { super::super::realise::plan() }"),
+        ("work/checkout.rs", "#[cfg(test)] mod tests { use super::super::bytes::blob; }"),
+        ("ops/build.rs", "use crate::work::Bytes;"),
+    ] {
+        assert_eq!(faults(&[lib, facade, env, bytes, far, (path, text)]), "", "{path}: {text}");
+    }
 }
 
 #[test]
