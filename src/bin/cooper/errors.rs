@@ -20,7 +20,7 @@ use cooperage::{deploy, disk, http, lock, ops, registry, sink, store, substitute
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
-use crate::shell::escape;
+use crate::text::escape;
 
 /// At least one problem.
 #[derive(Debug)]
