@@ -19,7 +19,7 @@ use crate::oci::{
     Descriptor, Document, Index, MAX_DOCUMENT, MediaType, ParsePlaceError, Place, Platform, Reference,
 };
 use crate::progress::Counting;
-use crate::sink::{self, BoxError, DockerArchive, Export, Layout, OciArchive, Sink};
+use crate::sink::{self, DockerArchive, Export, Layout, OciArchive, Sink};
 use crate::store::{self, ClosureError, Store, closure};
 use crate::substitute::{self, Substituter};
 use crate::workspace::Target;
@@ -314,7 +314,7 @@ fn put(
         reference,
         platform: platforms.first().cloned().unwrap_or_else(|| env.platform.clone()),
     };
-    let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, BoxError> {
+    let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, Error> {
         let absent = || Error::Absent {
             what: format!("the layer {}", blob.digest),
             base: name.to_owned(),
@@ -322,7 +322,7 @@ fn put(
         };
         Ok(Box::new(Counting::new(source.open(blob)?.ok_or_else(absent)?, Arc::clone(&env.progress))))
     };
-    let mut sink: Box<dyn Sink> = match to {
+    let mut sink: Box<dyn Sink<Error>> = match to {
         Place::Layout { dir, .. } => {
             // What comes over a wire comes faster on several.
             let here = source.references.is_empty() || env.offline;
@@ -335,9 +335,9 @@ fn put(
         Place::Registry(reference) => Box::new(source.registry(env, reference, root.digest)?),
     };
     env.progress.event(crate::progress::Event::Begin { what: "writing", name });
-    sink.put(&export, &open)?;
+    let moved = sink.put(&export, &open)?;
     env.progress.event(crate::progress::Event::End);
-    Ok(Copied { from: name.to_owned(), to: to.to_string(), digest: root.digest, bytes, moved: sink.moved() })
+    Ok(Copied { from: name.to_owned(), to: to.to_string(), digest: root.digest, bytes, moved })
 }
 
 /// The image's name in the place, and what engines call it.
