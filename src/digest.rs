@@ -254,6 +254,13 @@ pub enum Mismatch {
     },
 }
 
+impl Mismatch {
+    /// The mismatch in an I/O error, where a [`VerifyingReader`] put one.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
 /// Passes bytes on and fails (with a [`Mismatch`] inside the I/O error) where they turn out to be others than
 /// those promised. The last of them are held back until digest and size are known to be right, so that even
 /// whoever stops reading at the promised size has seen only what was asked for, or an error.

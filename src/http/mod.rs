@@ -22,7 +22,7 @@ use ureq::http::{HeaderMap, Method};
 use ureq::tls::{ClientCert, RootCerts, TlsConfig};
 pub use url::Url;
 
-/// A server that asks for more patience than this is told of instead.
+/// A server that asks for more patience than this is reported instead.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// As many hops as curl's users meet.
 const MAX_REDIRECTS: usize = 5;
@@ -357,19 +357,13 @@ impl Client {
     }
 
     fn cause(&self, error: ureq::Error) -> Cause {
-        // rustls' errors come as others', in several wrappings.
-        let text = error.to_string();
-        if let Some(at) = text.find("invalid peer certificate") {
-            return Cause::Untrusted(text[at..].to_owned());
-        }
         match error {
+            ureq::Error::Rustls(error @ rustls::Error::InvalidCertificate(_)) => {
+                Cause::Untrusted(error.to_string())
+            }
             ureq::Error::Timeout(_) => Cause::Timeout(self.settings.timeout),
             ureq::Error::HostNotFound => Cause::Connect("there is no such host".into()),
-            ureq::Error::Io(error) => match error.kind() {
-                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Cause::Timeout(self.settings.timeout),
-                io::ErrorKind::ConnectionRefused => Cause::Connect(error.to_string()),
-                _ => Cause::Broken(error.to_string()),
-            },
+            ureq::Error::Io(error) => self.io_cause(error),
             error @ (ureq::Error::ConnectionFailed
             | ureq::Error::Tls(_)
             | ureq::Error::Rustls(_)
@@ -378,6 +372,19 @@ impl Client {
             ureq::Error::BadUri(why) => Cause::Request(why),
             ureq::Error::Http(error) => Cause::Request(error.to_string()),
             error => Cause::Broken(error.to_string()),
+        }
+    }
+
+    fn io_cause(&self, error: io::Error) -> Cause {
+        // What rustls meets while it reads comes inside of what reading says.
+        match error.downcast() {
+            Ok(error @ rustls::Error::InvalidCertificate(_)) => Cause::Untrusted(error.to_string()),
+            Ok(error) => Cause::Broken(error.to_string()),
+            Err(error) => match error.kind() {
+                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Cause::Timeout(self.settings.timeout),
+                io::ErrorKind::ConnectionRefused => Cause::Connect(error.to_string()),
+                _ => Cause::Broken(error.to_string()),
+            },
         }
     }
 
@@ -421,7 +428,7 @@ impl Client {
     }
 }
 
-/// A source whose own failure is told from the connection's.
+/// A source that keeps its own failure, which is none of the connection's.
 struct Watched {
     inner: Box<dyn Read + Send>,
     failed: Option<io::Error>,
@@ -437,16 +444,16 @@ impl Read for Watched {
     }
 }
 
-/// A body whose silence can be told from its other troubles.
+/// A body whose silence is another error than its other troubles.
 struct Stream(ureq::BodyReader<'static>);
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
-            match inner {
-                Some(ureq::Error::Timeout(_)) => io::Error::from(io::ErrorKind::TimedOut),
-                _ => error,
+            // ureq takes its own errors out of what reading said.
+            match ureq::Error::from(error) {
+                ureq::Error::Timeout(_) => io::ErrorKind::TimedOut.into(),
+                error => error.into_io(),
             }
         })
     }

@@ -37,6 +37,11 @@ pub struct Download {
 }
 
 impl Download {
+    /// The request that failed for good, in an I/O error where a download put it.
+    pub fn failure(error: &io::Error) -> Option<&http::Error> {
+        error.get_ref()?.downcast_ref()
+    }
+
     pub(super) fn open(
         repository: Repository,
         digest: Digest,

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::{Error, Export, Open, Sink, oci_archive};
+use super::{Error, Export, Failed, Moved, Open, Sink, oci_archive};
 use crate::layer::archive;
 use crate::oci::json;
 
@@ -27,8 +27,8 @@ pub struct Daemon {
     pub stall: Duration,
 }
 
-impl Sink for Daemon {
-    fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error> {
+impl<E> Sink<E> for Daemon {
+    fn put(&mut self, export: &Export, open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>> {
         let mut stream = self.connect()?;
         let head = "POST /images/load?quiet=0 HTTP/1.1\r\nHost: docker\r\nContent-Type: application/x-tar\r\n\
                     Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
@@ -39,7 +39,7 @@ impl Sink for Daemon {
         drop(body.into_parts());
         let sent = match sent {
             // It may have hung up on us because it has said why already.
-            Err(Error::Archive { source: archive::Error::Write(error), .. }) => {
+            Err(Failed::Sink(Error::Archive { source: archive::Error::Write(error), .. })) => {
                 Err(self.failed("write to", error))
             }
             Err(error) => return Err(error),
@@ -48,12 +48,14 @@ impl Sink for Daemon {
         let mut answer = Vec::new();
         let received = stream.take(MAX_ANSWER).read_to_end(&mut answer);
         match (sent, self.judge(&answer)) {
-            (_, Some(Err(refused))) => Err(refused),
-            (Err(error), _) => Err(error),
-            (Ok(()), Some(Ok(()))) => received.map(drop).map_err(|error| self.failed("read from", error)),
+            (_, Some(Err(refused))) => Err(refused.into()),
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), Some(Ok(()))) => {
+                received.map(|_| None).map_err(|error| self.failed("read from", error).into())
+            }
             (Ok(()), None) => {
                 let error = received.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-                Err(self.failed("read from", error))
+                Err(self.failed("read from", error).into())
             }
         }
     }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::oci_archive::{manifest_json, publish};
-use super::{Error, Export, Open, Sink};
+use super::{Error, Export, Failed, Moved, Open, Sink};
 use crate::layer::archive::{self, Writer};
 use crate::oci::Descriptor;
 
@@ -18,13 +18,13 @@ pub struct DockerArchive {
     pub file: PathBuf,
 }
 
-impl Sink for DockerArchive {
-    fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error> {
+impl<E> Sink<E> for DockerArchive {
+    fn put(&mut self, export: &Export, open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>> {
         publish(&self.file, |out, place| write(export, open, out, place))
     }
 }
 
-fn write(export: &Export, open: Open<'_>, out: impl Write, place: &str) -> Result<(), Error> {
+fn write<E>(export: &Export, open: Open<'_, E>, out: impl Write, place: &str) -> Result<(), Failed<E>> {
     let failed = |source| Error::Archive { place: place.to_owned(), source };
     let image = export.one_image()?.ok_or(Error::NoImage { digest: export.root.digest })?;
     let config = |blob: &Descriptor| format!("{}.json", blob.digest.hex());
@@ -38,5 +38,5 @@ fn write(export: &Export, open: Open<'_>, out: impl Write, place: &str) -> Resul
     }
     let manifest = manifest_json(export, &image, config, layer);
     archive.file("manifest.json", manifest.len() as u64, &mut &*manifest).map_err(failed)?;
-    archive.finish().and_then(|mut out| out.flush().map_err(archive::Error::Write)).map_err(failed)
+    Ok(archive.finish().and_then(|mut out| out.flush().map_err(archive::Error::Write)).map_err(failed)?)
 }

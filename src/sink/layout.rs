@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Error, Export, Open, REF_NAME, Sink};
+use super::{Error, Export, Failed, Moved, Open, REF_NAME, Sink};
 use crate::disk::{self, Lock, Staging};
 use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
 use crate::registry::each;
@@ -23,18 +23,18 @@ pub struct Layout {
     pub at_once: usize,
 }
 
-impl Sink for Layout {
-    fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error> {
+impl<E: Send> Sink<E> for Layout {
+    fn put(&mut self, export: &Export, open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>> {
         let version = disk::read_optional(&self.dir.join("oci-layout"), 4096)?;
         let is_layout = match version.as_deref().and_then(layout_version) {
             Some(version) if !version.starts_with("1.") => {
-                return Err(Error::NotALayout { path: self.dir.clone() });
+                return Err(Error::NotALayout { path: self.dir.clone() }.into());
             }
             // One that says nothing was damaged, and is written anew.
             found => found.is_some(),
         };
         if !is_layout && disk::list(&self.dir)?.iter().any(|(name, _)| !is_own(name)) {
-            return Err(Error::NotALayout { path: self.dir.clone() });
+            return Err(Error::NotALayout { path: self.dir.clone() }.into());
         }
         let blobs = self.dir.join("blobs/sha256");
         disk::create_directories(&blobs)?;
@@ -45,7 +45,7 @@ impl Sink for Layout {
         let mut index = read_index(&index_path)?;
         let staging = Staging::new(self.dir.clone());
         let files = Mutex::new(Vec::new());
-        each(&export.blobs, self.at_once, |blob| -> Result<(), Error> {
+        each(&export.blobs, self.at_once, |blob| -> Result<(), Failed<E>> {
             let target = blobs.join(blob.digest.hex());
             if is_sound(&target, blob.digest, blob.size)? {
                 return Ok(());
@@ -66,7 +66,7 @@ impl Sink for Layout {
         if !is_layout {
             disk::write_atomic(&self.dir.join("oci-layout"), OCI_LAYOUT)?;
         }
-        Ok(())
+        Ok(None)
     }
 }
 

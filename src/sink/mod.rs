@@ -30,24 +30,17 @@ use crate::store::Closure;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
-/// Any error of whoever opens blobs.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Opens a blob that isn't among the export's documents. What it gives is verified by the sink.
-pub type Open<'a> = &'a (dyn Fn(&Descriptor) -> Result<Box<dyn Read + Send>, BoxError> + Sync);
+/// Opens a blob that isn't among the export's documents, or fails in the caller's own way. What it gives is verified by
+/// the sink.
+pub type Open<'a, E> = &'a (dyn Fn(&Descriptor) -> Result<Box<dyn Read + Send>, E> + Sync);
 
 /// Takes an image or index, whole.
-pub trait Sink {
-    /// Writes the export; on an error, nothing of it can be seen.
+pub trait Sink<E> {
+    /// Writes the export; on an error, nothing of it can be seen. Says what travelled, where it needn't take everything.
     ///
     /// # Errors
     /// A blob that can't be had or is damaged, a place that can't be written.
-    fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error>;
-
-    /// What travelled, where a sink needn't take everything.
-    fn moved(&self) -> Option<Moved> {
-        None
-    }
+    fn put(&mut self, export: &Export, open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>>;
 }
 
 /// What is to be written.
@@ -67,20 +60,34 @@ pub struct Export {
     pub platform: Platform,
 }
 
-/// Why an export failed.
+/// Why an export failed: because of the place, or of whoever opens blobs for it.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system.
+pub enum Failed<E> {
+    /// The place, or what was to be put there.
     #[error(transparent)]
-    Disk(#[from] disk::Error),
+    Sink(Error),
     /// A blob can't be had.
     #[error("cannot open {digest}: {source}")]
     Open {
         /// Which.
         digest: Digest,
         /// Why.
-        source: BoxError,
+        source: E,
     },
+}
+
+impl<E, S: Into<Error>> From<S> for Failed<E> {
+    fn from(error: S) -> Self {
+        Self::Sink(error.into())
+    }
+}
+
+/// Why an export failed, whoever opens blobs for it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system.
+    #[error(transparent)]
+    Disk(#[from] disk::Error),
     /// A blob can't be read, or is damaged.
     #[error("cannot copy {digest}: {source}")]
     Copy {
@@ -198,17 +205,17 @@ impl Export {
         self.reference.as_ref().filter(|reference| reference.tag.is_some()).map(Reference::tagged)
     }
 
-    fn reader(
+    fn reader<E>(
         &self,
         blob: &Descriptor,
-        open: Open<'_>,
-    ) -> Result<VerifyingReader<Box<dyn Read + Send>>, Error> {
+        open: Open<'_, E>,
+    ) -> Result<VerifyingReader<Box<dyn Read + Send>>, Failed<E>> {
         let digest = blob.digest;
         let inner: Box<dyn Read + Send> = match self.documents.get(&digest) {
             Some(bytes) => Box::new(io::Cursor::new(bytes.clone())),
             None => match blob.data().map_err(|source| Error::Document { digest, source })? {
                 Some(bytes) => Box::new(io::Cursor::new(bytes)),
-                None => open(blob).map_err(|source| Error::Open { digest, source })?,
+                None => open(blob).map_err(|source| Failed::Open { digest, source })?,
             },
         };
         Ok(VerifyingReader::new(inner, digest, blob.size))
@@ -239,18 +246,19 @@ impl Export {
     }
 
     /// Puts a blob into an archive.
-    fn append<W: io::Write>(
+    fn append<W: io::Write, E>(
         &self,
         archive: &mut archive::Writer<W>,
         name: &str,
         blob: &Descriptor,
-        open: Open<'_>,
+        open: Open<'_, E>,
         place: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failed<E>> {
         let mut reader = self.reader(blob, open)?;
-        archive.file(name, blob.size, &mut reader).map_err(|error| match error {
+        let written = archive.file(name, blob.size, &mut reader).map_err(|error| match error {
             archive::Error::Read { source, .. } => Error::Copy { digest: blob.digest, source },
             source => Error::Archive { place: place.to_owned(), source },
-        })
+        });
+        Ok(written?)
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::{CONTAINERD_NAME, Error, Export, Open, REF_NAME, Sink};
+use super::{CONTAINERD_NAME, Error, Export, Failed, Moved, Open, REF_NAME, Sink};
 use crate::disk::{self, Temporary};
 use crate::layer::archive::{self, Writer};
 use crate::oci::json::{Value, object};
@@ -21,25 +21,31 @@ pub struct OciArchive {
     pub file: PathBuf,
 }
 
-impl Sink for OciArchive {
-    fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error> {
+impl<E> Sink<E> for OciArchive {
+    fn put(&mut self, export: &Export, open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>> {
         publish(&self.file, |out, place| write(export, open, out, place))
     }
 }
 
 /// Writes an archive beside its final name, and publishes it.
-pub(super) fn publish(
+pub(super) fn publish<E>(
     file: &Path,
-    write: impl FnOnce(&mut BufWriter<Temporary>, &str) -> Result<(), Error>,
-) -> Result<(), Error> {
+    write: impl FnOnce(&mut BufWriter<Temporary>, &str) -> Result<(), Failed<E>>,
+) -> Result<Option<Moved>, Failed<E>> {
     let mut out = BufWriter::with_capacity(128 << 10, Temporary::beside(file)?);
     write(&mut out, &file.display().to_string())?;
     let temporary = out.into_inner().map_err(|error| disk::failed("write", file)(error.into_error()))?;
-    Ok(disk::replace(temporary, file)?)
+    disk::replace(temporary, file)?;
+    Ok(None)
 }
 
 /// Writes the archive to any stream.
-pub(super) fn write(export: &Export, open: Open<'_>, out: impl Write, place: &str) -> Result<(), Error> {
+pub(super) fn write<E>(
+    export: &Export,
+    open: Open<'_, E>,
+    out: impl Write,
+    place: &str,
+) -> Result<(), Failed<E>> {
     let failed = |source| Error::Archive { place: place.to_owned(), source };
     let mut archive = Writer::new(out);
     archive.directory("blobs/").map_err(failed)?;
@@ -58,7 +64,7 @@ pub(super) fn write(export: &Export, open: Open<'_>, out: impl Write, place: &st
         small("manifest.json", &manifest_json(export, &image, path, path)).map_err(failed)?;
     }
     small("oci-layout", OCI_LAYOUT).map_err(failed)?;
-    archive.finish().and_then(|mut out| out.flush().map_err(archive::Error::Write)).map_err(failed)
+    Ok(archive.finish().and_then(|mut out| out.flush().map_err(archive::Error::Write)).map_err(failed)?)
 }
 
 fn path(blob: &Descriptor) -> String {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Error, Export, Open, Sink};
+use super::{Error, Export, Failed, Open, Sink};
 use crate::http::{self, Cause};
 use crate::oci::{Descriptor, Document, MediaType};
 use crate::registry::{self, Arrived, Repository};
@@ -62,9 +62,14 @@ impl Registry {
         Ok(missing)
     }
 
-    fn blobs(&mut self, export: &Export, blobs: &[Descriptor], open: Open<'_>) -> Result<(), Error> {
+    fn blobs<E: Send>(
+        &mut self,
+        export: &Export,
+        blobs: &[Descriptor],
+        open: Open<'_, E>,
+    ) -> Result<(), Failed<E>> {
         let moved = Mutex::new(self.moved);
-        registry::each(blobs, self.repository.concurrency(), |blob| -> Result<(), Error> {
+        registry::each(blobs, self.repository.concurrency(), |blob| -> Result<(), Failed<E>> {
             let arrived = self.blob(export, blob, open)?;
             count(&mut moved.lock().unwrap_or_else(PoisonError::into_inner), arrived, blob.size);
             Ok(())
@@ -81,16 +86,20 @@ impl Registry {
         Ok(())
     }
 
-    fn blob(&self, export: &Export, blob: &Descriptor, open: Open<'_>) -> Result<Arrived, Error> {
+    fn blob<E: Send>(
+        &self,
+        export: &Export,
+        blob: &Descriptor,
+        open: Open<'_, E>,
+    ) -> Result<Arrived, Failed<E>> {
         let digest = blob.digest;
         let failed = Mutex::new(None);
         let source = || -> io::Result<Box<dyn Read + Send>> {
             match export.reader(blob, open) {
                 Ok(reader) => Ok(Box::new(reader)),
                 Err(error) => {
-                    let message = error.to_string();
                     *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    Err(io::Error::other(message))
+                    Err(io::ErrorKind::Other.into())
                 }
             }
         };
@@ -98,12 +107,13 @@ impl Registry {
         if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error);
         }
-        put.map_err(|error| match error {
+        let put = put.map_err(|error| match error {
             registry::Error::Http(http::Error { cause: Cause::Source(source), .. }) => {
                 Error::Copy { digest, source: io::Error::new(source.kind(), source.to_string()) }
             }
             error => Error::Registry(error),
-        })
+        });
+        Ok(put?)
     }
 }
 
@@ -129,12 +139,8 @@ fn children(export: &Export, document: &Descriptor) -> Result<Vec<Descriptor>, E
     })
 }
 
-impl Sink for Registry {
-    fn moved(&self) -> Option<Moved> {
-        Some(self.moved)
-    }
-
-    fn put(&mut self, export: &Export, open: Open<'_>) -> Result<(), Error> {
+impl<E: Send> Sink<E> for Registry {
+    fn put(&mut self, export: &Export, open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>> {
         let missing = self.missing(export)?;
         let mut wanted = BTreeSet::new();
         for document in missing.iter().filter(|document| document.kind() == Ok(MediaType::Manifest)) {
@@ -156,7 +162,7 @@ impl Sink for Registry {
                 self.document(export, &export.root, &tag)?;
             }
         }
-        Ok(())
+        Ok(Some(self.moved))
     }
 }
 

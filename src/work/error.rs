@@ -252,6 +252,14 @@ pub enum Error {
     /// Where images go.
     #[error(transparent)]
     Sink(#[from] sink::Error),
+    /// A blob of an image that is put elsewhere can't be had.
+    #[error("cannot open {digest}: {source}")]
+    Unopened {
+        /// Which.
+        digest: Digest,
+        /// Why not.
+        source: Box<Error>,
+    },
     /// Where images come from.
     #[error(transparent)]
     Substitute(#[from] substitute::Error),
@@ -327,6 +335,15 @@ impl Error {
     /// The same, if it is a circle that this place closes.
     pub(crate) fn closes_circle(self, at: &recipe::At) -> Self {
         if matches!(self, Self::Circle { .. }) { self.at(at) } else { self }
+    }
+}
+
+impl From<sink::Failed<Self>> for Error {
+    fn from(failed: sink::Failed<Self>) -> Self {
+        match failed {
+            sink::Failed::Sink(error) => Self::Sink(error),
+            sink::Failed::Open { digest, source } => Self::Unopened { digest, source: Box::new(source) },
+        }
     }
 }
 

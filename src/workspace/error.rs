@@ -1,5 +1,6 @@
 //! What can be wrong with a workspace.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::digest::Digest;
@@ -127,6 +128,17 @@ pub enum Error {
         /// Of the content.
         digest: Digest,
     },
+}
+
+/// For readers: the same in words and in kind.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Disk(disk::Error::Io { source, .. }) => source.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
 }
 
 fn mean(suggestion: &Option<String>) -> String {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use cooperage::digest::Digest;
 use cooperage::layer::archive::Writer;
 use cooperage::oci::{Compression, Descriptor, Index, Manifest, MediaType, Platform};
-use cooperage::sink::{BoxError, Daemon, DockerArchive, Export, Layout, OciArchive, STALL, Sink};
+use cooperage::sink::{Daemon, DockerArchive, Export, Layout, OciArchive, STALL, Sink};
 use cooperage::store::{Closure, closure};
 use cooperage::substitute;
 
@@ -69,10 +69,10 @@ fn export(closure: &Closure, platform: &str) -> Export {
     export
 }
 
-fn opener(blobs: &Blobs) -> impl Fn(&Descriptor) -> Result<Box<dyn Read + Send>, BoxError> + Sync + '_ {
+fn opener(blobs: &Blobs) -> impl Fn(&Descriptor) -> Result<Box<dyn Read + Send>, std::io::Error> + Sync + '_ {
     |blob| match blobs.get(&blob.digest) {
         Some(bytes) => Ok(Box::new(std::io::Cursor::new(bytes.clone()))),
-        None => Err("no such blob".into()),
+        None => Err(std::io::Error::other("no such blob")),
     }
 }
 
@@ -94,7 +94,7 @@ fn layouts_and_archives_give_back_what_they_took() {
     let dir = Scratch::new("roundtrip");
     let (closure, blobs) = image();
     let export = export(&closure, "linux/amd64");
-    let sinks: [(&str, &mut dyn Sink); 2] = [
+    let sinks: [(&str, &mut dyn Sink<std::io::Error>); 2] = [
         ("layout", &mut Layout { dir: dir.join("layout"), at_once: 4 }),
         ("archive", &mut OciArchive { file: dir.join("archive") }),
     ];
@@ -145,7 +145,7 @@ fn a_failed_export_leaves_the_old_one() {
     let (closure, mut blobs) = image();
     let export = export(&closure, "linux/amd64");
     let layout = dir.join("layout");
-    let sinks: [(&str, &mut dyn Sink); 3] = [
+    let sinks: [(&str, &mut dyn Sink<std::io::Error>); 3] = [
         ("layout", &mut Layout { dir: layout, at_once: 4 }),
         ("archive", &mut OciArchive { file: dir.join("archive") }),
         ("docker", &mut DockerArchive { file: dir.join("docker") }),

@@ -5,10 +5,12 @@ mod commands;
 mod credentials;
 mod errors;
 mod exit;
+mod options;
 mod progress;
 mod settings;
 mod shell;
 mod site;
+mod text;
 
 use std::panic;
 use std::path::Path;
@@ -16,11 +18,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::CommandFactory;
 use cooperage::progress::{Progress, Silent};
 
 use crate::cli::Cli;
-use crate::errors::Failure;
+use crate::commands::Verb;
+use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
+use crate::options::Format;
 use crate::settings::Settings;
 use crate::shell::Shell;
 
@@ -35,19 +40,32 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, shell: Shell) -> Exit {
-    let settings = match Settings::resolve(&cli.global, cli.command.net(), &settings::variable) {
+    let settings = match Settings::resolve(&cli.global, cli.command.verb().net(), &settings::variable) {
         Ok(settings) => settings,
         Err(failure) => return shell.failure(&failure, Path::new(".")),
     };
-    match commands::run(&cli.command, &settings, shell) {
+    match carry_out(cli.command.verb(), &settings, shell) {
         Ok(exit) => exit,
         Err(failure) => shell.failure(&failure, &settings.dir),
     }
 }
 
-/// Who listens: a line on a terminal, or nobody.
-fn listen<T>(shell: Shell, work: impl FnOnce(Arc<dyn Progress>) -> Result<T, Failure>) -> Result<T, Failure> {
-    if shell.watched() { work(Arc::new(progress::Line::new())) } else { work(Arc::new(Silent)) }
+/// Runs a verb and prints its answer.
+fn carry_out(verb: &dyn Verb, settings: &Settings, shell: Shell) -> Result<Exit, Failure> {
+    if !verb.takes(shell.format) {
+        let only = if shell.format == Format::Markdown { "update" } else { "show --digests" };
+        let problem = Problem::usage(format!("only `cooper {only}` takes --format {}", shell.format));
+        return Err(problem.hint("everything else is written as text or json").into());
+    }
+    if let Some(bytes) = verb.raw(Cli::command) {
+        return Ok(shell.raw(&bytes, Exit::Done));
+    }
+    settings.start_threads()?;
+    // A line on a terminal that is cleared before the answer, or nobody.
+    let progress: Arc<dyn Progress> =
+        if shell.watched() { Arc::new(progress::Line::new()) } else { Arc::new(Silent) };
+    let answer = verb.run(shell.format, &settings.env(progress))?;
+    Ok(shell.answer(&answer))
 }
 
 /// One short message for all threads, instead of a backtrace for each.

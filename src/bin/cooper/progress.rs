@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use cooperage::progress::{Event, Progress};
 use terminal_size::{Width, terminal_size_of};
 
-use crate::shell::{escape, size};
+use crate::text::{escape, size};
 
 /// Nobody needs a line for what takes no time: the first is drawn with the first tick.
 const TICK: Duration = Duration::from_millis(120);

@@ -10,9 +10,9 @@ use cooperage::ops;
 use cooperage::progress::Progress;
 use cooperage::registry::Registries;
 
-use crate::cli::{Color, Format, Global, Net};
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
+use crate::options::{Color, Format, Global, Net};
 use crate::shell::Shell;
 use crate::site::Places;
 

@@ -1,7 +1,7 @@
 //! The only place that prints. Results go to standard output, everything else to standard error.
 //!
-//! Owns the choice between lines and JSON, colour, quietness, broken pipes, and [`escape`]: nothing that came from
-//! outside (names in archives, labels, paths, messages of an engine) reaches a terminal with its control characters.
+//! Owns the choice between lines and JSON, colour, quietness and broken pipes. Nothing that came from outside reaches a
+//! terminal but through [`escape`].
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,9 +10,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::Format;
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
+use crate::options::Format;
+use crate::text::{escape, harmful, replace};
 
 /// What a command gives to be printed: both forms, and how to end.
 #[derive(Debug, Default)]
@@ -97,7 +98,7 @@ impl Shell {
         failure.0.first().map_or(Exit::Bug, |problem| problem.exit)
     }
 
-    /// Tells of a panic, once, from wherever it happened.
+    /// Prints a panic, from wherever it happened.
     pub(crate) fn bug(&self, what: &str) {
         _ = self.failure(&Problem::bug(what).into(), Path::new("."));
     }
@@ -121,18 +122,7 @@ fn write_error(text: &str) {
     _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Control characters (C0, DEL, C1), line separators, and what turns the direction of writing.
-fn harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Makes text from outside safe to show as a part of one line: `\n`, `\u{1b}`, `\u{202e}`.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    replace(text, harmful, |c| c.escape_default().to_string())
-}
-
-/// The same for what the renderer of errors made: its line ends stay, and its colours, where it was asked for some
+/// As [`escape`], for what the renderer of errors made: its line ends stay, and its colours, where it was asked for some
 /// (it replaces every escape character that was in the text).
 fn rendered(text: &str, styled: bool) -> Cow<'_, str> {
     let harmful = |c| harmful(c) && c != '\n' && !(styled && c == '\x1b');
@@ -149,71 +139,12 @@ fn json_text(value: &Value) -> String {
     harmless_json(&format!("{value:#}\n")).into_owned()
 }
 
-fn replace(text: &str, harmful: impl Fn(char) -> bool, with: impl Fn(char) -> String) -> Cow<'_, str> {
-    if !text.contains(&harmful) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if harmful(c) { safe.push_str(&with(c)) } else { safe.push(c) }
-    }
-    Cow::Owned(safe)
-}
-
-/// Rows as lines, columns aligned, two spaces between them.
-pub(crate) fn columns(rows: &[Vec<String>]) -> Vec<String> {
-    let mut widths: Vec<usize> = Vec::new();
-    for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            let width = escape(cell).chars().count();
-            match widths.get_mut(column) {
-                Some(widest) => *widest = width.max(*widest),
-                None => widths.push(width),
-            }
-        }
-    }
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", escape(cell)));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
-}
-
-/// A number of bytes for people: `999 B`, `1.0 kB`, `27.3 MB`.
-pub(crate) fn size(bytes: u64) -> String {
-    let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let tenths = |unit: u128| (u128::from(bytes) * 10 + unit / 2) / unit;
-    let (mut unit, mut name) = (1000, 0);
-    // 999,950 bytes and more are 1.0 MB.
-    while tenths(unit) >= 10_000 && name + 1 < units.len() {
-        (unit, name) = (unit * 1000, name + 1);
-    }
-    format!("{}.{} {}", tenths(unit) / 10, tenths(unit) % 10, units[name])
-}
-
-/// `1 recipe`, `2 recipes`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_from_outside_steers_a_terminal() {
-        for (text, safe) in [
-            ("plain ünïcode – 木", "plain ünïcode – 木"),
-            ("a\x1b[31mb", "a\\u{1b}[31mb"),
-            ("a\nb\tc\r", "a\\nb\\tc\\r"),
-            ("\u{7f}\u{9b}31m", "\\u{7f}\\u{9b}31m"),
-            ("x\u{202e}fdp\u{2066}\u{200f}\u{2028}", "x\\u{202e}fdp\\u{2066}\\u{200f}\\u{2028}"),
-        ] {
-            assert_eq!(escape(text), safe);
-        }
+    fn an_error_keeps_its_own_line_ends_and_colours() {
         assert_eq!(rendered("a\x1b[1m\n\u{9b}", true), "a\x1b[1m\n\\u{9b}");
         assert_eq!(rendered("a\x1b[1m\n", false), "a\\u{1b}[1m\n");
     }
@@ -224,26 +155,5 @@ mod tests {
         let text = json_text(&value);
         assert!(!text.contains(|c| harmful(c) && c != '\n'), "{text:?}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
-    }
-
-    #[test]
-    fn sizes() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (1049, "1.0 kB"),
-            (27_340_000, "27.3 MB"),
-            (999_990, "1.0 MB"),
-            (u64::MAX, "18.4 EB"),
-        ] {
-            assert_eq!(size(bytes), text);
-        }
-    }
-
-    #[test]
-    fn columns_are_aligned() {
-        let row = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>();
-        assert_eq!(columns(&[row(&["a", "long", "x"]), row(&["bcd", "e", ""])]), ["a    long  x", "bcd  e"]);
     }
 }

@@ -9,8 +9,8 @@ use std::io::{Cursor, Read};
 use super::put::Copied;
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Manifest, MediaType, Place, Reference};
-use crate::sink::{self, BoxError, Export, Moved, Sink};
-use crate::store::Store;
+use crate::sink::{self, Export, Failed, Moved, Sink};
+use crate::store::{self, Store};
 use crate::substitute::{self, Beside};
 use crate::work::realise::Computed;
 use crate::work::{Env, Error};
@@ -122,7 +122,7 @@ impl Repository<'_> {
         blobs.extend([config, root.clone()]);
         let (name, reference, platform) = (None, None, self.env.platform.clone());
         let export = Export { root, documents, blobs, name, reference, platform };
-        let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, BoxError> {
+        let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, store::Error> {
             match export.documents.get(&blob.digest) {
                 Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
                 None => Ok(Box::new(self.store.open_blob(blob.digest, blob.size)?)),
@@ -130,8 +130,11 @@ impl Repository<'_> {
         };
         let client = self.env.registries.client().map_err(substitute::Error::from)?;
         let mut sink = sink::Registry::new(client.repository(self.to), vec![tag.to_owned()], Vec::new());
-        sink.put(&export, &open)?;
-        if let Some(own) = sink.moved() {
+        let put = sink.put(&export, &open).map_err(|failed| match failed {
+            Failed::Sink(error) => Error::from(error),
+            Failed::Open { source, .. } => source.into(),
+        })?;
+        if let Some(own) = put {
             moved.blobs += own.blobs;
             moved.bytes += own.bytes;
             moved.mounted += own.mounted;

@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::image;
 use crate::oci::{Descriptor, Document, Index, MediaType, Place, Platform, Reference};
 use crate::progress::{Counting, Event};
-use crate::sink::{self, BoxError, DockerArchive, Export, Layout, Moved, OciArchive, Sink};
+use crate::sink::{self, DockerArchive, Export, Layout, Moved, OciArchive, Sink};
 use crate::store::{ClosureError, closure};
 use crate::substitute;
 use crate::work::bytes::Bytes;
@@ -69,19 +69,19 @@ pub(crate) fn put(
         reference,
         platform: platforms.first().cloned().unwrap_or_else(|| env.platform.clone()),
     };
-    let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, BoxError> {
+    let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, Error> {
         Ok(Box::new(Counting::new(bytes.layer(blob)?, Arc::clone(&env.progress))))
     };
     let mut sink = sink(env, origin, to, root.digest)?;
     env.progress.event(Event::Begin { what: "writing", name });
-    sink.put(&export, &open)?;
+    let moved = sink.put(&export, &open)?;
     env.progress.event(Event::End);
     let (from, to, digest) = (name.to_owned(), to.to_string(), root.digest);
-    Ok(Copied { from, to, digest, bytes: size, moved: sink.moved() })
+    Ok(Copied { from, to, digest, bytes: size, moved })
 }
 
 /// What takes an image in a place.
-fn sink(env: &Env<'_>, origin: &Origin<'_>, to: &Place, root: Digest) -> Result<Box<dyn Sink>, Error> {
+fn sink(env: &Env<'_>, origin: &Origin<'_>, to: &Place, root: Digest) -> Result<Box<dyn Sink<Error>>, Error> {
     Ok(match to {
         Place::Layout { dir, .. } => {
             // What comes over a wire comes faster on several.

@@ -74,8 +74,8 @@ fn realise(
     let open = |content: &Content| -> io::Result<Box<dyn Read + Send>> {
         match made.get(content) {
             Some(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-            None if more.has(content) => more.open(content).map_err(io::Error::other),
-            None => contents.open(content).map_err(io::Error::other),
+            None if more.has(content) => more.open(content).map_err(io::Error::from),
+            None => contents.open(content).map_err(io::Error::from),
         }
     };
     if let Some((layer, diff_id)) = substituted(work, tree, &open)? {

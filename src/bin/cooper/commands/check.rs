@@ -3,29 +3,60 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use clap::Args;
 use cooperage::disk::Scratch;
 use cooperage::oci::Place;
 use cooperage::ops::{self, BuildOptions, Checked, Selection};
 use serde_json::json;
 
-use super::full_name;
-use crate::cli::Check;
+use super::{Verb, full_name};
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
-use crate::shell::{Answer, columns, count};
+use crate::options::{Format, Net, Targets};
+use crate::shell::Answer;
+use crate::text::{columns, count};
 
-pub(super) fn run(args: &Check, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    let found = ops::check(env, &(&args.select).into())?;
-    let engine = if args.run { Some(engine(args.engine.as_deref())?) } else { None };
-    let mut rows = Vec::new();
-    for checked in found {
-        let ran = match (&engine, &checked.check) {
-            (Some(engine), Some(words)) if checked.whole => Some(run_in(engine, &checked, words, env)?),
-            _ => None,
-        };
-        rows.push((checked, ran));
+/// Check recipes without building them
+///
+/// Looks at the recipes, their sources, how the services of a stack fit together, and what the recipes make of their bases
+/// where the locks know these. Writes nothing. With --run the software itself checks its configuration, in the image.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper check                     every recipe of the workspace
+  cooper check shop/web --run      also `[service] check`, in a container without a network
+  cooper check --run --engine podman")]
+pub(crate) struct Check {
+    #[command(flatten)]
+    select: Targets,
+    /// Run `[service] check` of each image in an engine
+    #[arg(long)]
+    run: bool,
+    /// The engine's program; otherwise docker, or podman where there is no docker
+    #[arg(long, value_name = "PROGRAM", requires = "run")]
+    engine: Option<PathBuf>,
+    #[command(flatten)]
+    net: Net,
+}
+
+impl Verb for Check {
+    fn net(&self) -> Net {
+        self.net.clone()
     }
-    Ok(answer(&rows, args.run))
+
+    fn run(&self, _: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+        let found = ops::check(env, &(&self.select).into())?;
+        let engine = if self.run { Some(engine(self.engine.as_deref())?) } else { None };
+        let mut rows = Vec::new();
+        for checked in found {
+            let ran = match (&engine, &checked.check) {
+                (Some(engine), Some(words)) if checked.whole => Some(run_in(engine, &checked, words, env)?),
+                _ => None,
+            };
+            rows.push((checked, ran));
+        }
+        Ok(answer(&rows, self.run))
+    }
 }
 
 /// The end of what a check says is where it says why.

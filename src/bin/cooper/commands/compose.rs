@@ -2,47 +2,92 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use cooperage::disk;
 use cooperage::ops::{self, DeployOptions, Deployed, Runner};
 use serde_json::json;
 
-use crate::cli::Compose;
+use super::Verb;
 use crate::errors::Failure;
-use crate::shell::{Answer, count};
+use crate::options::{Format, Net};
+use crate::shell::Answer;
+use crate::text::count;
 
-pub(super) fn run(args: &Compose, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    let runner = match (args.kube, args.quadlet) {
-        (true, _) => Runner::Kube,
-        (_, true) => Runner::Quadlet,
-        _ => Runner::Compose,
-    };
-    let output = args.output.as_ref().map(|path| env.dir.join(path));
-    // A name that ends in a slash, or is a directory already, is where files go under their own names.
-    let into = output.as_ref().filter(|path| runner == Runner::Quadlet || is_directory(path)).cloned();
-    let beside = match (&into, &output) {
-        (Some(directory), _) => directory.clone(),
-        (None, Some(file)) => disk::parent(file).to_owned(),
-        (None, None) => env.dir.clone(),
-    };
-    let options = DeployOptions {
-        targets: args.targets.clone(),
-        variant: args.variant.clone(),
-        runner,
-        published: args.published,
-        beside,
-    };
-    let deployed = ops::deploy(env, &options)?;
-    let mut written = Vec::new();
-    for (name, text) in &deployed.files {
-        let path = match (&into, &output) {
-            (Some(directory), _) => directory.join(name),
-            (None, Some(file)) => file.clone(),
-            (None, None) => continue,
-        };
-        write(&path, text)?;
-        written.push(path);
+/// Print what runs a stack: a Compose file, Kubernetes manifests or Quadlet units
+///
+/// Made of [service] of its recipes. Images are named by the ID that an engine without a registry knows them by (`cooper build
+/// STACK --to docker-daemon:` brings them there), or with --published as their registry has them, by digest. Don't edit the
+/// result: what a site changes goes into an override file beside it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper compose shop --variant dev -o compose.yaml && docker compose -p shop up
+  cooper compose shop --published -o deploy/compose.yaml
+  cooper compose shop/web                      one service, and what it waits for
+  cooper compose shop --kube -o shop.yaml
+  cooper compose shop --quadlet -o ~/.config/containers/systemd/")]
+pub(crate) struct Compose {
+    /// A stack, or recipes of one
+    #[arg(value_name = "STACK", required = true)]
+    targets: Vec<String>,
+    /// Which variant of each recipe; otherwise the workspace's default one
+    #[arg(long, value_name = "VARIANT")]
+    variant: Option<String>,
+    /// Name images as [publish] does, by digest
+    #[arg(long)]
+    published: bool,
+    /// Kubernetes manifests, with published images
+    #[arg(long)]
+    kube: bool,
+    /// Units for Podman's Quadlet
+    #[arg(long, conflicts_with = "kube")]
+    quadlet: bool,
+    /// Write to a file, or into a directory, in place of standard output
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    net: Net,
+}
+
+impl Verb for Compose {
+    fn net(&self) -> Net {
+        self.net.clone()
     }
-    Ok(answer(&deployed, &written))
+
+    fn run(&self, _: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+        let runner = match (self.kube, self.quadlet) {
+            (true, _) => Runner::Kube,
+            (_, true) => Runner::Quadlet,
+            _ => Runner::Compose,
+        };
+        let output = self.output.as_ref().map(|path| env.dir.join(path));
+        // A name that ends in a slash, or is a directory already, is where files go under their own names.
+        let into = output.as_ref().filter(|path| runner == Runner::Quadlet || is_directory(path)).cloned();
+        let beside = match (&into, &output) {
+            (Some(directory), _) => directory.clone(),
+            (None, Some(file)) => disk::parent(file).to_owned(),
+            (None, None) => env.dir.clone(),
+        };
+        let options = DeployOptions {
+            targets: self.targets.clone(),
+            variant: self.variant.clone(),
+            runner,
+            published: self.published,
+            beside,
+        };
+        let deployed = ops::deploy(env, &options)?;
+        let mut written = Vec::new();
+        for (name, text) in &deployed.files {
+            let path = match (&into, &output) {
+                (Some(directory), _) => directory.join(name),
+                (None, Some(file)) => file.clone(),
+                (None, None) => continue,
+            };
+            write(&path, text)?;
+            written.push(path);
+        }
+        Ok(answer(&deployed, &written))
+    }
 }
 
 fn is_directory(path: &Path) -> bool {

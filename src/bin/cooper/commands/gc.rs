@@ -1,14 +1,33 @@
 //! `cooper gc`
 
+use clap::Args;
 use cooperage::ops::{self, Collected};
 use serde_json::json;
 
-use crate::cli::Gc;
+use super::Verb;
 use crate::errors::Failure;
-use crate::shell::{Answer, size};
+use crate::options::Format;
+use crate::shell::Answer;
+use crate::text::size;
 
-pub(super) fn run(args: &Gc, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    Ok(answer(&ops::gc(env, args.dry_run)?))
+/// Remove from the store what no recipe needs any more
+///
+/// Safe beside running builds. Also sweeps temporary files that interrupted commands left.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper gc --dry-run     only tell
+  cooper gc")]
+pub(crate) struct Gc {
+    /// Remove nothing, only tell
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+impl Verb for Gc {
+    fn run(&self, _: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+        Ok(answer(&ops::gc(env, self.dry_run)?))
+    }
 }
 
 fn answer(found: &Collected) -> Answer {
@@ -37,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn told_and_done() {
+    fn a_dry_run_and_a_real_one() {
         let found = |dry_run| Collected {
             removed: 3,
             bytes: 1500,

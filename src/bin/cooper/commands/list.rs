@@ -1,23 +1,61 @@
 //! `cooper list`
 
-use cooperage::ops::{self, Found, Listed, Query};
+use clap::Args;
+use cooperage::digest::Digest;
+use cooperage::ops::{self, Found, Listed, PackageQuery, Query};
 use serde_json::{Value, json};
 
-use super::full_name;
-use crate::cli::List;
+use super::{Verb, full_name};
 use crate::errors::Failure;
-use crate::shell::{Answer, columns};
+use crate::options::{Format, Net, Targets};
+use crate::shell::Answer;
+use crate::text::columns;
 
-pub(super) fn run(args: &List, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    let query = [
-        args.uses.clone().map(Query::Uses),
-        args.package.clone().map(Query::Package),
-        args.has.clone().map(Query::Has),
-        args.digest.map(Query::Digest),
-    ];
-    match query.into_iter().flatten().next() {
-        Some(query) => Ok(found(&ops::query(env, &(&args.select).into(), &query)?)),
-        None => Ok(answer(&ops::list(env, &(&args.select).into())?)),
+/// List recipes, the states of their locks, and their digests
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper list
+  cooper list shop
+  cooper list --all --format json
+  cooper list --uses docker.io/library/debian        which images stand on it, or take from it?
+  cooper list --package 'openssl < 3.0.18'           which have it, by its own or its source's name?
+  cooper list --has /usr/bin/curl
+  cooper list --digest sha256:5f2c…                  what has this index, manifest, base or layer?")]
+pub(crate) struct List {
+    #[command(flatten)]
+    select: Targets,
+    /// Only images that stand on a reference, layout or recipe, or take something from one or from a URL
+    #[arg(long, value_name = "REFERENCE", group = "query")]
+    uses: Option<String>,
+    /// Only images with a package: NAME, or 'NAME < VERSION' (also <=, =, >=, >) in its ecosystem's order
+    #[arg(long, value_name = "PACKAGE", group = "query")]
+    package: Option<PackageQuery>,
+    /// Only images with something at a path
+    #[arg(long, value_name = "PATH", group = "query")]
+    has: Option<String>,
+    /// Only images that are, or hold, a digest
+    #[arg(long, value_name = "DIGEST", group = "query")]
+    digest: Option<Digest>,
+}
+
+impl Verb for List {
+    /// It looks at what is there.
+    fn net(&self) -> Net {
+        Net::offline(true)
+    }
+
+    fn run(&self, _: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+        let query = [
+            self.uses.clone().map(Query::Uses),
+            self.package.clone().map(Query::Package),
+            self.has.clone().map(Query::Has),
+            self.digest.map(Query::Digest),
+        ];
+        match query.into_iter().flatten().next() {
+            Some(query) => Ok(found(&ops::query(env, &(&self.select).into(), &query)?)),
+            None => Ok(answer(&ops::list(env, &(&self.select).into())?)),
+        }
     }
 }
 
@@ -79,9 +117,9 @@ mod tests {
             base: "scratch".into(),
             owner: Some("web".into()),
         };
-        let told = answer(&[listed]);
-        assert_eq!(told.lines, ["a/b#dev  unpinned  -  scratch  web"]);
-        assert_eq!(told.json["images"][0]["digest"], Value::Null);
+        let one = answer(&[listed]);
+        assert_eq!(one.lines, ["a/b#dev  unpinned  -  scratch  web"]);
+        assert_eq!(one.json["images"][0]["digest"], Value::Null);
         assert_eq!(answer(&[]).status, ["no recipes: `cooper init` writes a first one"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Commands that Cooper will have: what to use until then. They stand in no help text.
+//! Verbs that Cooper will have: what to use until then. They stand in no help text.
 
 use crate::errors::Problem;
 
@@ -21,7 +21,7 @@ const NAMES: [(&str, Option<&str>); 10] = [
     ("realise", None),
 ];
 
-/// What is told to somebody who asked for one of them.
+/// The answer to somebody who called one of them.
 pub(crate) fn problem(name: &str) -> Option<Problem> {
     let (_, instead) = NAMES.iter().find(|(known, _)| *known == name)?;
     let problem = Problem::usage(format!("`cooper {name}` is not built yet"));

@@ -1,15 +1,46 @@
 //! `cooper store verify`
 
+use clap::{Args, Subcommand};
 use cooperage::ops::{self, Verified};
 use serde_json::json;
 
-use crate::cli::Store;
+use super::Verb;
 use crate::errors::Failure;
-use crate::shell::{Answer, size};
+use crate::options::Format;
+use crate::shell::Answer;
+use crate::text::size;
 
-pub(super) fn run(args: &Store, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    let Store::Verify(args) = args;
-    Ok(answer(&ops::store_verify(env, args.repair)?))
+/// Look after the store
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  cooper store verify")]
+pub(crate) struct Store {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Verify(VerifyArgs),
+}
+
+/// Read every blob and compare it with its digest
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper store verify              exit code 1 when something is damaged
+  cooper store verify --repair     take out what is damaged; the next build makes or fetches it again")]
+struct VerifyArgs {
+    /// Take out what is damaged
+    #[arg(long)]
+    repair: bool,
+}
+
+impl Verb for Store {
+    fn run(&self, _: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+        let Task::Verify(verify) = &self.task;
+        Ok(answer(&ops::store_verify(env, verify.repair)?))
+    }
 }
 
 fn answer(found: &Verified) -> Answer {

@@ -1,27 +1,61 @@
 //! `cooper update`
 
+use clap::Args;
 use cooperage::ops::{self, PackageMove, PinMove, UpdateOptions};
 use serde_json::{Value, json};
 
-use super::recipes;
-use crate::cli::{Format, Update};
+use super::Verb;
 use crate::errors::{Failure, Problem};
-use crate::shell::{Answer, count};
+use crate::options::{Format, Net, Targets};
+use crate::shell::Answer;
+use crate::text::{columns, count};
 
 /// More packages of a base are counted: the other formats have them all.
 const SHOWN: usize = 10;
 
-pub(super) fn run(args: &Update, format: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-    let select: ops::Selection = (&args.select).into();
-    let asked = select.all || !select.targets.is_empty() || args.input.is_some();
-    if env.locked && asked {
-        let problem = Problem::usage("COOPER_LOCKED forbids to write locks");
-        return Err(problem
-            .hint("without targets `cooper update` only tells; COOPER_LOCKED=0 allows writing")
-            .into());
+/// Move the pins of bases to what their references and layouts say now
+///
+/// Without targets, --all or --input it only tells what would move.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cooper update                                 what would move?
+  cooper update --all                           move everything
+  cooper update shop/web                        only this recipe's bases
+  cooper update --input bases/alpine:3.20       only this base, in every lock that holds it
+  cooper update --all --format markdown         for a bot: bases, recipes and packages, old and new")]
+pub(crate) struct Update {
+    #[command(flatten)]
+    select: Targets,
+    /// Only the pins of this reference, layout or URL
+    #[arg(long, value_name = "REFERENCE")]
+    input: Option<String>,
+    /// Open no connection [env: COOPER_OFFLINE]
+    #[arg(long)]
+    offline: bool,
+}
+
+impl Verb for Update {
+    fn net(&self) -> Net {
+        Net::offline(self.offline)
     }
-    let (moves, applied) = ops::update(env, &UpdateOptions { select, input: args.input.clone() })?;
-    Ok(answer(&moves, applied, format))
+
+    fn takes(&self, format: Format) -> bool {
+        matches!(format, Format::Text | Format::Json | Format::Markdown)
+    }
+
+    fn run(&self, format: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
+        let select: ops::Selection = (&self.select).into();
+        let asked = select.all || !select.targets.is_empty() || self.input.is_some();
+        if env.locked && asked {
+            let problem = Problem::usage("COOPER_LOCKED forbids to write locks");
+            return Err(problem
+                .hint("without targets `cooper update` only tells; COOPER_LOCKED=0 allows writing")
+                .into());
+        }
+        let (moves, applied) = ops::update(env, &UpdateOptions { select, input: self.input.clone() })?;
+        Ok(answer(&moves, applied, format))
+    }
 }
 
 fn answer(moves: &[PinMove], applied: bool, format: Format) -> Answer {
@@ -30,11 +64,11 @@ fn answer(moves: &[PinMove], applied: bool, format: Format) -> Answer {
         (_, true) => format!("{} moved", count(moves.len(), "pin")),
         (_, false) => format!("{} would move: `cooper update --all` moves them", count(moves.len(), "pin")),
     };
-    let json: Vec<Value> = moves.iter().map(recipes::pin_json).collect();
+    let json: Vec<Value> = moves.iter().map(pin_json).collect();
     let lines = match format {
         Format::Markdown => moves.iter().flat_map(markdown).collect(),
         _ => {
-            let pins = recipes::pin_lines(moves, if applied { "moved in" } else { "would move in" });
+            let pins = pin_lines(moves, if applied { "moved in" } else { "would move in" });
             pins.into_iter().zip(moves).flat_map(|(line, pin)| [vec![line], packages(pin)].concat()).collect()
         }
     };
@@ -44,6 +78,32 @@ fn answer(moves: &[PinMove], applied: bool, format: Format) -> Answer {
         json: json!({ "moves": json, "applied": applied }),
         ..Answer::default()
     }
+}
+
+/// One line per pin that moved.
+pub(super) fn pin_lines(pins: &[PinMove], what: &str) -> Vec<String> {
+    let rows = pins.iter().map(|pin| {
+        let old = pin.old.map_or_else(String::new, |old| format!("sha256:{}… -> ", old.short()));
+        vec![pin.reference.clone(), format!("{old}{}", pin.new), format!("{what} {}", pin.recipes.join(", "))]
+    });
+    columns(&rows.collect::<Vec<_>>())
+}
+
+/// One of `pins` or `moves`.
+pub(super) fn pin_json(pin: &PinMove) -> Value {
+    json!({
+        "reference": pin.reference,
+        "old": pin.old.map(|digest| digest.to_string()),
+        "new": pin.new.to_string(),
+        "packages": pin.packages.as_ref().map(|all| all.iter().map(package_json).collect::<Vec<_>>()),
+        "recipes": pin.recipes,
+    })
+}
+
+/// One of `packages`.
+fn package_json(package: &PackageMove) -> Value {
+    let PackageMove { name, old, new, platforms } = package;
+    json!({ "name": name, "old": old, "new": new, "platforms": platforms })
 }
 
 fn packages(pin: &PinMove) -> Vec<String> {

@@ -1,0 +1,43 @@
+//! Places that images can't be read from.
+
+use std::io;
+
+use cooperage::disk;
+use cooperage::substitute::Error;
+
+/// For what can't be taken in good faith.
+pub(super) const BASE_HINT: &str =
+    "nothing of it was used; get it again, and compare its digest with what its maker published";
+
+/// The I/O error at the bottom.
+pub(super) fn io(error: &Error) -> Option<&io::Error> {
+    match error {
+        Error::Read { source, .. } | Error::Disk(disk::Error::Io { source, .. }) => Some(source),
+        _ => None,
+    }
+}
+
+/// What to do about a base; `base` is as the recipe says it.
+pub(super) fn base_hint(base: &str, error: &Error) -> Option<String> {
+    match error {
+        Error::Ambiguous { choices, .. } => {
+            choices.first().map(|first| format!("say which behind a colon: layout = \"{base}:{first}\""))
+        }
+        error if error.is_missing() => {
+            Some("a layout is relative to the workspace, where cooper.toml is".to_owned())
+        }
+        error => place_hint(error),
+    }
+}
+
+pub(super) fn place_hint(error: &Error) -> Option<String> {
+    match error {
+        Error::Archive { .. } | Error::Document { .. } | Error::TooLarge { .. } | Error::Closure(_) => {
+            Some(BASE_HINT.to_owned())
+        }
+        Error::Disk(disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }) => {
+            Some(BASE_HINT.to_owned())
+        }
+        _ => None,
+    }
+}

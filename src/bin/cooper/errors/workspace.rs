@@ -1,0 +1,47 @@
+//! Workspaces and sources that aren't there, or can't be read.
+
+use cooperage::workspace::{self, Error};
+
+use super::problem::{Machine, Problem, Room};
+use crate::exit::Exit;
+
+impl Room for Error {
+    fn machine(&self) -> Option<Machine<'_>> {
+        match self {
+            Self::Disk(error) => Some(Machine::Disk(error)),
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn problem(error: &workspace::Error) -> Problem {
+    let missing = |kind| Problem::chain(kind, Exit::Missing, error);
+    match error {
+        Error::NoWorkspace { .. } => {
+            missing("no-workspace").hint("`cooper init` makes one here; -C DIR says where one is")
+        }
+        Error::NoTarget { .. } => missing("no-target").hint("`cooper list --all` tells what there is"),
+        Error::NoSource { .. } | Error::NoMatch { .. } | Error::NothingLeft { .. } => missing("no-source"),
+        Error::Pattern { .. } => Problem::usage(error.to_string())
+            .hint("a target is stack/name, stack/name#variant, a stack, or a glob of them"),
+        Error::NotText { .. } => Problem::chain("workspace", Exit::Input, error)
+            .hint("save it as UTF-8; a damaged one is restored from version control"),
+        Error::Blob { .. } => Problem::chain("lock", Exit::Input, error)
+            .hint("restore it from version control, or delete it and run `cooper lock`"),
+        _ => Problem::chain("workspace", Exit::Input, error),
+    }
+}
+
+/// What a `from` names.
+pub(super) fn source(error: &workspace::Error) -> Problem {
+    let problem = problem(error);
+    let hint = match error {
+        Error::NoSource { suggestion: None, .. } => "`from` is relative to the directory of its recipe.toml",
+        Error::NoMatch { .. } => "a glob must match something; `**` is any number of directories",
+        Error::NothingLeft { .. } => "leave the entry out, or exclude less",
+        Error::Outside { .. } => "copy the file into the recipe's directory: what it is made of lies there",
+        Error::SameName { .. } => "give them entries of their own",
+        _ => return problem,
+    };
+    problem.hint(hint)
+}
