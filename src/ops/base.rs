@@ -124,10 +124,7 @@ pub(super) fn open_origin(
 ) -> Result<Option<Arc<dyn Substituter>>, Error> {
     let opened = match origin {
         BaseOrigin::Image(_) if env.offline => return Ok(None),
-        BaseOrigin::Image(text) => {
-            let wrong = |error: ParseReferenceError| Error::Usage { message: error.to_string() };
-            return Ok(Some(open_reference(env, &text.parse().map_err(wrong)?)?));
-        }
+        BaseOrigin::Image(reference) => return Ok(Some(open_reference(env, reference)?)),
         BaseOrigin::Layout(text) => match layout_place(text) {
             Ok((path, _)) => substitute::open(&root.join(path)),
             Err(_) => return Ok(None),
@@ -150,32 +147,32 @@ pub(super) fn open_reference(env: &Env<'_>, reference: &Reference) -> Result<Arc
 }
 
 /// A base as a lock names it.
-pub(super) fn origin(base: &Base) -> Option<BaseOrigin> {
+pub(super) fn origin(base: &Base) -> Result<Option<BaseOrigin>, Error> {
     match base {
-        Base::Image(text) => Some(image_origin(text)),
-        Base::Layout(text) => Some(BaseOrigin::Layout(text.value.clone())),
-        Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => None,
+        Base::Image(text) => image_origin(text).map(Some).map_err(|error| error.at(&text.at)),
+        Base::Layout(text) => Ok(Some(BaseOrigin::Layout(text.value.clone()))),
+        Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => Ok(None),
     }
 }
 
-/// An image by its full reference.
-pub(super) fn image_origin(text: &str) -> BaseOrigin {
-    let reference: Result<Reference, _> = text.parse();
-    BaseOrigin::Image(reference.map_or_else(|_| text.to_owned(), |reference| reference.to_string()))
+/// The image that a recipe names.
+pub(super) fn image_origin(text: &str) -> Result<BaseOrigin, Error> {
+    let wrong = |error: ParseReferenceError| Error::Usage { message: error.to_string() };
+    text.parse().map(BaseOrigin::Image).map_err(wrong)
 }
 
 /// Whether people mean `origin` by `name`.
 pub(super) fn is_called(origin: &BaseOrigin, name: &str) -> bool {
     match origin {
         BaseOrigin::Layout(own) => own == name,
-        BaseOrigin::Image(_) => *origin == image_origin(name),
+        BaseOrigin::Image(own) => name.parse().is_ok_and(|name: Reference| name == *own),
     }
 }
 
 impl Session<'_> {
     /// Pins a base where the lock doesn't, and reads what building on it needs.
     pub(super) fn external(&self, want: &Wanted<'_>, old: Option<&Lock>) -> Result<Rc<External>, Error> {
-        let old = old.filter(|_| !self.refreshes(&want.origin));
+        let old = old.filter(|_| !self.refreshes(|name| is_called(&want.origin, name)));
         self.pinned_external(want, old.unwrap_or(&Lock::default()))
     }
 
@@ -254,9 +251,9 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn refreshes(&self, origin: &BaseOrigin) -> bool {
-        let named =
-            |names: &Vec<String>| names.is_empty() || names.iter().any(|name| is_called(origin, name));
+    /// Whether `update` asks anew what people call so.
+    pub(super) fn refreshes(&self, is_called: impl Fn(&str) -> bool) -> bool {
+        let named = |names: &Vec<String>| names.is_empty() || names.iter().any(|name| is_called(name));
         self.asks.refresh.as_ref().is_some_and(named)
     }
 
@@ -287,7 +284,7 @@ impl Session<'_> {
             BaseOrigin::Image(reference) => match self.substituter(origin)? {
                 // What --locked finds unpinned is a reason to fail, not to ask.
                 Some(place) if !self.env.locked => Ok(place.resolve(None)?),
-                _ => Err(Error::Unpinned { reference: reference.clone() }),
+                _ => Err(Error::Unpinned { reference: reference.to_string() }),
             },
             BaseOrigin::Layout(text) => {
                 let (path, selector) = layout_place(text)
@@ -366,7 +363,7 @@ pub(super) fn volumes(config: &ImageConfig) -> Vec<TreePath> {
 /// `org.opencontainers.image.base.name`: nothing for layouts.
 pub(super) fn root_name(origin: &BaseOrigin) -> Option<String> {
     match origin {
-        BaseOrigin::Image(name) => Some(name.split('@').next().unwrap_or(name).to_owned()),
+        BaseOrigin::Image(reference) => Some(reference.tagged()),
         BaseOrigin::Layout(_) => None,
     }
 }

@@ -57,7 +57,7 @@ impl Exporter {
         let places: Result<Vec<_>, Error> = opened.filter_map(Result::transpose).collect();
         let places = places.map(|places| [places, self.others.clone()].concat());
         let references = self.origins.iter().filter_map(|origin| match origin {
-            BaseOrigin::Image(text) => text.parse().ok(),
+            BaseOrigin::Image(reference) => Some(reference.clone()),
             BaseOrigin::Layout(_) => None,
         });
         Ok(Source { store, places: places?, references: references.collect() })

@@ -180,8 +180,8 @@ fn uses(
         return Ok(None);
     }
     for want in session.wants(target)?.iter().filter(|want| want.variant == variant) {
-        let (BaseOrigin::Image(origin) | BaseOrigin::Layout(origin)) = &want.origin;
-        if is_named(origin, text) {
+        let origin = want.origin.to_string();
+        if is_named(&origin, text) {
             return Ok(Some(format!("stands on {origin}")));
         }
     }

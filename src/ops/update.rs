@@ -32,9 +32,9 @@ pub fn update(env: &Env<'_>, options: &UpdateOptions) -> Result<(Vec<PinMove>, b
     if let Some(input) = &options.input {
         let mut holders = BTreeMap::new();
         for (target, variants) in selected {
-            let bases = session.wants(&target)?.into_iter().map(|want| want.origin);
+            let stands = session.wants(&target)?.iter().any(|want| is_called(&want.origin, input));
             let sources = session.source_keys(&target)?;
-            if bases.chain(sources.iter().filter_map(upstream)).any(|origin| is_called(&origin, input)) {
+            if stands || sources.iter().filter_map(upstream).any(|from| from.is_called(input)) {
                 holders.insert(target, variants);
             }
         }

@@ -22,7 +22,7 @@ impl Session<'_> {
         for variant in &self.file.variants {
             let evaluated = recipe.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
             let base = evaluated.base_reference(&self.scope(target)).map_err(Error::Recipes)?;
-            let Some(origin) = origin(&base) else { continue };
+            let Some(origin) = origin(&base)? else { continue };
             let platforms = work.platforms(&evaluated)?;
             let mut removes = Vec::new();
             for platform in &platforms {
@@ -116,7 +116,7 @@ impl Session<'_> {
         let work = Work { session: self, target, old: None };
         let evaluated = self.recipe(target)?.variant(Encoding::V1, variant).map_err(Error::Recipes)?;
         let base = evaluated.base_reference(&self.scope(target)).map_err(Error::Recipes)?;
-        let base = match (&base, origin(&base)) {
+        let base = match (&base, origin(&base)?) {
             (Base::Recipe(name), _) => {
                 format!("{}#{variant}", parent_target(&self.workspace, target, name)?)
             }

@@ -35,7 +35,7 @@ impl Work<'_, '_> {
         let mut externals: BTreeMap<BaseOrigin, Rc<External>> = BTreeMap::new();
         let mut drafts = Vec::new();
         for (name, recipe, base, platforms) in found.iter().cloned() {
-            let ground = match (&base, origin(&base)) {
+            let ground = match (&base, origin(&base)?) {
                 (Base::Recipe(parent), _) => {
                     let parent = parent_target(&session.workspace, self.target, parent)?;
                     let parent = session.compute_within(&parent, seen);
@@ -68,7 +68,11 @@ impl Work<'_, '_> {
         wanted: &BaseOrigin,
         found: &[(String, Evaluated, Base, Vec<Platform>)],
     ) -> Result<Rc<External>, Error> {
-        let on_it = || found.iter().filter(|(_, _, base, _)| origin(base).as_ref() == Some(wanted));
+        let on_it = || {
+            found
+                .iter()
+                .filter(|(_, _, base, _)| origin(base).is_ok_and(|origin| origin.as_ref() == Some(wanted)))
+        };
         let mut platforms: Vec<Platform> = Vec::new();
         let mut removes: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (_, recipe, _, wants) in on_it() {

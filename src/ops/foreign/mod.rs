@@ -9,17 +9,18 @@ pub(super) mod spool;
 mod unpacked;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::rc::Rc;
 
 use self::fetch::Known;
-use super::base::{Below, image_origin};
+use super::base::{Below, image_origin, is_called};
 use super::error::Error;
 use super::images::{Documents, Take};
 use super::reading::{OneImage, Reading};
 use super::session::Session;
 use crate::digest::Digest;
 use crate::lock::{BaseOrigin, BasePin, Lock, Pin, Reason, SourceLock};
-use crate::oci::{Document, Platform};
+use crate::oci::{Document, Platform, Reference};
 use crate::recipe::SourcePath;
 use crate::tree::{Attributes, Content, Files, Kind, Portion, SourceKey, SourceNode, SourceTree, TreePath};
 use crate::workspace::{Contents, Filter, Target};
@@ -65,7 +66,8 @@ impl Session<'_> {
     ) -> Result<Rc<Foreign>, Error> {
         let key = path.key.clone();
         let manifest = image.as_ref().and_then(|image| Some(Pin::File(image.manifest.as_ref()?.1)));
-        let refreshed = path.sha256.is_none() && upstream(&key).is_some_and(|origin| self.refreshes(&origin));
+        let refreshed = path.sha256.is_none()
+            && upstream(&key).is_some_and(|from| self.refreshes(|name| from.is_called(name)));
         let old = old.filter(|_| !refreshed);
         let locked = old.and_then(|lock| lock.sources.iter().find(|source| source.key == key));
         let locked = locked.filter(|locked| agrees(locked.pin, path.sha256));
@@ -79,7 +81,7 @@ impl Session<'_> {
         }
         let found = match self.listed(path, &image, locked)? {
             Some(found) => found,
-            None if self.env.locked && upstream(&key).is_some() => {
+            None if self.env.locked && matches!(key, SourceKey::Fetch { .. } | SourceKey::Image { .. }) => {
                 return Err(self.locked(target, vec![Reason::SourceAdded { key }]));
             }
             None => {
@@ -127,15 +129,16 @@ impl Session<'_> {
 
     /// What the lock pins for another entry that takes from the same place: one URL is one file, one reference one image.
     fn same(&self, key: &SourceKey, old: Option<&Lock>) -> Option<Pin> {
-        let origin = upstream(key)?;
-        let is_same = |other: &SourceKey| {
-            std::mem::discriminant(other) == std::mem::discriminant(key)
-                && upstream(other).as_ref() == Some(&origin)
-        };
+        let from = upstream(key)?;
+        let is_same = |other: &SourceKey| upstream(other).as_ref() == Some(&from);
         let base = |base: &BasePin| Pin::Image { index: base.index, manifest: base.index };
         let locked = old.and_then(|lock| {
             let source = lock.sources.iter().find(|source| is_same(&source.key)).map(|source| source.pin);
-            source.or_else(|| lock.pin(&origin).map(base))
+            let stood_on = || match &from {
+                Upstream::Image(reference) => lock.pin(&BaseOrigin::Image(reference.clone())).map(base),
+                Upstream::Url(_) => None,
+            };
+            source.or_else(stood_on)
         });
         let session = self.foreigners.borrow();
         locked.or_else(|| session.iter().find(|(key, _)| is_same(key)).map(|(_, known)| known.pin))
@@ -251,7 +254,7 @@ impl Session<'_> {
         portion: &Portion,
         pin: Option<Pin>,
     ) -> Result<(SourceTree, Pin, Contents), Error> {
-        let origin = image_origin(reference);
+        let origin = image_origin(reference)?;
         let mut reading = Reading::new(self, &origin);
         let descriptor = match pin {
             Some(Pin::Image { index, .. }) => reading.pinned(&index)?,
@@ -313,11 +316,37 @@ fn filter(name: &str, portion: &Portion) -> Result<Filter, Error> {
     Filter::new(&portion.include, &portion.exclude).map_err(wrong)
 }
 
-/// What `update` asks anew; a URL counts as a reference.
-pub(super) fn upstream(key: &SourceKey) -> Option<BaseOrigin> {
+/// What `update` asks anew: whoever is asked, it isn't this workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Upstream {
+    Image(Reference),
+    Url(String),
+}
+
+impl Upstream {
+    /// Whether people mean it by `name`.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Image(own) => is_called(&BaseOrigin::Image(own.clone()), name),
+            Self::Url(own) => own == name,
+        }
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(reference) => reference.fmt(f),
+            Self::Url(url) => f.write_str(url),
+        }
+    }
+}
+
+/// Where a source comes from, if from elsewhere; none for a text that is no reference, which reading it tells.
+pub(super) fn upstream(key: &SourceKey) -> Option<Upstream> {
     match key {
-        SourceKey::Fetch { url, .. } => Some(BaseOrigin::Image(url.clone())),
-        SourceKey::Image { reference, .. } => Some(image_origin(reference)),
+        SourceKey::Fetch { url, .. } => Some(Upstream::Url(url.clone())),
+        SourceKey::Image { reference, .. } => reference.parse().ok().map(Upstream::Image),
         SourceKey::Files(_) | SourceKey::Input { .. } | SourceKey::Recipe { .. } | SourceKey::Base { .. } => {
             None
         }
