@@ -11,9 +11,11 @@ mod reason;
 mod state;
 mod v1;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::{DiffId, Digest, Encoding, ParseDigestError};
+use crate::oci::Reference;
 use crate::tree::{Content, Kind, SourceKey, SourceNode, TreePath};
 
 pub use listing::{Entry, LISTED};
@@ -43,13 +45,30 @@ pub struct Lock {
     pub outputs: BTreeMap<String, Output>,
 }
 
-/// Where a base comes from, as the recipe says it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a base comes from. Locks list their bases in the order of its text, images first.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseOrigin {
-    /// A canonical reference: `docker.io/library/postgres:17`.
-    Image(String),
-    /// An OCI layout or archive, relative to the workspace.
+    /// An image in a registry.
+    Image(Reference),
+    /// An OCI layout or archive, relative to the workspace, as the recipe writes it.
     Layout(String),
+}
+
+impl Ord for BaseOrigin {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Image(one), Self::Image(other)) => one.to_string().cmp(&other.to_string()),
+            (Self::Layout(one), Self::Layout(other)) => one.cmp(other),
+            (Self::Image(_), Self::Layout(_)) => Ordering::Less,
+            (Self::Layout(_), Self::Image(_)) => Ordering::Greater,
+        }
+    }
+}
+
+impl PartialOrd for BaseOrigin {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What a base was when it was locked.
@@ -289,7 +308,9 @@ impl Lock {
 
 impl std::fmt::Display for BaseOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Image(text) | Self::Layout(text)) = self;
-        f.write_str(text)
+        match self {
+            Self::Image(reference) => reference.fmt(f),
+            Self::Layout(text) => f.write_str(text),
+        }
     }
 }

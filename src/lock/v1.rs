@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::listing::Entry;
 use super::{BaseOrigin, BasePin, Error, ImageOutput, Listing, Lock, Output, Pin, PlatformPin, SourceLock};
 use crate::digest::{DiffId, Digest, Encoding};
-use crate::oci::Platform;
+use crate::oci::{Platform, Reference};
 use crate::tree::{Content, Files, Portion, SourceKey, TreePath, unescape};
 
 const VERSION: u64 = 1;
@@ -145,7 +145,11 @@ pub(super) fn parse(text: &str) -> Result<Lock, Error> {
 
 fn base(table: Base) -> Result<BasePin, Error> {
     let origin = match (table.image, table.layout) {
-        (Some(image), None) => BaseOrigin::Image(image),
+        // One text for each reference, so that one base is there once.
+        (Some(image), None) => match image.parse::<Reference>() {
+            Ok(reference) if reference.to_string() == image => BaseOrigin::Image(reference),
+            _ => return Err(value("base", &image, "an image's whole reference")),
+        },
         (None, Some(layout)) => BaseOrigin::Layout(layout),
         (image, _) => return Err(value("base", &image.unwrap_or_default(), "an image or a layout")),
     };
@@ -393,7 +397,7 @@ impl Writer {
     fn base(&mut self, base: &BasePin) {
         self.table(format_args!("[[base]]"));
         match &base.origin {
-            BaseOrigin::Image(reference) => self.text("image", reference),
+            BaseOrigin::Image(reference) => self.text("image", &reference.to_string()),
             BaseOrigin::Layout(path) => self.text("layout", path),
         }
         self.list("variants", &base.variants);

@@ -53,7 +53,7 @@ fn example() -> Lock {
         sections: [("config".to_owned(), digest(1)), ("file".to_owned(), digest(2))].into(),
         bases: vec![
             BasePin {
-                origin: BaseOrigin::Image("docker.io/library/postgres:17".into()),
+                origin: BaseOrigin::Image("postgres:17".parse().unwrap()),
                 variants: vec!["prod".into()],
                 index: blob(3),
                 platforms: [
@@ -166,6 +166,8 @@ fn refuses_what_it_does_not_know() {
         ("single = true", "single = true\nmode = 1", "unknown field `mode`"),
         ("layout = ", "image = \"x\"\nlayout = ", "is not an image or a layout"),
         ("vendor/postgres", "docker.io/library/postgres:17", ""),
+        ("docker.io/library/postgres:17", "postgres:17", "is not an image's whole reference"),
+        ("docker.io/library/postgres:17", "docker.io/A", "is not an image's whole reference"),
         ("20 roles.sql", "20 holes.sql", "the listing of initdb doesn't have the hash"),
         ("dir - empty", "dir - ../empty", "is not a line of a listing"),
         ("\"/etc/a.conf\"", "\"etc/a.conf\"", "is not a path"),
@@ -256,6 +258,26 @@ fn all_kinds_of_sources_and_back() {
     }
 }
 
+/// Field by field `node` would come before `node-x`, and `a.io` before `a.io-b.org`.
+#[test]
+fn bases_are_in_the_order_of_their_text() {
+    let image = |text: &str| BaseOrigin::Image(text.parse().unwrap());
+    let origins = [
+        image("a.io-b.org/x"),
+        image("a.io/x"),
+        image("a.io:5000/x"),
+        image("node-x:2"),
+        image("node:1"),
+        image(&format!("node:1@{}", digest(1))),
+        image("node:2"),
+        BaseOrigin::Layout("./z".into()),
+        BaseOrigin::Layout("a".into()),
+    ];
+    for pair in origins.windows(2) {
+        assert!(pair[0] < pair[1], "{pair:?}");
+    }
+}
+
 #[test]
 fn a_base_bump_is_two_lines_a_platform_and_the_index() {
     let mut new = example();
@@ -315,7 +337,7 @@ fn every_difference_has_its_reason() {
         stale("source postgresql.conf is gone; source www changed", "postgresql.conf, www")
     );
     assert_eq!(
-        say(&|lock| lock.bases[0].origin = BaseOrigin::Image("docker.io/library/postgres:18".into())),
+        say(&|lock| lock.bases[0].origin = BaseOrigin::Image("postgres:18".parse().unwrap())),
         (
             "base docker.io/library/postgres:17 -> docker.io/library/postgres:18".into(),
             "base docker.io/library/postgres:18".into(),
@@ -361,7 +383,7 @@ fn pins_and_blobs_that_lack() {
     let lock = example();
     let want = |image: &str, platform: &str, remove: &str| Want {
         variant: "prod".into(),
-        origin: BaseOrigin::Image(format!("docker.io/library/{image}")),
+        origin: BaseOrigin::Image(image.parse().unwrap()),
         platforms: vec![platform.into()],
         removes: vec![remove.into()],
     };

@@ -31,7 +31,7 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
             let why = "has no digest to pin: REFERENCE@sha256:… is expected";
             return Err(Error::usage(format!("{reference} {why}")));
         };
-        let origin = BaseOrigin::Image(Reference { digest: None, ..reference.clone() }.to_string());
+        let origin = BaseOrigin::Image(Reference { digest: None, ..reference.clone() });
         told.insert(origin, (digest, Vec::new()));
     }
     let mut changed: Vec<(Target, Lock)> = Vec::new();

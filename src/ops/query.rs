@@ -11,7 +11,7 @@ use super::{Env, Error, ImageName, Selection};
 use crate::digest::Digest;
 use crate::layer::packages::{self, Package};
 use crate::layer::versions;
-use crate::lock::{BaseOrigin, Lock, Output};
+use crate::lock::{Lock, Output};
 use crate::oci::{Descriptor, Document, ImageConfig, MediaType, Reference};
 use crate::tree::{SourceKey, TreePath};
 use crate::work::Asks;
@@ -213,8 +213,8 @@ fn uses(
         return Ok(None);
     }
     for want in wants::bases(checkout, target)?.iter().filter(|want| want.variant == variant) {
-        let (BaseOrigin::Image(origin) | BaseOrigin::Layout(origin)) = &want.origin;
-        if is_named(origin, text) {
+        let origin = want.origin.to_string();
+        if is_named(&origin, text) {
             return Ok(Some(format!("stands on {origin}")));
         }
     }

@@ -10,7 +10,7 @@ use crate::lock::{BaseOrigin, BasePin, PlatformPin};
 use crate::work::Asks;
 use crate::work::checkout::wants;
 use crate::work::realise::{Computed, Session, finish};
-use crate::work::sources::upstream;
+use crate::work::sources::Elsewhere;
 use crate::work::upstream::{Documents, Image, is_called};
 use crate::workspace::Target;
 
@@ -40,9 +40,9 @@ pub fn update(env: &Env<'_>, options: &UpdateOptions) -> Result<(Vec<PinMove>, b
     if let Some(input) = &options.input {
         let mut holders = BTreeMap::new();
         for (target, variants) in selected {
-            let bases = wants::bases(checkout, &target)?.into_iter().map(|want| want.origin);
+            let stands = wants::bases(checkout, &target)?.iter().any(|want| is_called(&want.origin, input));
             let sources = wants::all_keys(checkout, &target)?;
-            if bases.chain(sources.iter().filter_map(upstream)).any(|origin| is_called(&origin, input)) {
+            if stands || sources.iter().filter_map(Elsewhere::of).any(|from| from.is_called(input)) {
                 holders.insert(target, variants);
             }
         }
@@ -91,7 +91,9 @@ fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
             add(target, pin.origin.to_string(), old.map(|old| old.index.digest), pin.index.digest, &packages);
         }
         for source in &lock.sources {
-            let (Some(origin), Some(new)) = (upstream(&source.key), source.pin.digest()) else { continue };
+            let (Some(origin), Some(new)) = (Elsewhere::of(&source.key), source.pin.digest()) else {
+                continue;
+            };
             let mut olds = before.iter().flat_map(|old| &old.sources);
             let was = olds.find(|old| old.key == source.key).and_then(|old| old.pin.digest());
             add(target, origin.to_string(), was, new, &|| None);

@@ -34,88 +34,24 @@ impl Entry {
 }
 
 impl Action {
-    pub(super) fn file(raw: raw::File, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
-        let section = "[[file]]";
-        let sources = [
-            ("from", raw.from.is_some()),
-            ("text", raw.text.is_some()),
-            ("input", raw.input.is_some()),
-            ("fetch", raw.fetch.is_some()),
-            ("image", raw.image.is_some()),
-            ("recipe", raw.recipe.is_some()),
-        ];
-        let there = |name: &str| sources.iter().any(|(key, there)| *key == name && *there);
-        let one = cx.exactly_one(&sources, section, table);
-        let many = one && !there("text");
-        let mut template = Template::Off;
-        if let Some(S { value, range }) = raw.template {
-            template = match value {
-                Loose::Bool(false) => Template::Off,
-                Loose::Bool(true) => Template::All,
-                Loose::List(globs) => {
-                    cx.needs(&[("template", Some(range))], many, &["from"]);
-                    Template::Globs(cx.keep(globs))
-                }
-                other => {
-                    cx.fail(
-                        range,
-                        ErrorKind::Type {
-                            expected: "a boolean or a list of globs".into(),
-                            found: other.found(),
-                        },
-                    );
-                    Template::Off
-                }
-            };
-        }
+    pub(super) fn file(mut raw: raw::File, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
+        let one = one_source(&raw, table, cx);
+        let taken = one && raw.text.is_none();
+        let template = raw.template.take().map_or(Template::Off, |raw| template(raw, taken, cx));
         if one {
-            let copied = there("image") || there("recipe");
-            cx.needs(&[("path", range(&raw.path))], copied, &["image", "recipe"]);
-            cx.needs(&[("sha256", range(&raw.sha256))], there("fetch"), &["fetch"]);
-            cx.needs(&[("unpack", range(&raw.unpack)), ("dir-mode", range(&raw.dir_mode))], many, &["from"]);
-            let lists = [("include", first(&raw.include)), ("exclude", first(&raw.exclude))];
-            cx.needs(&lists, many, &["from"]);
-            if copied {
-                cx.required(raw.path.as_ref(), "path", section, table);
-            }
+            goes_with_source(&raw, taken, table, cx);
         }
-        let unpack = raw.unpack.map(|raw| steps(raw, cx)).unwrap_or_default();
+        let unpack = raw.unpack.take().map(|raw| steps(raw, cx)).unwrap_or_default();
         cx.needs(&[("strip", range(&raw.strip))], !unpack.is_empty(), &["unpack"]);
         cx.needs(&[("case-clash", range(&raw.case_clash))], !unpack.is_empty(), &["unpack"]);
-        let case_clash = only_ok(&cx.keep(raw.case_clash), cx);
+        let case_clash = only_ok(&cx.keep(raw.case_clash.take()), cx);
         let strip = raw.strip.as_ref().and_then(|strip| usize::try_from(strip.value).ok()).unwrap_or(0);
         cx.needs(&[("delimiters", range(&raw.delimiters))], template != Template::Off, &["template"]);
         cx.needs(&[("mount", range(&raw.mount))], raw.mount_in.is_some(), &["mount-in"]);
-        cx.number(raw.strip, 0..=100);
-
-        let mut text = |text: Option<S<String>>, check: fn(&str) -> Result<(), ErrorKind>| {
-            let text = cx.keep(text)?;
-            cx.literal(&text, check);
-            Some(text)
-        };
-        let (input, fetch, sha256) = (
-            text(raw.input, check::name),
-            text(raw.fetch, url),
-            text(raw.sha256, |text| sha256(text).map(drop)),
-        );
-        let (image, recipe) = (text(raw.image, check::reference), text(raw.recipe, check::recipe_name));
-        let path = text(raw.path, |path| absolute(path).map(drop));
-        let source = match (raw.from.map(|from| strings(from, cx)), cx.keep(raw.text)) {
-            (Some(from), _) => from.map(Source::From),
-            (_, Some(text)) => Some(Source::Text(text)),
-            _ => match (input, fetch, image, recipe, path) {
-                (Some(name), ..) => Some(Source::Input(name)),
-                (_, Some(url), ..) => Some(Source::Fetch { url, sha256 }),
-                (_, _, Some(reference), _, Some(path)) => Some(Source::Image { reference, path }),
-                (_, _, _, Some(name), Some(path)) => Some(Source::Recipe { name, path }),
-                _ => None,
-            },
-        };
-        let to = cx.required(raw.to, "to", section, table);
-        let mtime = raw.mtime.map_or(Some(Mtime::Epoch), |mtime| match &mtime.value {
-            Loose::Text(text) if text == "content" => Some(Mtime::Content),
-            _ => cx.time(mtime).map(Mtime::Seconds),
-        });
+        cx.number(raw.strip.take(), 0..=100);
+        let source = source(&mut raw, cx);
+        let to = cx.required(raw.to, "to", FILE, table);
+        let mtime = raw.mtime.map_or(Some(Mtime::Epoch), |raw| mtime(raw, cx));
         // Whatever is missing, the rest is read first: every mistake is told.
         let (mode, dir_mode) = (mode(raw.mode, cx), mode(raw.dir_mode, cx));
         let delimiters = cx.keep(raw.delimiters).and_then(|text| cx.read(&text, delimiters));
@@ -253,6 +189,90 @@ pub(super) fn field(text: &str) -> Result<(), ErrorKind> {
 pub(super) fn login(name: &str) -> Result<(), ErrorKind> {
     let good = matches!(Owner::parse(name), Ok(Owner { user: Id::Name(_), group: None }));
     ensure(good && name.len() <= 32, What::Login, name)
+}
+
+const FILE: &str = "[[file]]";
+
+/// Whether a `[[file]]` has exactly one source.
+fn one_source(raw: &raw::File, table: &Range<usize>, cx: &mut Checker) -> bool {
+    let sources = [
+        ("from", raw.from.is_some()),
+        ("text", raw.text.is_some()),
+        ("input", raw.input.is_some()),
+        ("fetch", raw.fetch.is_some()),
+        ("image", raw.image.is_some()),
+        ("recipe", raw.recipe.is_some()),
+    ];
+    cx.exactly_one(&sources, FILE, table)
+}
+
+/// Checks the keys that only some sources have. `taken`: it isn't written in the recipe itself.
+fn goes_with_source(raw: &raw::File, taken: bool, table: &Range<usize>, cx: &mut Checker) {
+    let copied = raw.image.is_some() || raw.recipe.is_some();
+    cx.needs(&[("path", range(&raw.path))], copied, &["image", "recipe"]);
+    cx.needs(&[("sha256", range(&raw.sha256))], raw.fetch.is_some(), &["fetch"]);
+    cx.needs(&[("unpack", range(&raw.unpack)), ("dir-mode", range(&raw.dir_mode))], taken, &["from"]);
+    let lists = [("include", first(&raw.include)), ("exclude", first(&raw.exclude))];
+    cx.needs(&lists, taken, &["from"]);
+    if copied {
+        cx.required(raw.path.as_ref(), "path", FILE, table);
+    }
+}
+
+fn template(raw: S<Loose<Never>>, taken: bool, cx: &mut Checker) -> Template {
+    match raw.value {
+        Loose::Bool(false) => Template::Off,
+        Loose::Bool(true) => Template::All,
+        Loose::List(globs) => {
+            cx.needs(&[("template", Some(raw.range))], taken, &["from"]);
+            Template::Globs(cx.keep(globs))
+        }
+        other => {
+            let (expected, found) = ("a boolean or a list of globs".into(), other.found());
+            cx.fail(raw.range, ErrorKind::Type { expected, found });
+            Template::Off
+        }
+    }
+}
+
+fn source(raw: &mut raw::File, cx: &mut Checker) -> Option<Source> {
+    let input = literal(raw.input.take(), check::name, cx);
+    let fetch = literal(raw.fetch.take(), url, cx);
+    let sha256 = literal(raw.sha256.take(), |text| sha256(text).map(drop), cx);
+    let image = literal(raw.image.take(), check::reference, cx);
+    let recipe = literal(raw.recipe.take(), check::recipe_name, cx);
+    let path = literal(raw.path.take(), |path| absolute(path).map(drop), cx);
+    if let Some(from) = raw.from.take() {
+        return strings(from, cx).map(Source::From);
+    }
+    if let Some(text) = cx.keep(raw.text.take()) {
+        return Some(Source::Text(text));
+    }
+    match (input, fetch, image, recipe, path) {
+        (Some(name), ..) => Some(Source::Input(name)),
+        (_, Some(url), ..) => Some(Source::Fetch { url, sha256 }),
+        (_, _, Some(reference), _, Some(path)) => Some(Source::Image { reference, path }),
+        (_, _, _, Some(name), Some(path)) => Some(Source::Recipe { name, path }),
+        _ => None,
+    }
+}
+
+/// A text that is checked where nothing is to be filled in.
+fn literal(
+    text: Option<S<String>>,
+    check: fn(&str) -> Result<(), ErrorKind>,
+    cx: &mut Checker,
+) -> Option<Spanned<String>> {
+    let text = cx.keep(text)?;
+    cx.literal(&text, check);
+    Some(text)
+}
+
+fn mtime(raw: S<Loose<toml::value::Datetime>>, cx: &mut Checker) -> Option<Mtime> {
+    match &raw.value {
+        Loose::Text(text) if text == "content" => Some(Mtime::Content),
+        _ => cx.time(raw).map(Mtime::Seconds),
+    }
 }
 
 impl File {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::expand::Context;
+use super::context::Context;
 use super::layers::{Claim, Unit};
 use crate::plan::Fault;
 use crate::recipe::{Change, Owner, ResolvedAction, SourcePath};

@@ -5,7 +5,7 @@
 
 use crate::layer::facts::{Facts, UserDatabase};
 use crate::plan::Fault;
-use crate::recipe::ResolvedAction;
+use crate::recipe::{Id, Owner, ResolvedAction};
 use crate::tree::{Attributes, TreePath};
 
 /// Both files, as they will be.
@@ -54,6 +54,29 @@ impl Users {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The numbers of an owner.
+    pub(crate) fn owner(&self, owner: &Owner) -> Result<(u32, u32), Fault> {
+        let Self { passwd, group } = self;
+        let unknown_user = |name: &str| Fault::UnknownUser { name: name.to_owned(), known: passwd.names() };
+        let (uid, primary) = match &owner.user {
+            Id::Number(uid) => (*uid, None),
+            Id::Name(name) => {
+                let (uid, gid) = passwd.ids(name).ok_or_else(|| unknown_user(name))?;
+                (uid, gid)
+            }
+        };
+        let gid = match &owner.group {
+            Some(Id::Number(gid)) => *gid,
+            Some(Id::Name(name)) => {
+                let unknown = || Fault::UnknownGroup { name: name.clone(), known: group.names() };
+                group.ids(name).ok_or_else(unknown)?.0
+            }
+            // A bare number is user and group, as `chown 1000:1000` is mostly meant.
+            None => primary.unwrap_or(uid),
+        };
+        Ok((uid, gid))
     }
 }
 

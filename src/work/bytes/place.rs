@@ -17,9 +17,7 @@ pub(super) fn open_origin(
 ) -> Result<Option<Arc<dyn Substituter>>, Error> {
     let opened = match origin {
         BaseOrigin::Image(_) if env.offline => return Ok(None),
-        BaseOrigin::Image(text) => {
-            return Ok(Some(open_reference(env, &text.parse().map_err(Error::usage)?)?));
-        }
+        BaseOrigin::Image(reference) => return Ok(Some(open_reference(env, reference)?)),
         BaseOrigin::Layout(text) => match layout_place(text) {
             Ok((path, _)) => substitute::open(&root.join(path)),
             Err(_) => return Ok(None),

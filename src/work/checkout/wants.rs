@@ -4,25 +4,24 @@ use std::collections::BTreeSet;
 
 use super::Checkout;
 use crate::lock::{BaseOrigin, Want};
-use crate::oci::{Platform, Reference};
+use crate::oci::Platform;
 use crate::recipe::{Base, Evaluated};
 use crate::tree::SourceKey;
 use crate::work::Error;
 use crate::workspace::Target;
 
 /// A base as a lock names it.
-pub(crate) fn origin(base: &Base) -> Option<BaseOrigin> {
+pub(crate) fn origin(base: &Base) -> Result<Option<BaseOrigin>, Error> {
     match base {
-        Base::Image(text) => Some(image_origin(text)),
-        Base::Layout(text) => Some(BaseOrigin::Layout(text.value.clone())),
-        Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => None,
+        Base::Image(text) => image_origin(text).map(Some).map_err(|error| error.at(&text.at)),
+        Base::Layout(text) => Ok(Some(BaseOrigin::Layout(text.value.clone()))),
+        Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => Ok(None),
     }
 }
 
-/// An image by its full reference.
-pub(crate) fn image_origin(text: &str) -> BaseOrigin {
-    let reference: Result<Reference, _> = text.parse();
-    BaseOrigin::Image(reference.map_or_else(|_| text.to_owned(), |reference| reference.to_string()))
+/// The image that a recipe names.
+pub(crate) fn image_origin(text: &str) -> Result<BaseOrigin, Error> {
+    text.parse().map(BaseOrigin::Image).map_err(Error::usage)
 }
 
 /// What a variant stands on, names filled in.
@@ -47,7 +46,7 @@ pub(crate) fn bases(checkout: &Checkout<'_>, target: &Target) -> Result<Vec<Want
     let mut wants = Vec::new();
     for variant in &checkout.file.variants {
         let evaluated = checkout.variant(target, variant)?;
-        let Some(origin) = origin(&base(checkout, target, &evaluated)?) else { continue };
+        let Some(origin) = origin(&base(checkout, target, &evaluated)?)? else { continue };
         let platforms = checkout.platforms(&evaluated)?;
         let mut removes = Vec::new();
         for platform in &platforms {
@@ -135,7 +134,7 @@ pub(crate) fn keys(
 ) -> Result<BTreeSet<SourceKey>, Error> {
     let evaluated = checkout.variant(target, variant)?;
     let base = base(checkout, target, &evaluated)?;
-    let base = match (&base, origin(&base)) {
+    let base = match (&base, origin(&base)?) {
         (Base::Recipe(name), _) => format!("{}#{variant}", checkout.parent(target, name)?),
         (_, Some(origin)) => origin.to_string(),
         _ => "scratch".to_owned(),

@@ -49,7 +49,7 @@ impl<'s> Exporter<'s> {
         let places: Result<Vec<_>, Error> =
             self.origins.iter().map(|origin| supply.place(origin)).filter_map(Result::transpose).collect();
         let references = self.origins.iter().filter_map(|origin| match origin {
-            BaseOrigin::Image(text) => text.parse().ok(),
+            BaseOrigin::Image(reference) => Some(reference.clone()),
             BaseOrigin::Layout(_) => None,
         });
         let bytes = Bytes::outside(of, self.store, &supply.substitutes, places?);

@@ -18,7 +18,7 @@ pub(super) fn ground(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Vec<Grou
     let mut externals: BTreeMap<BaseOrigin, Rc<External>> = BTreeMap::new();
     let mut found = Vec::new();
     for draft in &drafts {
-        let ground = match (&draft.base, origin(&draft.base)) {
+        let ground = match (&draft.base, origin(&draft.base)?) {
             (Base::Recipe(parent), _) => Ground::Recipe(work.other(parent)?),
             (_, Some(origin)) => match externals.get(&origin) {
                 Some(external) => Ground::External(Rc::clone(external)),
@@ -44,9 +44,13 @@ pub(super) fn ground(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Vec<Grou
     Ok(grounded.collect())
 }
 
+fn stands_on(draft: &Draft, wanted: &BaseOrigin) -> bool {
+    origin(&draft.base).is_ok_and(|origin| origin.as_ref() == Some(wanted))
+}
+
 /// One external base for all variants that stand on it.
 fn external(work: &Work<'_, '_>, wanted: &BaseOrigin, drafts: &[Draft]) -> Result<Rc<External>, Error> {
-    let on_it = || drafts.iter().filter(|draft| origin(&draft.base).as_ref() == Some(wanted));
+    let on_it = || drafts.iter().filter(|draft| stands_on(draft, wanted));
     let mut platforms: Vec<Platform> = Vec::new();
     let mut removes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for draft in on_it() {

@@ -19,7 +19,7 @@ pub(super) fn of_image(
     portion: &Portion,
     pin: Option<Pin>,
 ) -> Result<Read, Error> {
-    let origin = image_origin(reference);
+    let origin = image_origin(reference)?;
     let mut documents = Documents::new(upstream.supply.bytes(origin.to_string(), Some(&origin))?);
     let descriptor = match pin {
         Some(Pin::Image { index, .. }) => documents.pinned(&index)?,

@@ -4,6 +4,7 @@
 //! listed in the lock. What an archive holds goes through one temporary file of the store, never into a tree on the disk.
 
 mod archive;
+mod elsewhere;
 mod fetch;
 mod image;
 mod input;
@@ -14,6 +15,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+pub(crate) use elsewhere::Elsewhere;
 pub(crate) use fetch::{Located, VENDOR, fetch};
 
 use self::archive::unpacked;
@@ -28,7 +30,6 @@ use crate::tree::{Attributes, Content, Files, Kind, SourceKey, SourceNode, Sourc
 use crate::work::Error;
 use crate::work::bytes::Supply;
 use crate::work::checkout::Checkout;
-use crate::work::checkout::wants::image_origin;
 use crate::work::upstream::{Below, Upstream, refreshes};
 use crate::workspace::{Contents, Target};
 
@@ -99,13 +100,14 @@ impl<'a> Sources<'a> {
     ) -> Result<Rc<Foreign>, Error> {
         let key = path.key.clone();
         let manifest = image.as_ref().and_then(|image| Some(Pin::File(image.manifest.as_ref()?.1)));
-        let refreshed =
-            path.sha256.is_none() && upstream(&key).is_some_and(|origin| refreshes(&self.upstream, &origin));
+        let from = Elsewhere::of(&key);
+        let asked = |from: &Elsewhere| refreshes(&self.upstream, |name| from.is_called(name));
+        let refreshed = path.sha256.is_none() && from.as_ref().is_some_and(asked);
         let old = old.filter(|_| !refreshed);
         let locked = old.and_then(|lock| lock.sources.iter().find(|source| source.key == key));
         let locked = locked.filter(|locked| agrees(locked.pin, path.sha256));
         // What another recipe's lock says of the same URL or image is that recipe's business.
-        let pin = locked.map(|locked| locked.pin).filter(|_| upstream(&key).is_some()).or(manifest);
+        let pin = locked.map(|locked| locked.pin).filter(|_| from.is_some()).or(manifest);
         if let Some(known) = self.found.borrow().get(&key)
             && agrees(known.pin, path.sha256)
             && pin.is_none_or(|pin| pin == known.pin)
@@ -114,7 +116,9 @@ impl<'a> Sources<'a> {
         }
         let found = match self.listed(path, &image, locked)? {
             Some(found) => found,
-            None if self.checkout().env.locked && upstream(&key).is_some() => {
+            None if self.checkout().env.locked
+                && matches!(key, SourceKey::Fetch { .. } | SourceKey::Image { .. }) =>
+            {
                 return Err(Error::locked(target, vec![Reason::SourceAdded { key }]));
             }
             None => {
@@ -162,15 +166,16 @@ impl<'a> Sources<'a> {
 
     /// What the lock pins for another entry that takes from the same place: one URL is one file, one reference one image.
     fn same(&self, key: &SourceKey, old: Option<&Lock>) -> Option<Pin> {
-        let origin = upstream(key)?;
-        let is_same = |other: &SourceKey| {
-            std::mem::discriminant(other) == std::mem::discriminant(key)
-                && upstream(other).as_ref() == Some(&origin)
-        };
+        let from = Elsewhere::of(key)?;
+        let is_same = |other: &SourceKey| Elsewhere::of(other).as_ref() == Some(&from);
         let base = |base: &BasePin| Pin::Image { index: base.index, manifest: base.index };
         let locked = old.and_then(|lock| {
             let source = lock.sources.iter().find(|source| is_same(&source.key)).map(|source| source.pin);
-            source.or_else(|| lock.pin(&origin).map(base))
+            let stood_on = || match &from {
+                Elsewhere::Image(reference) => lock.pin(&BaseOrigin::Image(reference.clone())).map(base),
+                Elsewhere::Url(_) => None,
+            };
+            source.or_else(stood_on)
         });
         let found = self.found.borrow();
         locked.or_else(|| found.iter().find(|(key, _)| is_same(key)).map(|(_, known)| known.pin))
@@ -267,17 +272,6 @@ fn fetched(url: &str, located: Located) -> Result<Read, Error> {
     let mut contents = Contents::default();
     contents.put_file(content, located.path);
     Ok(Read { tree: SourceTree { single: true, nodes }, pin: Pin::File(content), contents })
-}
-
-/// What `update` asks anew; a URL counts as a reference.
-pub(crate) fn upstream(key: &SourceKey) -> Option<BaseOrigin> {
-    match key {
-        SourceKey::Fetch { url, .. } => Some(BaseOrigin::Image(url.clone())),
-        SourceKey::Image { reference, .. } => Some(image_origin(reference)),
-        SourceKey::Files(_) | SourceKey::Input { .. } | SourceKey::Recipe { .. } | SourceKey::Base { .. } => {
-            None
-        }
-    }
 }
 
 /// Whether what is pinned is what the recipe says, if it says something.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::below::{Below, External, Wanted, volumes};
 use super::documents::{Documents, OneImage};
 use super::image::{Image, Known};
-use super::resolve::{by_digest, refreshes, resolve};
+use super::resolve::{by_digest, is_called, refreshes, resolve};
 use super::state::{Answers, Asked, Upstream};
 use crate::lock::{BaseOrigin, BasePin, Lock, PlatformPin, Reason};
 use crate::oci::Platform;
@@ -19,7 +19,7 @@ pub(crate) fn external(
     want: &Wanted<'_>,
     old: Option<&Lock>,
 ) -> Result<Rc<External>, Error> {
-    let old = old.filter(|_| !refreshes(upstream, &want.origin));
+    let old = old.filter(|_| !refreshes(upstream, |name| is_called(&want.origin, name)));
     pinned_external(upstream, want, old.unwrap_or(&Lock::default()))
 }
 
@@ -139,7 +139,7 @@ fn platform(
 /// `org.opencontainers.image.base.name`: nothing for layouts.
 fn root_name(origin: &BaseOrigin) -> Option<String> {
     match origin {
-        BaseOrigin::Image(name) => Some(name.split('@').next().unwrap_or(name).to_owned()),
+        BaseOrigin::Image(reference) => Some(reference.tagged()),
         BaseOrigin::Layout(_) => None,
     }
 }

@@ -3,23 +3,22 @@
 use super::state::Upstream;
 use crate::digest::Digest;
 use crate::lock::BaseOrigin;
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Reference};
 use crate::recipe::{self, Selector, layout_place};
 use crate::substitute;
 use crate::work::Error;
-use crate::work::checkout::wants::image_origin;
 
 /// Whether people mean `origin` by `name`.
 pub(crate) fn is_called(origin: &BaseOrigin, name: &str) -> bool {
     match origin {
         BaseOrigin::Layout(own) => own == name,
-        BaseOrigin::Image(_) => *origin == image_origin(name),
+        BaseOrigin::Image(own) => name.parse().is_ok_and(|name: Reference| name == *own),
     }
 }
 
-/// Whether the command asks anew what is pinned of `origin`.
-pub(crate) fn refreshes(upstream: &Upstream<'_>, origin: &BaseOrigin) -> bool {
-    let named = |names: &Vec<String>| names.is_empty() || names.iter().any(|name| is_called(origin, name));
+/// Whether the command asks anew what people call so.
+pub(crate) fn refreshes(upstream: &Upstream<'_>, is_called: impl Fn(&str) -> bool) -> bool {
+    let named = |names: &Vec<String>| names.is_empty() || names.iter().any(|name| is_called(name));
     upstream.checkout().asks.refresh.as_ref().is_some_and(named)
 }
 
@@ -38,7 +37,7 @@ fn resolve_now(upstream: &Upstream<'_>, origin: &BaseOrigin) -> Result<Descripto
         BaseOrigin::Image(reference) => match upstream.supply.place(origin)? {
             // What --locked finds unpinned is a reason to fail, not to ask.
             Some(place) if !upstream.checkout().env.locked => Ok(place.resolve(None)?),
-            _ => Err(Error::Unpinned { reference: reference.clone() }),
+            _ => Err(Error::Unpinned { reference: reference.to_string() }),
         },
         BaseOrigin::Layout(text) => {
             let (path, selector) =
