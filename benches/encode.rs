@@ -2,7 +2,7 @@
 //! layers against. On as many threads as rayon takes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
-use cooperage::layer::v1::gzip::Encoder;
+use cooperage::layer::gzip::Encoder;
 
 fn main() {
     let path = std::env::args().nth(1).unwrap();

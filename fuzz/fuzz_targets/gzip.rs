@@ -9,7 +9,8 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use cooperage::digest::Digest;
-use cooperage::layer::v1::gzip::{Chunk, Encoded, Encoder, Reuse};
+use cooperage::layer::chunks::{Chunk, Reuse};
+use cooperage::layer::gzip::{Encoded, Encoder};
 use fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 

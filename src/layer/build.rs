@@ -6,11 +6,13 @@
 use std::io::{self, Read, Write};
 use std::sync::OnceLock;
 
+use super::build_error::BuildError;
+use super::chunks::{Chunk, Reuse};
+use super::gzip::{Encoded, Encoder};
 use super::v1;
-use super::v1::gzip::{Chunk, Encoded, Reuse};
 use crate::digest::{DiffId, Encoding, HashingWriter};
 use crate::oci::Compression;
-use crate::tree::{Content, FileTree, TreePath};
+use crate::tree::{Content, FileTree};
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,60 +21,6 @@ pub struct Built {
     pub diff_id: DiffId,
     /// Of a gzip: what a later layer may copy.
     pub chunks: Vec<Chunk>,
-}
-
-/// Why a layer wasn't built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// A file's bytes couldn't be had.
-    #[error("{path} can't be read")]
-    Read {
-        /// In the layer.
-        path: TreePath,
-        /// What the reader said.
-        source: io::Error,
-    },
-    /// A file's bytes aren't those that the tree names.
-    #[error(
-        "{path} changed while it was read: expected {} ({} bytes), found {} ({} bytes)",
-        expected.digest, expected.size, found.digest, found.size
-    )]
-    Changed {
-        /// In the layer.
-        path: TreePath,
-        /// What the tree names.
-        expected: Content,
-        /// What was read.
-        found: Content,
-    },
-    /// A hard link to what isn't a file of the same layer.
-    #[error("{path} is a hard link to {target}, which is not a file of the same layer")]
-    LinkTarget {
-        /// In the layer.
-        path: TreePath,
-        /// What it links to.
-        target: TreePath,
-    },
-    /// An entry that a tar can't say, or that engines take for something else.
-    #[error("{path} can't be written to a layer: {why}")]
-    Unwritable {
-        /// In the layer.
-        path: TreePath,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// Cooper reads such layers and doesn't write them.
-    #[error("layers can't be compressed with {0:?}")]
-    Compression(Compression),
-    /// This build of Cooper gives other bytes than the encoding says; nothing it makes could be trusted.
-    #[error("this program encodes a built-in vector to other bytes than encoding {encoding} has for it")]
-    Encoder {
-        /// Its number.
-        encoding: u32,
-    },
-    /// The result couldn't be written.
-    #[error("the layer can't be written")]
-    Write(#[source] io::Error),
 }
 
 /// Writes the layer of `tree` to `out`; `open` gives each file's bytes, `reuse` compressed chunks of earlier
@@ -95,7 +43,7 @@ pub fn build<R: Read, W: Write>(
             (out, DiffId(digest), Vec::new())
         }
         Compression::Gzip => {
-            let gzip = v1::gzip::Encoder::new(out, reuse).map_err(BuildError::Write)?;
+            let gzip = Encoder::new(out, reuse).map_err(BuildError::Write)?;
             let gzip = v1::tar::write(tree, open, gzip)?;
             let Encoded { inner, input, chunks } = gzip.finish().map_err(BuildError::Write)?;
             (inner, DiffId(input), chunks)
@@ -124,7 +72,7 @@ mod tests {
 
     use super::*;
     use crate::digest::Digest;
-    use crate::tree::{Attributes, Kind, Node};
+    use crate::tree::{Attributes, Kind, Node, TreePath};
 
     /// 3 MB in files that compress a little.
     fn contents() -> Vec<Vec<u8>> {

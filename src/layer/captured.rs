@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::error::{EntryFault, ReadError};
-use super::packages::{self, Packages};
+use super::packages::{Packages, database};
 use super::tar::{Entry, EntryKind};
 use super::text::{Fields, Lines, check_canonical, push_content, push_path};
 use crate::tree::TreePath;
@@ -48,16 +48,12 @@ impl Captured {
         if entry.kind != EntryKind::Regular {
             return Ok(());
         }
-        if let Some(ecosystem) = packages::database(path) {
+        if let Some(ecosystem) = database::ecosystem_of(path) {
             if entry.size > LARGEST_DATABASE {
                 let fault = EntryFault::DatabaseTooLarge { size: entry.size, limit: LARGEST_DATABASE };
                 return Err(ReadError::Entry { path: entry.path.clone(), fault });
             }
-            let packages =
-                Packages::read(ecosystem, content).map_err(|error| match ReadError::from_io(error) {
-                    ReadError::Entry { fault, .. } => ReadError::Entry { path: entry.path.clone(), fault },
-                    other => other,
-                })?;
+            let packages = database::read(ecosystem, &entry.path, content)?;
             self.packages.insert(path.clone(), packages);
         } else if is_user_database(path, entry.mode)
             && entry.size <= LARGEST_FILE

@@ -4,11 +4,30 @@
 //! blobs: where the bytes lie is the caller's.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::{Decompress, FlushDecompress};
 
-use super::v1::gzip::Chunk;
 use crate::digest::Digest;
+
+/// One chunk of a layer: a row of its chunk table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// The sha256 of the bytes before compression.
+    pub input: Digest,
+    /// Their number.
+    pub input_len: u64,
+    /// Where the compressed bytes begin in the gzip, counted from its first byte.
+    pub offset: u64,
+    /// The number of compressed bytes, the empty stored block that closes the chunk included.
+    pub len: u64,
+    /// The sha256 of the compressed bytes: whoever copies them sees that they are whole.
+    pub output: Digest,
+}
+
+/// Gives the compressed bytes of a chunk (sha256 and number of its input bytes) from an earlier layer, if it
+/// has them, and their sha256. It answers for their being what encoding 1 makes of that chunk.
+pub type Reuse = Arc<dyn Fn(&Digest, u64) -> Option<(Vec<u8>, Digest)> + Send + Sync>;
 
 const VERSION: &str = "chunk-table 1";
 

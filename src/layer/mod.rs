@@ -7,11 +7,13 @@
 
 pub mod archive;
 mod build;
+mod build_error;
 pub mod captured;
 pub mod chunks;
 pub mod decompress;
 pub mod error;
 pub mod facts;
+pub mod gzip;
 pub mod index;
 mod kept;
 pub mod links;
@@ -25,4 +27,5 @@ pub mod unpack;
 pub mod v1;
 pub mod versions;
 
-pub use build::{BuildError, Built, build};
+pub use build::{Built, build};
+pub use build_error::BuildError;

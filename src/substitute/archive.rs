@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Substituter;
+use super::error::{Error, cut};
+use super::index::{CONTAINERD_NAME, MAX_INDEX, check_version, embedded, parse_index, select};
 use super::tarball::{self, Member};
-use super::{
-    CONTAINERD_NAME, Error, MAX_INDEX, Substituter, check_version, cut, embedded, parse_index, select,
-};
 use crate::digest::{DiffId, Digest, HashingReader};
 use crate::disk::{self, File, Section};
 use crate::layer::decompress;

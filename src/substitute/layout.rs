@@ -3,7 +3,9 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Error, MAX_INDEX, Substituter, check_version, embedded, parse_index, select};
+use super::Substituter;
+use super::error::Error;
+use super::index::{MAX_INDEX, check_version, embedded, parse_index, select};
 use crate::disk;
 use crate::oci::Descriptor;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::{Error, cut};
+use super::error::{Error, cut};
 use crate::disk::File;
 use crate::layer::tar::{EntryKind, Limits, Reader};
 

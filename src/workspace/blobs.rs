@@ -2,13 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::line_endings::differs_by_crlf_only;
 use super::{Error, Workspace};
 use crate::digest::Digest;
 use crate::disk;
 use crate::tree::Content;
-
-/// The most bytes of facts or a listing; documents have `oci::MAX_DOCUMENT`.
-pub const MAX_BULK: u64 = 64 << 20;
 
 impl Workspace {
     /// A committed blob, verified; none when it isn't there.
@@ -68,20 +66,4 @@ impl Workspace {
 
 fn blob_path(lockfiles: &Path, digest: &Digest) -> PathBuf {
     lockfiles.join("blobs/sha256").join(digest.hex())
-}
-
-/// Whether `bytes` are not what `expected` names, but would be with other line endings: git converted them.
-pub fn differs_by_crlf_only(bytes: &[u8], expected: Digest) -> bool {
-    let (mut lf, mut crlf) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len()));
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        let (line, [unix, dos]) = match line.strip_suffix(b"\n") {
-            Some(line) => (line.strip_suffix(b"\r").unwrap_or(line), [&b"\n"[..], b"\r\n"]),
-            None => (line, [&b""[..]; 2]),
-        };
-        lf.extend_from_slice(line);
-        lf.extend_from_slice(unix);
-        crlf.extend_from_slice(line);
-        crlf.extend_from_slice(dos);
-    }
-    [lf, crlf].iter().any(|other| other != bytes && Digest::of(other) == expected)
 }

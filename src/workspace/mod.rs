@@ -6,6 +6,7 @@
 
 mod blobs;
 mod error;
+mod line_endings;
 mod source;
 mod target;
 mod v1;
@@ -14,17 +15,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-pub use blobs::{MAX_BULK, differs_by_crlf_only};
 pub use error::Error;
+pub use line_endings::differs_by_crlf_only;
 pub use source::{Contents, Scan, read_input};
 pub use target::{Selected, Target, TargetPattern};
 pub use v1::Filter;
 
+use crate::digest::Digest;
 use crate::disk;
 use crate::oci::MAX_DOCUMENT;
 
 /// The file that makes a directory a workspace.
 pub const FILE: &str = "cooper.toml";
+
+/// The most bytes of facts or a listing; documents have `oci::MAX_DOCUMENT`.
+pub const MAX_BULK: u64 = 64 << 20;
 
 /// A directory with a `cooper.toml`.
 #[derive(Debug, Clone)]
@@ -162,7 +167,7 @@ impl Workspace {
         let path = self.lock_path(target);
         let old = disk::read_optional(&path, MAX_BULK)?;
         if old.is_some_and(|old| {
-            old == new.as_bytes() || differs_by_crlf_only(&old, crate::digest::Digest::of(new.as_bytes()))
+            old == new.as_bytes() || differs_by_crlf_only(&old, Digest::of(new.as_bytes()))
         }) {
             return Ok(false);
         }

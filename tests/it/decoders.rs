@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cooperage::digest::Digest;
-use cooperage::layer::v1::gzip::Encoder;
+use cooperage::layer::gzip::Encoder;
 
 use crate::engines::{installed, run, skipped};
 use crate::support::Test;

@@ -135,6 +135,17 @@ fn base256(start: i128, bytes: &[u8]) -> i128 {
     bytes.iter().fold(start, |n, byte| n * 256 + i128::from(*byte))
 }
 
+/// Digits only, below 2^63.
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+    let zeros = text.iter().take_while(|&&digit| digit == b'0').count();
+    if text.is_empty() || text.len() - zeros > 19 || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // Nineteen digits fit a u64.
+    let number = text.iter().fold(0_u64, |n, digit| n.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+    i64::try_from(number).is_ok().then_some(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

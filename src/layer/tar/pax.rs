@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::header::decimal;
 use super::sparse::SparseRecords;
 use crate::layer::error::TarFault;
 
@@ -81,17 +82,6 @@ pub(super) fn name(field: &'static str, key: &[u8], value: &[u8]) -> Result<Vec<
         return Err(TarFault::RecordValue { key: key.to_vec() });
     }
     Ok(value.to_vec())
-}
-
-/// Digits only, below 2^63.
-pub(super) fn decimal(text: &[u8]) -> Option<u64> {
-    let zeros = text.iter().take_while(|&&digit| digit == b'0').count();
-    if text.is_empty() || text.len() - zeros > 19 || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    // Nineteen digits fit a u64.
-    let number = text.iter().fold(0_u64, |n, digit| n.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
-    i64::try_from(number).is_ok().then_some(number)
 }
 
 fn id(text: &[u8]) -> Option<u32> {

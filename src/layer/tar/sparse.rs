@@ -1,7 +1,6 @@
 //! Sparse files: GNU's old format `S` and PAX formats 0.0, 0.1 and 1.0 all come down to a list of extents.
 
-use super::header::number;
-use super::pax::decimal;
+use super::header::{decimal, number};
 use crate::layer::error::TarFault;
 
 /// A run of stored bytes, and where it lies in the expanded file.

@@ -8,82 +8,24 @@
 
 mod ar;
 mod error;
+mod member;
 mod names;
+mod source;
 mod walk;
 mod zip;
 
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::io::{Read, Seek, SeekFrom};
 
 pub use error::{UnpackError, UnpackFault};
+pub use member::{Limits, Member, Visit, What};
 
+use self::source::Source;
 use self::walk::{Found, Walk};
 use super::decompress;
 use super::error::{ReadError, TarFault};
 use super::tar::{EntryKind, Limits as TarLimits, Reader};
 use crate::oci::Compression;
 use crate::tree::{Format, Step, TreePath, check_steps};
-
-/// How much an archive may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Entries in each archive.
-    pub entries: u64,
-    /// Plain bytes of each archive; less where the fetched file is small, by [`decompress::most`].
-    pub bytes: u64,
-    /// Bytes of one file.
-    pub file: u64,
-    /// Bytes of an xz dictionary.
-    pub dictionary: u64,
-    /// Bytes of a zip inside another archive: it is kept in memory.
-    pub inside: u64,
-    /// Names that differ by case alone are two; otherwise they are refused.
-    pub case: bool,
-}
-
-impl Default for Limits {
-    /// A million entries, 64 GiB, 4 GiB for a file; 256 and 64 MiB of memory.
-    fn default() -> Self {
-        Self {
-            entries: 1_000_000,
-            bytes: 64 << 30,
-            file: 4 << 30,
-            dictionary: 256 << 20,
-            inside: 64 << 20,
-            case: false,
-        }
-    }
-}
-
-/// One member of an archive.
-pub struct Member<'a> {
-    /// Where it belongs, leading components dropped; never the root.
-    pub path: TreePath,
-    /// Permission bits with setuid, setgid and sticky: 0 to 0o7777.
-    pub mode: u32,
-    /// What it is.
-    pub what: What<'a>,
-}
-
-/// What a member is.
-pub enum What<'a> {
-    /// A directory; those above a member need not be members themselves.
-    Directory,
-    /// A file.
-    File {
-        /// Which may be left unread.
-        content: &'a mut dyn Read,
-        /// Where it lies in the fetched file, if it is there as it is.
-        at: Option<Range<u64>>,
-    },
-    /// A symbolic link and its target, as written: it may lead anywhere.
-    Symlink(Vec<u8>),
-    /// Another name of a file that was shown before; never of another hard link.
-    HardLink(TreePath),
-}
-
-/// Is shown the members.
-pub type Visit<'v> = &'v mut dyn FnMut(Member<'_>) -> io::Result<()>;
 
 /// Shows `visit` the members of the archive at the end of `steps` (none: what the first bytes say), in the order of
 /// the archive, without the first `strip` components of their paths; those with no more than that are left out. A last
@@ -266,100 +208,6 @@ fn no_tar(error: ReadError, compression: &'static str) -> UnpackError {
             fault: Checksum { .. } | Number { field: "checksum" } | Truncated,
         } if path.is_empty() => UnpackError::NoTar { compression },
         other => other.into(),
-    }
-}
-
-/// What can be read from any place.
-trait Seekable: Read + Seek {}
-
-impl<T: Read + Seek> Seekable for T {}
-
-/// Where an archive's bytes come from.
-enum Source<'a> {
-    /// The fetched file.
-    Whole(&'a mut dyn Seekable),
-    /// A member of another archive.
-    Stream(Box<dyn Read + 'a>),
-}
-
-impl<'a> Source<'a> {
-    fn stream(self) -> Box<dyn Read + 'a> {
-        match self {
-            Self::Whole(source) => Box::new(source),
-            Self::Stream(source) => source,
-        }
-    }
-
-    fn buffered(self) -> BufReader<Box<dyn Read + 'a>> {
-        BufReader::with_capacity(1 << 16, self.stream())
-    }
-
-    /// Lets something read from any place; what can't be gets into memory first.
-    fn seekable(
-        self,
-        limit: u64,
-        then: impl FnOnce(&mut dyn Seekable) -> Result<(), UnpackError>,
-    ) -> Result<(), UnpackError> {
-        match self {
-            Self::Whole(source) => then(source),
-            Self::Stream(source) => {
-                let mut data = Vec::new();
-                source.take(limit.saturating_add(1)).read_to_end(&mut data).map_err(UnpackError::from_io)?;
-                if data.len() as u64 > limit {
-                    return Err(UnpackError::ZipInside { limit });
-                }
-                then(&mut Cursor::new(data))
-            }
-        }
-    }
-
-    /// Looks at the first block and gives the source back as it was.
-    fn start(self) -> Result<(Vec<u8>, Self), UnpackError> {
-        let mut start = Vec::new();
-        match self {
-            Self::Whole(source) => {
-                let read = (&mut *source).take(512).read_to_end(&mut start).and_then(|_| source.rewind());
-                read.map_err(UnpackError::from_io)?;
-                Ok((start, Self::Whole(source)))
-            }
-            Self::Stream(mut source) => {
-                (&mut source).take(512).read_to_end(&mut start).map_err(UnpackError::from_io)?;
-                let again = Cursor::new(start.clone()).chain(source);
-                Ok((start, Self::Stream(Box::new(again))))
-            }
-        }
-    }
-
-    /// The format, if need be by the first bytes.
-    fn sniffed(self, format: Format) -> Result<(Format, Self), UnpackError> {
-        if format != Format::Any {
-            return Ok((format, self));
-        }
-        let (start, source) = self.start()?;
-        let format = match &start[..] {
-            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Format::Zip),
-            start if start.starts_with(ar::MAGIC) => Some(Format::Deb),
-            start => tar_format(start),
-        };
-        let formats = "zip, deb, tar, tar.gz, tar.xz, tar.zst, tar.bz2";
-        Ok((format.ok_or(UnpackError::Unknown { formats })?, source))
-    }
-
-    /// The compression of a tar, by the first bytes.
-    fn tar(self) -> Result<(Format, Self), UnpackError> {
-        let (start, source) = self.start()?;
-        let formats = "tar, tar.gz, tar.xz, tar.zst, tar.bz2";
-        Ok((tar_format(&start).ok_or(UnpackError::Unknown { formats })?, source))
-    }
-}
-
-fn tar_format(start: &[u8]) -> Option<Format> {
-    match (Compression::sniff(start), start) {
-        (Compression::Gzip, _) => Some(Format::TarGz),
-        (Compression::Zstd, _) => Some(Format::TarZst),
-        (_, [0xfd, b'7', b'z', b'X', b'Z', 0, ..]) => Some(Format::TarXz),
-        (_, [b'B', b'Z', b'h', b'1'..=b'9', ..]) => Some(Format::TarBz2),
-        _ => start.get(257..).is_some_and(|magic| magic.starts_with(b"ustar")).then_some(Format::Tar),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every format, and everything that an archive may try.
 
-use std::io::Write;
+use std::io::{self, Cursor, Write};
 
 use super::super::error::ReadError;
 use super::super::tar::build::{Tar, record, tar};

@@ -6,8 +6,8 @@ use std::io::Read;
 use std::ops::Range;
 
 use super::error::{UnpackError, UnpackFault};
+use super::member::{Limits, Member, Visit, What};
 use super::names::{self, LONGEST, Names, Seen};
-use super::{Limits, Member, Visit, What};
 use crate::tree::TreePath;
 
 /// An entry as its format has it.

@@ -10,9 +10,9 @@ use zip::read::{ArchiveOffset, Config, ZipArchive, ZipFileEntry};
 use zip::result::ZipError;
 use zip::{CompressionMethod, System, ZipReadOptions};
 
-use super::Seekable;
 use super::error::{UnpackError, UnpackFault};
 use super::names::LONGEST;
+use super::source::Seekable;
 use super::walk::{Found, Walk};
 
 /// The record at the end of the archive, without the comment.

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use tar::{EntryType, Header};
 
 use crate::digest::{Digest, HashingReader};
-use crate::layer::BuildError;
+use crate::layer::build_error::BuildError;
 use crate::tree::{Attributes, Content, FileTree, Kind, Node, TreePath};
 
 const BLOCK: usize = 512;

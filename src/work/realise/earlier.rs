@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use super::draft::Work;
 use crate::digest::Digest;
-use crate::layer::chunks;
-use crate::layer::v1::gzip::{Chunk, Reuse};
+use crate::layer::chunks::{self, Chunk, Reuse};
 use crate::tree::{FileTree, Kind};
 
 /// A smaller layer is one chunk, or nearly: nothing of it would be found again.

@@ -1,0 +1,133 @@
+//! What stands in directories: listed, made, given a name that nobody has, and removed.
+
+use std::ffi::OsString;
+use std::fs::{self, FileType};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::{Error, again, failed, optional};
+use super::sync::sync_directory;
+
+/// What temporary names begin with.
+pub const TEMPORARY: &str = ".tmp-";
+
+/// Whether a path leads to a directory, links followed.
+pub fn is_directory(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// A directory's entries, sorted by name; empty when the directory isn't there.
+///
+/// # Errors
+/// When it can't be read, or isn't a directory.
+pub fn list(path: &Path) -> Result<Vec<(OsString, FileType)>, Error> {
+    let Some(entries) = optional(again(|| fs::read_dir(path)).map_err(failed("list", path)))? else {
+        return Ok(Vec::new());
+    };
+    let mut found = entries
+        .map(|entry| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?))))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(failed("list", path))?;
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
+/// Makes a directory and those above it, so that they survive a power cut.
+///
+/// # Errors
+/// When one can't be made.
+pub fn create_directories(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    match again(|| fs::create_dir(path)) {
+        Ok(()) => sync_directory(parent(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent(path) != path => {
+            create_directories(parent(path))?;
+            create_directories(path)
+        }
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(failed("make the directory", path)(error)),
+    }
+}
+
+/// Removes whatever is at a path, a directory with all in it; nothing there is fine.
+///
+/// # Errors
+/// When it stays.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    let removed = match again(|| fs::symlink_metadata(path)) {
+        Ok(found) if found.is_dir() => again(|| fs::remove_dir_all(path)),
+        _ => again(|| fs::remove_file(path)),
+    };
+    optional(removed.map_err(failed("remove", path))).map(drop)
+}
+
+/// Removes the `.tmp-*` entries of a directory, and tells how many there were. Only for whoever holds a lock
+/// that keeps their makers out.
+///
+/// # Errors
+/// When one stays.
+pub fn sweep(dir: &Path) -> Result<usize, Error> {
+    let mut count = 0;
+    for (name, _) in list(dir)? {
+        if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+            remove(&dir.join(name))?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// The directory that holds a path.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// Tries names until one is free: pid and counter are not enough where containers share a directory.
+pub(super) fn unused<T>(dir: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Result<(PathBuf, T), Error> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = dir.join(format!("{TEMPORARY}{}-{number}", std::process::id()));
+        match again(|| make(&path)) {
+            Ok(made) => return Ok((path, made)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed("create", &path)(error)),
+        }
+    }
+}
+
+/// A directory of one's own, removed with all that is in it.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// A new directory in `parent`, which is made if need be.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn new(parent: &Path) -> Result<Self, Error> {
+        create_directories(parent)?;
+        let (path, ()) = unused(parent, |path| fs::create_dir(path))?;
+        Ok(Self { path })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,32 @@
+//! The file system, with errors that name the path.
+//!
+//! Owns every call of `std::fs` that the rooms above need: reading with a cap, writing so that a file is
+//! either not there or whole, locks, listings. It knows nothing of what the files hold, and decides no place.
+//!
+//! Reading opens with `O_NOFOLLOW | O_NONBLOCK` and insists on a regular file: whoever hands over a
+//! directory can't make Cooper follow a link out of it or wait on a FIFO. Writing follows one order: temporary
+//! file, data, fsync, rename, fsync of the directory. What a killed process leaves is at most one `.tmp-*` entry;
+//! beside a file of the user's it is nothing, wherever Linux can write a file that has no name yet.
+#![allow(clippy::disallowed_methods, reason = "this module is where std::fs is allowed")]
+
+mod directory;
+mod error;
+mod lock;
+mod read;
+mod sync;
+#[cfg(test)]
+pub(crate) mod tests;
+mod write;
+
+pub use std::fs::File;
+
+pub use self::directory::{
+    Scratch, TEMPORARY, create_directories, is_directory, list, parent, remove, sweep,
+};
+pub use self::error::{Error, failed};
+pub use self::lock::Lock;
+pub use self::read::{Section, Window, holds, open, read, read_optional, regular_size};
+pub use self::sync::sync_directory;
+pub use self::write::{
+    Staging, Temporary, link_or_copy, make_executable, publish, replace, write_atomic, write_swept,
+};
