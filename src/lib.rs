@@ -15,7 +15,8 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 7 | [`ops`]: the verbs, where rooms are wired to each other |
+//! | 7 | [`ops`]: the verbs |
+//! | 6 | `work`: one command at work, where rooms are wired to each other |
 //! | 5 | [`deploy`]: what runs a stack, pure |
 //! | 4 | [`plan`]: what to build, pure; [`substitute`]: where a blob may come from; [`sink`]: where an image goes |
 //! | 3 | [`lock`], [`image`]: pure; [`workspace`]: the checkout, as bytes |

@@ -1,7 +1,7 @@
 //! The verbs: one file each.
 //!
-//! Each holds what its verb is asked, how it runs and what it answers, and nothing that a second verb needs: that is
-//! [`work`](crate::ops)'s, the floor below. A verb takes values and gives values; it must not print, read the environment
+//! Each holds what its verb is asked, how it runs and what it answers, and nothing that a second verb needs: that is the
+//! floor below, `work`. A verb takes values and gives values; it must not print, read the environment
 //! or know the clock.
 
 mod audit;

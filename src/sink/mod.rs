@@ -8,6 +8,7 @@
 mod daemon;
 mod docker_archive;
 mod layout;
+mod moved;
 mod oci_archive;
 mod registry;
 
@@ -18,8 +19,9 @@ use std::path::PathBuf;
 pub use daemon::{Daemon, STALL};
 pub use docker_archive::DockerArchive;
 pub use layout::Layout;
+pub use moved::Moved;
 pub use oci_archive::OciArchive;
-pub use registry::{Moved, Registry};
+pub use registry::Registry;
 
 use crate::digest::{Digest, VerifyingReader};
 use crate::disk;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
+use super::moved::Moved;
 use super::{Error, Export, Failed, Open, Sink};
 use crate::http::{self, Cause};
 use crate::oci::{Descriptor, Document, MediaType};
@@ -20,19 +21,6 @@ pub struct Registry {
     /// Repositories of the same registry that may have some of the blobs.
     from: Vec<String>,
     moved: Moved,
-}
-
-/// What a push or pull had to do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Moved {
-    /// Blobs and documents that travelled.
-    pub blobs: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Blobs that the registry took from another repository of its own.
-    pub mounted: usize,
-    /// What was there already.
-    pub there: usize,
 }
 
 impl Registry {

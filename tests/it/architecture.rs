@@ -39,6 +39,7 @@ const STOREYS: [(&str, &[&[&str]]); 2] = [
             &["sources"],
             &["realise"],
             &["deliver"],
+            &["run"],
             &["mod"],
         ],
     ),

@@ -11,8 +11,8 @@ use crate::commands::{self, Verb, not_built};
 use crate::errors::Problem;
 use crate::exit::Exit;
 use crate::options::{Format, Global};
-use crate::settings;
 use crate::shell::Shell;
+use crate::{settings, variables};
 
 /// Reproducible container images from TOML recipes.
 ///
@@ -99,7 +99,7 @@ impl Cli {
                 format: if given(&arguments, "--format", "json") { Format::Json } else { Format::Text },
                 ..Global::default()
             };
-            clap_failed(&error, settings::shell(&global, &settings::variable))
+            clap_failed(&error, settings::shell(&global, &variables::variable))
         })
     }
 }

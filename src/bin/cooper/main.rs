@@ -11,6 +11,7 @@ mod settings;
 mod shell;
 mod site;
 mod text;
+mod variables;
 
 use std::panic;
 use std::path::Path;
@@ -34,13 +35,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),
     };
-    let shell = settings::shell(&cli.global, &settings::variable);
+    let shell = settings::shell(&cli.global, &variables::variable);
     report_panics(shell);
     panic::catch_unwind(|| run(&cli, shell)).unwrap_or(Exit::Bug).into()
 }
 
 fn run(cli: &Cli, shell: Shell) -> Exit {
-    let settings = match Settings::resolve(&cli.global, cli.command.verb().net(), &settings::variable) {
+    let settings = match Settings::resolve(&cli.global, cli.command.verb().net(), &variables::variable) {
         Ok(settings) => settings,
         Err(failure) => return shell.failure(&failure, Path::new(".")),
     };

@@ -1,4 +1,4 @@
-//! From arguments and environment to resolved settings. The environment is read here, once, and nowhere else.
+//! From arguments and environment to resolved settings.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::options::{Color, Format, Global, Net};
 use crate::shell::Shell;
 use crate::site::Places;
+use crate::variables::Variables;
 
 /// What commands work with.
 #[derive(Debug)]
@@ -31,15 +32,6 @@ pub(crate) struct Settings {
     epoch: Option<i64>,
     engine: String,
     registries: Registries,
-}
-
-/// A variable of the environment by its name; a value of its own so that tests needn't set any.
-pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
-/// The process's own; an empty variable is none.
-#[allow(clippy::disallowed_methods, reason = "this module is where the environment is read")]
-pub(crate) fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 impl Settings {

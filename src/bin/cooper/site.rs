@@ -26,7 +26,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    pub(crate) fn of(env: crate::settings::Variables<'_>) -> Self {
+    pub(crate) fn of(env: crate::variables::Variables<'_>) -> Self {
         let absolute = |name| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = absolute("HOME");
         let configs = absolute("XDG_CONFIG_HOME").or_else(|| Some(home.clone()?.join(".config")));
