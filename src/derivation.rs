@@ -31,19 +31,11 @@ pub struct ImageDerivation {
     pub platform: Platform,
     /// Digest and size of the manifest below; none: from scratch.
     pub base: Option<(Digest, u64)>,
-    /// What lies on the base's layers, lowest first.
-    pub layers: Vec<LayerUse>,
+    /// What lies on the base's layers, lowest first: [`LayerDerivation`]s, each with the `layer = "…"` of the recipe that is
+    /// the comment of its history entry.
+    pub layers: Vec<(Digest, Option<String>)>,
     /// What is said of its config.
     pub patch: ConfigPatch,
-}
-
-/// A layer's place in an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerUse {
-    /// Of its [`LayerDerivation`].
-    pub derivation: Digest,
-    /// `layer = "…"` of the recipe: the comment of its history entry.
-    pub name: Option<String>,
 }
 
 /// What determines an index.
@@ -195,7 +187,7 @@ fn escape(bytes: &[u8]) -> Value {
 impl ImageDerivation {
     /// The canonical bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let layers: Vec<Value> = self.layers.iter().map(LayerUse::to_value).collect();
+        let layers: Vec<Value> = self.layers.iter().map(layer).collect();
         let base = self.base.map_or(Value::Null, |(digest, size)| {
             object([("digest", digest.to_string().into()), ("size", size.into())])
         });
@@ -215,14 +207,12 @@ impl ImageDerivation {
     }
 }
 
-impl LayerUse {
-    fn to_value(&self) -> Value {
-        let mut members = Object::from([("derivation".to_owned(), self.derivation.to_string().into())]);
-        if let Some(name) = &self.name {
-            members.insert("name".to_owned(), name.as_str().into());
-        }
-        members.into()
+fn layer((derivation, name): &(Digest, Option<String>)) -> Value {
+    let mut members = Object::from([("derivation".to_owned(), derivation.to_string().into())]);
+    if let Some(name) = name {
+        members.insert("name".to_owned(), name.as_str().into());
     }
+    members.into()
 }
 
 impl IndexDerivation {
@@ -364,7 +354,7 @@ mod tests {
 
     #[test]
     fn an_image_names_its_inputs() {
-        let layers = vec![LayerUse { derivation: Digest::of(b""), name: Some("app".into()) }];
+        let layers = vec![(Digest::of(b""), Some("app".into()))];
         let patch = ConfigPatch {
             cmd: Some(Cmd::Inherit),
             entrypoint: Some(Vec::new()),

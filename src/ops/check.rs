@@ -112,7 +112,7 @@ fn bare_unit(name: String, service: Service) -> Unit {
 
 /// What a lock lacks, its own or that of a recipe below, so that a registry would have to be asked.
 fn unknown(checkout: &Checkout<'_>, target: &Target, depth: usize) -> Result<Vec<Reason>, Error> {
-    // Circles are told by whoever computes.
+    // Circles are reported by whoever computes.
     if depth > 64 {
         return Ok(Vec::new());
     }

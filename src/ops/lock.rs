@@ -67,7 +67,7 @@ pub fn lock(env: &Env<'_>, options: &LockOptions) -> Result<Vec<RecipeReport>, E
     Ok(reports)
 }
 
-/// Tags that mean something else than what is pinned, by recipe: told, never followed. Asked once, and who doesn't answer
+/// Tags that mean something else than what is pinned, by recipe: reported, never followed. Asked once, and who doesn't answer
 /// isn't asked again.
 fn moved(session: &Session<'_>, all: &[Rc<Computed>]) -> BTreeMap<String, Vec<String>> {
     let mut pins: BTreeMap<&BaseOrigin, Vec<(Digest, String)>> = BTreeMap::new();
@@ -80,7 +80,7 @@ fn moved(session: &Session<'_>, all: &[Rc<Computed>]) -> BTreeMap<String, Vec<St
     let mut warnings: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let places = pins.keys().filter_map(|origin| Some((*origin, session.supply().place(origin).ok()??)));
     let places: Vec<_> = places.collect();
-    let (silent, told) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeMap::new()));
+    let (silent, moved) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeMap::new()));
     let _: Result<(), ()> =
         each(&places, session.checkout().env.registries.concurrency(), |(origin, place)| {
             let host = origin.to_string().split('/').next().unwrap_or_default().to_owned();
@@ -88,13 +88,13 @@ fn moved(session: &Session<'_>, all: &[Rc<Computed>]) -> BTreeMap<String, Vec<St
                 return Ok(());
             }
             match place.told() {
-                Ok(Some(digest)) => drop(lock_of(&told).insert(*origin, digest)),
+                Ok(Some(digest)) => drop(lock_of(&moved).insert(*origin, digest)),
                 Ok(None) => {}
                 Err(_) => drop(lock_of(&silent).insert(host)),
             }
             Ok(())
         });
-    for (origin, digest) in &*lock_of(&told) {
+    for (origin, digest) in &*lock_of(&moved) {
         for (pinned, recipe) in pins.get(origin).into_iter().flatten().filter(|(pinned, _)| pinned != digest)
         {
             warnings.entry(recipe.clone()).or_default().push(format!(

@@ -25,21 +25,21 @@ type Moved = (Option<Digest>, String);
 pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<PinMove>, Error> {
     let checkout = Checkout::open(env, Asks::default())?;
     let selected = checkout.select_or_all(select)?;
-    let mut told: BTreeMap<BaseOrigin, (Digest, Vec<Moved>)> = BTreeMap::new();
+    let mut wanted: BTreeMap<BaseOrigin, (Digest, Vec<Moved>)> = BTreeMap::new();
     for reference in pins {
         let Some(digest) = reference.digest else {
             let why = "has no digest to pin: REFERENCE@sha256:… is expected";
             return Err(Error::usage(format!("{reference} {why}")));
         };
         let origin = BaseOrigin::Image(Reference { digest: None, ..reference.clone() });
-        told.insert(origin, (digest, Vec::new()));
+        wanted.insert(origin, (digest, Vec::new()));
     }
     let mut changed: Vec<(Target, Lock)> = Vec::new();
     for target in selected.keys() {
         let mut lock = checkout.lock(target)?.lock.clone();
         let mut moved = false;
         for want in wants::bases(&checkout, target)? {
-            let Some((digest, recipes)) = told.get_mut(&want.origin) else { continue };
+            let Some((digest, recipes)) = wanted.get_mut(&want.origin) else { continue };
             let old = lock.as_ref().and_then(|lock| lock.pin(&want.origin)).map(|pin| pin.index.digest);
             if old == Some(*digest) {
                 // Nothing but this brings a lock without outputs up to what its recipe says now.
@@ -66,14 +66,14 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
             changed.push((target.clone(), lock));
         }
     }
-    if let Some((origin, _)) = told.iter().find(|(_, (_, recipes))| recipes.is_empty()) {
+    if let Some((origin, _)) = wanted.iter().find(|(_, (_, recipes))| recipes.is_empty()) {
         return Err(Error::usage(format!("no selected recipe stands on {origin}")));
     }
     for (target, mut lock) in changed {
         record(&checkout, &target, &mut lock)?;
         checkout.workspace.write_lock(&target, &lock.to_text())?;
     }
-    let moves = told.into_iter().map(|(origin, (new, recipes))| PinMove {
+    let moves = wanted.into_iter().map(|(origin, (new, recipes))| PinMove {
         reference: origin.to_string(),
         old: recipes.iter().find_map(|(old, _)| *old).filter(|old| *old != new),
         new,

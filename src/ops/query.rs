@@ -27,9 +27,9 @@ pub struct Found {
     pub name: ImageName,
     /// On which platform; empty: on all.
     pub platform: String,
-    /// What was found, or why that can't be told.
+    /// What was found, or why that isn't known.
     pub what: String,
-    /// It can be told.
+    /// It is known.
     pub known: bool,
 }
 
@@ -208,7 +208,7 @@ fn uses(
     text: &str,
     seen: &mut BTreeSet<Target>,
 ) -> Result<Option<String>, Error> {
-    // Circles are told by others.
+    // Circles are reported by others.
     if !seen.insert(target.clone()) {
         return Ok(None);
     }

@@ -1,6 +1,7 @@
 //! `show`: what an image is, or would be: digests, layers, entries, config.
 
 use super::{Env, Error, ImageName, Selection};
+use crate::derivation::{ImageDerivation, IndexDerivation};
 use crate::digest::Digest;
 use crate::lock::State;
 use crate::tree::{FileTree, Kind};
@@ -26,6 +27,8 @@ pub struct Shown {
     pub base_digest: Option<Digest>,
     /// Where `push` would put it: references with tags.
     pub published: Vec<String>,
+    /// What determines the output index; nothing where it is upstream's own.
+    pub derivation: Option<Digest>,
     /// By platform.
     pub platforms: Vec<ShownPlatform>,
 }
@@ -39,6 +42,8 @@ pub struct ShownPlatform {
     pub manifest: Digest,
     /// The config: what Docker calls the image ID.
     pub config: Digest,
+    /// What determines the image; nothing where a bare recipe passes its base's through.
+    pub derivation: Option<Digest>,
     /// All layers, lowest first.
     pub layers: Vec<ShownLayer>,
     /// The image config as canonical JSON.
@@ -96,6 +101,7 @@ fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Sho
         base: variant.base.text.clone(),
         base_digest: variant.base.digest,
         published: published(checkout, computed, name),
+        derivation: variant.derivation.as_ref().map(IndexDerivation::digest),
         platforms,
     })
 }
@@ -123,6 +129,7 @@ fn one(computed: &Computed, platform: &str, image: &Image) -> Result<ShownPlatfo
         platform: platform.to_owned(),
         manifest: image.descriptor.digest,
         config: manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest),
+        derivation: image.derivation.as_ref().map(ImageDerivation::digest),
         layers: shown.collect(),
         config_json: stand.config.to_bytes(),
     })

@@ -17,7 +17,7 @@ use crate::workspace::Target;
 /// What `update` is asked.
 #[derive(Debug, Clone, Default)]
 pub struct UpdateOptions {
-    /// Which recipes; with neither targets nor input the plan is only told.
+    /// Which recipes; with neither targets nor input the plan is only shown.
     pub select: Selection,
     /// Only pins of this reference or layout, in every lock that holds it.
     pub input: Option<String>,

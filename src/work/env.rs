@@ -1,4 +1,4 @@
-//! What a command is told of the world, and what it is asked beyond building.
+//! What a command is given of the world, and what it is asked beyond building.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@
 //! | [`upstream`] | what recipes stand on: references resolved, bases pinned, images read |
 //! | [`bytes`] | a blob by its digest: committed, in the store, where it comes from, with a substituter |
 //! | [`checkout`] | recipes, locks, their files: each read once |
-//! | `env`, `error` | what a command is told, and how it fails |
+//! | `env`, `error` | what a command is given, and how it fails |
 
 pub(crate) mod bytes;
 pub(crate) mod checkout;

@@ -3,7 +3,7 @@
 //! Owns what of it counts. A layer counts if a committed lock names the image that holds it, and if the tar that this
 //! machine would compress has the diff_id that the image's config says: only the compressing is spared. A chunk table
 //! counts if the layer holds what it says; header indexes if the facts that they give are those of the lock. A place
-//! that fails is told of, and passed over for the rest of the command: everything can be made here.
+//! that fails is reported, and passed over for the rest of the command: everything can be made here.
 
 use std::collections::BTreeMap;
 use std::io;

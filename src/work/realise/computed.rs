@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::derivation::{ImageDerivation, IndexDerivation};
 use crate::digest::Digest;
 use crate::image;
 use crate::layer::facts::Facts;
@@ -37,6 +38,8 @@ pub(crate) struct Computed {
 pub(crate) struct Variant {
     /// The index, or upstream's descriptor.
     pub(crate) descriptor: Descriptor,
+    /// What determines the index; nothing where it is upstream's own.
+    pub(crate) derivation: Option<IndexDerivation>,
     /// By the platform's short name.
     pub(crate) images: BTreeMap<String, Box<Image>>,
     pub(crate) resolved: Option<Resolved>,
@@ -57,6 +60,8 @@ pub(crate) struct BaseName {
 /// One platform of a variant.
 pub(crate) struct Image {
     pub(crate) descriptor: Descriptor,
+    /// What determines it; nothing where a bare recipe passes its base's through.
+    pub(crate) derivation: Option<ImageDerivation>,
     /// The recipe's own layers, lowest first.
     pub(crate) layers: Vec<Made>,
     /// What it stands on itself.

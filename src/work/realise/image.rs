@@ -7,6 +7,7 @@ use super::layer;
 use super::plan::Planned;
 use crate::image;
 use crate::oci::{Descriptor, MediaType};
+use crate::store::Realisation;
 use crate::work::Error;
 
 /// Makes an image; what a person should know of it comes last.
@@ -15,13 +16,14 @@ pub(super) fn make(
     planned: Planned<'_>,
     gathered: &Gathered,
 ) -> Result<(Image, Vec<String>), Error> {
-    let Planned { variant, below, patch, layers: derived, made, users, .. } = planned;
+    let Planned { variant, below, derivation, layers: derived, made, users, .. } = planned;
     if variant.bare
         && let Some(manifest) = below.manifest.as_ref().map(|(_, manifest)| *manifest)
     {
         let mut descriptor = Descriptor::new(MediaType::Manifest, manifest.digest, manifest.size);
         descriptor.platform = Some(below.platform.clone());
-        return Ok((Image { descriptor, layers: Vec::new(), below, own: None, users }, Vec::new()));
+        let (layers, derivation, own) = (Vec::new(), None, None);
+        return Ok((Image { descriptor, derivation, layers, below, own, users }, Vec::new()));
     }
     let mut layers = Vec::new();
     for derived in derived {
@@ -30,10 +32,18 @@ pub(super) fn make(
     let own: Vec<image::Layer> = layers.iter().map(|made| made.layer.clone()).collect();
     let base = below.manifest.as_ref().map(|(manifest, _)| (&**manifest, &*below.config));
     let failed = |source| Error::Image { recipe: work.target.to_string(), source };
-    let image = image::assemble(work.encoding, base, &below.platform, &own, &patch).map_err(failed)?;
+    let image =
+        image::assemble(work.encoding, base, &below.platform, &own, &derivation.patch).map_err(failed)?;
     let warnings = image.warnings.iter().map(ToString::to_string).collect();
     let transaction = work.sources.supply().transaction()?;
+    let descriptor = image.descriptor.clone();
+    if !transaction.has(descriptor.digest, descriptor.size)? {
+        let Descriptor { digest, size, .. } = descriptor;
+        let name = transaction.put(&derivation.to_bytes())?;
+        transaction.realisation(name, Realisation { digest, size, diff_id: None })?;
+    }
     transaction.put(&image.config)?;
     transaction.put(&image.manifest)?;
-    Ok((Image { descriptor: image.descriptor.clone(), layers, below, own: Some(image), users }, warnings))
+    let derivation = Some(derivation);
+    Ok((Image { descriptor, derivation, layers, below, own: Some(image), users }, warnings))
 }

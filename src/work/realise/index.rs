@@ -6,10 +6,11 @@ use std::rc::Rc;
 use super::computed::{Image, Variant};
 use super::draft::{Ground, Grounded, Work};
 use super::ground::base_name;
+use crate::derivation::IndexDerivation;
 use crate::image;
 use crate::oci::{Descriptor, Document, Index, MediaType, Platform};
 use crate::recipe::Resolved;
-use crate::store::RootKey;
+use crate::store::{Realisation, RootKey};
 use crate::work::Error;
 use crate::work::upstream::child_of;
 
@@ -21,18 +22,11 @@ pub(super) fn make(
     resolved: Option<Resolved>,
 ) -> Result<Variant, Error> {
     let transaction = work.sources.supply().transaction()?;
-    let descriptor = match passed_through(work, variant)? {
-        Some(descriptor) => descriptor,
+    let (descriptor, derivation) = match passed_through(work, variant)? {
+        Some(descriptor) => (descriptor, None),
         None => {
-            let mut children: Vec<Descriptor> =
-                images.values().map(|image| image.descriptor.clone()).collect();
-            children.sort_by(|a, b| {
-                a.platform.as_ref().map(Platform::key).cmp(&b.platform.as_ref().map(Platform::key))
-            });
-            let annotations = if variant.bare { BTreeMap::new() } else { annotations(&images) };
-            let bytes = image::index(work.encoding, children, annotations);
-            transaction.put(&bytes)?;
-            Descriptor::of(MediaType::Index, &bytes)
+            let (descriptor, derivation) = own(work, variant, &images)?;
+            (descriptor, Some(derivation))
         }
     };
     let key = RootKey {
@@ -50,7 +44,32 @@ pub(super) fn make(
             parent.variants.get(&variant.draft.name).and_then(|variant| variant.root.clone())
         }
     };
-    Ok(Variant { descriptor, images, resolved, base: base_name(variant), root, tags })
+    Ok(Variant { descriptor, derivation, images, resolved, base: base_name(variant), root, tags })
+}
+
+/// An index of this recipe's own.
+fn own(
+    work: &Work<'_, '_>,
+    variant: &Grounded,
+    images: &BTreeMap<String, Box<Image>>,
+) -> Result<(Descriptor, IndexDerivation), Error> {
+    let mut images: Vec<&Image> = images.values().map(|image| &**image).collect();
+    let key = |image: &Image| image.descriptor.platform.clone();
+    images.sort_by(|a, b| key(a).as_ref().map(Platform::key).cmp(&key(b).as_ref().map(Platform::key)));
+    let annotations = if variant.bare { BTreeMap::new() } else { annotations(&images) };
+    let children = images.iter().map(|image| image.descriptor.clone()).collect();
+    let bytes = image::index(work.encoding, children, annotations.clone());
+    let descriptor = Descriptor::of(MediaType::Index, &bytes);
+    let derivations = images.iter().filter_map(|image| Some(image.derivation.as_ref()?.digest()));
+    let derivation = IndexDerivation { images: derivations.collect(), annotations };
+    let transaction = work.sources.supply().transaction()?;
+    if !transaction.has(descriptor.digest, descriptor.size)? {
+        let Descriptor { digest, size, .. } = descriptor;
+        let name = transaction.put(&derivation.to_bytes())?;
+        transaction.realisation(name, Realisation { digest, size, diff_id: None })?;
+    }
+    transaction.put(&bytes)?;
+    Ok((descriptor, derivation))
 }
 
 /// A bare recipe's output: what stands below, as it stands; its documents come into the store.
@@ -84,8 +103,8 @@ fn passed_through(work: &Work<'_, '_>, variant: &Grounded) -> Result<Option<Desc
 }
 
 /// The index's annotations: what every one of its images says alike.
-fn annotations(images: &BTreeMap<String, Box<Image>>) -> BTreeMap<String, String> {
-    let mut all = images.values().filter_map(|image| Some(&image.own.as_ref()?.annotations));
+fn annotations(images: &[&Image]) -> BTreeMap<String, String> {
+    let mut all = images.iter().filter_map(|image| Some(&image.own.as_ref()?.annotations));
     let mut common = all.next().cloned().unwrap_or_default();
     for other in all {
         common.retain(|name, value| other.get(name) == Some(value));

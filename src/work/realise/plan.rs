@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::draft::{Draft, Grounded, Work};
 use super::gather::Gathered;
 use super::ground::{base_key, below};
-use crate::derivation::{ConfigPatch, LayerDerivation};
+use crate::derivation::{ImageDerivation, LayerDerivation};
 use crate::digest::Digest;
 use crate::layer::facts::Facts;
 use crate::lock::SourceLock;
@@ -23,7 +23,8 @@ pub(super) struct Planned<'v> {
     pub(super) variant: &'v Grounded,
     pub(super) below: Below,
     pub(super) resolved: Resolved,
-    pub(super) patch: ConfigPatch,
+    /// What determines the image.
+    pub(super) derivation: ImageDerivation,
     /// Lowest first.
     pub(super) layers: Vec<Derived>,
     /// Bytes that no source has.
@@ -185,5 +186,13 @@ fn derive<'v>(work: &Work<'_, '_>, one: Standing<'v>, plan: Plan, epoch: i64) ->
         let bytes = derivation.to_bytes();
         Derived { name, compression, tree: derivation.tree, digest: Digest::of(&bytes), bytes }
     });
-    Planned { layers: layers.collect(), made: plan.made, variant, below, resolved, patch, users }
+    let layers: Vec<Derived> = layers.collect();
+    let derivation = ImageDerivation {
+        encoding: work.encoding,
+        platform: below.platform.clone(),
+        base: below.manifest.as_ref().map(|(_, manifest)| (manifest.digest, manifest.size)),
+        layers: layers.iter().map(|layer| (layer.digest, layer.name.clone())).collect(),
+        patch,
+    };
+    Planned { derivation, layers, made: plan.made, variant, below, resolved, users }
 }

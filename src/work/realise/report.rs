@@ -86,7 +86,7 @@ pub struct PinMove {
     pub new: Digest,
     /// Recipes that hold it.
     pub recipes: Vec<String>,
-    /// What that means for the base's packages, where `update` was asked; nothing where it can't be told.
+    /// What that means for the base's packages, where `update` was asked; nothing where it isn't known.
     pub packages: Option<Vec<PackageMove>>,
 }
 

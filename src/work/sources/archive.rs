@@ -65,7 +65,7 @@ pub(super) fn unpacked(
     });
     let content = hashed.unwrap_or_else(|_| located.content(name))?;
     let spooled = spooled.unwrap_or_else(|_| Err(io::Error::other("a thread ended early")));
-    // A disk that is full is told before what came of it.
+    // A full disk is reported before what came of it.
     let (written, spool) = spooled.map_err(disk::failed("write", Path::new(name)))?;
     unpacked.map_err(|error| wrong(error.to_string()))?;
     let mut contents = std::mem::take(&mut members.contents);
@@ -156,7 +156,7 @@ const WAITING: usize = 32;
 
 /// Sends a file in pieces, and then that it ends.
 fn send_pieces(reader: &mut dyn io::Read, send: &SyncSender<Option<Vec<u8>>>) -> io::Result<()> {
-    // What happened there is told when that thread is through.
+    // What happened there is reported when that thread is through.
     let gone = |_| io::Error::other("it can't be written");
     loop {
         let mut piece = Vec::new();

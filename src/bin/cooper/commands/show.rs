@@ -112,6 +112,7 @@ fn to_json(shown: &Shown) -> Value {
         "base": shown.base,
         "base_digest": shown.base_digest.map(|digest| digest.to_string()),
         "published": shown.published,
+        "derivation": shown.derivation.map(|digest| digest.to_string()),
         "platforms": shown.platforms.iter().map(platform_json).collect::<Vec<_>>(),
     })
 }
@@ -127,6 +128,7 @@ fn platform_json(platform: &ShownPlatform) -> Value {
         "platform": platform.platform,
         "manifest": platform.manifest.to_string(),
         "config_digest": platform.config.to_string(),
+        "derivation": platform.derivation.map(|digest| digest.to_string()),
         // Its bytes are in the store under that digest; here it is for reading, so numbers may lose digits.
         "config": serde_json::from_slice::<Value>(&platform.config_json).unwrap_or_default(),
         "layers": platform.layers.iter().map(layer).collect::<Vec<_>>(),
@@ -289,10 +291,12 @@ mod tests {
             base: "bases/x:1".into(),
             base_digest: Some(digest),
             published: Vec::new(),
+            derivation: Some(digest),
             platforms: vec![ShownPlatform {
                 platform: "linux/amd64".into(),
                 manifest: digest,
                 config: digest,
+                derivation: None,
                 layers: vec![layer("base", &[]), layer("common", &["-rw-r--r-- 0:0 etc/x"])],
                 config_json: br#"{"os":"linux"}"#.to_vec(),
             }],
