@@ -3,10 +3,10 @@
 //! Credentials go to the registry that they are for, and to where it hands out its tokens if that is the same host, a
 //! neighbour in its domain, or one that the site's configuration names.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::Repository;
+use super::client::Client;
+use super::credentials::Credential;
 use crate::http::{self, Authorize, Body, Cause, Request, Url};
 use crate::oci::{base64, json};
 
@@ -15,94 +15,51 @@ const DEFAULT_LIFE: u64 = 60;
 /// Tokens are larger than one thinks.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// What a registry wants to see.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// A user and a password.
-    Basic {
-        /// The user's name.
-        user: String,
-        /// The password, or what stands in its place.
-        password: String,
-    },
-    /// What `docker login` got from a server that gives out tokens for it.
-    Identity(String),
-    /// A token for the registry itself.
-    Bearer(String),
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credential")
-    }
-}
-
-/// Knows credentials.
-pub trait Credentials: Send + Sync {
-    /// For a repository of a registry (`docker.io`, `library/nginx`), if there are any.
-    ///
-    /// # Errors
-    /// Where they lie can't be read; says where and why.
-    fn of(&self, registry: &str, repository: &str) -> Result<Option<Credential>, String>;
-}
-
-/// Nobody.
-#[derive(Debug, Clone, Copy)]
-pub struct NoCredentials;
-
-impl Credentials for NoCredentials {
-    fn of(&self, _: &str, _: &str) -> Result<Option<Credential>, String> {
-        Ok(None)
-    }
-}
-
-/// What was handed out so far: by host, and for tokens by scope.
-#[derive(Default)]
-pub(super) struct Tokens {
-    bearer: BTreeMap<(String, String), (String, Instant)>,
-    /// Hosts and repositories that asked for a password.
-    basic: BTreeMap<(String, String), String>,
-}
-
 /// A repository that is about to be asked for something.
 pub(super) struct Asking<'r> {
-    pub(super) repository: &'r Repository,
+    pub(super) client: &'r Client,
+    /// As in references.
+    pub(super) host: &'r str,
+    pub(super) path: &'r str,
     pub(super) scope: String,
 }
 
 impl Asking<'_> {
     fn key(&self) -> (String, String) {
-        (self.repository.host.clone(), self.scope.clone())
+        (self.host.to_owned(), self.scope.clone())
     }
 
     fn place(&self) -> (String, String) {
-        (self.repository.host.clone(), self.repository.path.clone())
+        (self.host.to_owned(), self.path.to_owned())
     }
 
     fn credential(&self, url: &Url) -> Result<Option<Credential>, http::Error> {
-        let found = self.repository.client.credentials.of(&self.repository.host, &self.repository.path);
+        let found = self.client.credentials.of(self.host, self.path);
         found.map_err(|why| http::Error::new("GET", url.clone(), Cause::Request(why)))
+    }
+
+    /// The repository's own URL.
+    fn url(&self) -> Result<Url, http::Error> {
+        self.client.url(self.host, self.path, "")
     }
 
     /// Gets a token where a challenge says.
     fn token(&self, challenge: &Challenge) -> Result<(), http::Error> {
-        let client = &self.repository.client;
-        let own = self.repository.url("")?;
+        let own = self.url()?;
         let failed = |why: String| http::Error::new("GET", own.clone(), Cause::Answer(why));
         let realm = challenge.parameter("realm").unwrap_or_default();
         let realm =
             own.resolve(realm).map_err(|why| failed(format!("it wants a token of {realm:?}: {why}")))?;
         let credential = self.credential(&own)?;
-        if let Some(Credential::Bearer(token)) = &credential {
-            let until = Instant::now() + Duration::from_secs(DEFAULT_LIFE);
-            client.tokens(|tokens| tokens.bearer.insert(self.key(), (token.clone(), until)));
+        if let Some(Credential::Bearer(token)) = credential {
+            self.keep(token, DEFAULT_LIFE);
             return Ok(());
         }
         if credential.is_some() && !self.is_neighbour(&realm, &own) {
             return Err(failed(format!(
                 "it wants the credentials of {} sent to {}, another host; if that is right, say token-hosts = [{:?}] \
                  for it in cooper's configuration",
-                self.repository.host,
+                self.host,
                 realm.authority(),
                 realm.authority(),
             )));
@@ -110,49 +67,37 @@ impl Asking<'_> {
         // What a registry wants for a question may be less than what an upload after it takes: a token that is asked for
         // all of it at once spares sending a body that is refused.
         let asked = challenge.parameter("scope").filter(|asked| !covers(&self.scope, asked));
-        let scope = asked.unwrap_or(&self.scope).to_owned();
+        let scope = asked.unwrap_or(&self.scope);
         let service = challenge.parameter("service");
         let form;
         let request = match &credential {
             Some(Credential::Identity(token)) => {
-                let mut query =
-                    Url::default().with("grant_type", "refresh_token").with("client_id", "cooper");
-                query = query.with("refresh_token", token).with("scope", &scope);
-                query = service.map_or(query.clone(), |service| query.with("service", service));
-                form = query.as_str().trim_start_matches('?').to_owned();
+                form = refresh_form(token, scope, service);
                 let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
                 Request { headers, body: Body::Bytes(form.as_bytes()), ..Request::new("POST", realm) }
             }
             other => {
-                let mut url = service.map_or(realm.clone(), |service| realm.with("service", service));
-                for scope in scope.split(' ') {
-                    url = url.with("scope", scope);
-                }
-                let mut request = Request::get(url);
+                let mut request = Request::get(question(realm, scope, service));
                 if let Some(Credential::Basic { user, password }) = other {
                     request.headers.push(("authorization", basic(user, password)));
                 }
                 request
             }
         };
-        let response = client.http.send(&request)?;
+        let response = self.client.http.send(&request)?;
         if response.status != 200 {
             return Err(response.refused());
         }
-        let answer = response.bytes(MAX_ANSWER)?;
-        let answer = json::parse(&answer).map_err(|error| failed(format!("its token server: {error}")))?;
-        let member = |name: &str| answer.as_object().and_then(|members| members.get(name));
-        let token = ["token", "access_token"].into_iter().find_map(|name| member(name)?.as_str());
-        let Some(token) =
-            token.filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
-        else {
-            return Err(failed("its token server gave no token".into()));
-        };
-        let life = member("expires_in").and_then(json::Value::as_u64).unwrap_or(DEFAULT_LIFE);
+        let (token, life) = token_of(&response.bytes(MAX_ANSWER)?).map_err(failed)?;
         // Renewed before its end, not after it.
-        let until = Instant::now() + Duration::from_secs((life - life / 8).min(86_400));
-        client.tokens(|tokens| tokens.bearer.insert(self.key(), (token.to_owned(), until)));
+        self.keep(token, (life - life / 8).min(86_400));
         Ok(())
+    }
+
+    /// Keeps a token that is good for so many seconds.
+    fn keep(&self, token: String, life: u64) {
+        let until = Instant::now() + Duration::from_secs(life);
+        self.client.tokens(|tokens| tokens.bearer.insert(self.key(), (token, until)));
     }
 
     /// Whether credentials for the registry may be shown to a token server.
@@ -162,7 +107,7 @@ impl Asking<'_> {
         let within = |domain: &str| {
             there == domain || there.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
         };
-        let named = self.repository.client.http.settings().host(&self.repository.host);
+        let named = self.client.http.settings().host(self.host);
         let numeric = here.parse::<std::net::IpAddr>().is_ok();
         there == here
             || (!numeric && (within(&here) || domain.is_some_and(within)))
@@ -175,7 +120,7 @@ impl Asking<'_> {
 impl Authorize for Asking<'_> {
     fn header(&self) -> Option<String> {
         let (key, place) = (self.key(), self.place());
-        self.repository.client.tokens(|tokens| {
+        self.client.tokens(|tokens| {
             let token = tokens.bearer.get(&key).filter(|(_, until)| Instant::now() < *until);
             token.map(|(token, _)| format!("Bearer {token}")).or_else(|| tokens.basic.get(&place).cloned())
         })
@@ -189,13 +134,36 @@ impl Authorize for Asking<'_> {
         if !challenges.iter().any(|challenge| challenge.scheme == "basic") {
             return Ok(false);
         }
-        let url = self.repository.url("")?;
+        let url = self.url()?;
         let Some(Credential::Basic { user, password }) = self.credential(&url)? else { return Ok(false) };
         let header = basic(&user, &password);
-        let before =
-            self.repository.client.tokens(|tokens| tokens.basic.insert(self.place(), header.clone()));
+        let before = self.client.tokens(|tokens| tokens.basic.insert(self.place(), header.clone()));
         Ok(before.as_ref() != Some(&header))
     }
+}
+
+/// What asks for a token with one that `docker login` got.
+fn refresh_form(token: &str, scope: &str, service: Option<&str>) -> String {
+    let query = Url::default().with("grant_type", "refresh_token").with("client_id", "cooper");
+    let query = query.with("refresh_token", token).with("scope", scope);
+    let query = service.map_or(query.clone(), |service| query.with("service", service));
+    query.as_str().trim_start_matches('?').to_owned()
+}
+
+/// What asks for a token with a password, or without one.
+fn question(realm: Url, scope: &str, service: Option<&str>) -> Url {
+    let url = service.map_or(realm.clone(), |service| realm.with("service", service));
+    scope.split(' ').fold(url, |url, scope| url.with("scope", scope))
+}
+
+/// The token that a server gave, and for how many seconds.
+fn token_of(answer: &[u8]) -> Result<(String, u64), String> {
+    let answer = json::parse(answer).map_err(|error| format!("its token server: {error}"))?;
+    let member = |name: &str| answer.as_object().and_then(|members| members.get(name));
+    let token = ["token", "access_token"].into_iter().find_map(|name| member(name)?.as_str());
+    let token = token.filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
+    let token = token.ok_or("its token server gave no token")?;
+    Ok((token.to_owned(), member("expires_in").and_then(json::Value::as_u64).unwrap_or(DEFAULT_LIFE)))
 }
 
 /// Whether all that `less` names is in `scope` (`repository:a/b:pull,push repository:c:pull`).
@@ -269,10 +237,10 @@ fn unquote(text: &str) -> (String, &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::collections::BTreeMap;
 
+    use super::super::credentials::NoCredentials;
     use super::*;
-    use crate::registry::Client;
 
     #[test]
     fn challenges() {
@@ -304,11 +272,10 @@ mod tests {
         let host = http::Host { token_hosts: vec!["strange.example".into()], ..http::Host::default() };
         let hosts = BTreeMap::from([("named.example.org".to_owned(), host)]);
         let settings = http::Settings { hosts, ..http::Settings::default() };
-        let client = Arc::new(Client::new(settings, Box::new(NoCredentials)));
+        let client = Client::new(settings, Box::new(NoCredentials));
         let may = |host: &str, realm: &str| {
-            let repository = Repository { client: Arc::clone(&client), host: host.into(), path: "a".into() };
             let own = Url::parse(&format!("https://{host}/v2/")).unwrap();
-            let asking = Asking { repository: &repository, scope: String::new() };
+            let asking = Asking { client: &client, host, path: "a", scope: String::new() };
             asking.is_neighbour(&Url::parse(realm).unwrap(), &own)
         };
         for (host, realm) in [

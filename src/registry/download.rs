@@ -1,11 +1,12 @@
 //! A blob on its way, taken up again where the connection broke.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Instant;
 
-use std::sync::Arc;
-
-use super::{Client, Repository};
+use super::Repository;
+use super::client::Client;
+use super::error::Error;
 use crate::digest::Digest;
 use crate::http::{self, Cause, Request, Response, Url};
 
@@ -36,26 +37,56 @@ pub struct Download {
     mark: (Instant, u64),
 }
 
+impl Client {
+    /// Opens what a URL gives, from a mirror of it or itself; nothing where it isn't there. It goes on where it broke. Whose
+    /// bytes they are is for the reader to verify: a URL with http is asked in the clear.
+    ///
+    /// # Errors
+    /// A URL that is none, or nobody who can give it.
+    pub fn fetch(self: &Arc<Self>, url: &str, size: Option<u64>) -> Result<Option<Download>, Error> {
+        let failed =
+            |why: String| http::Error::new("GET", Url::default(), Cause::Request(format!("{url}: {why}")));
+        let own = Url::parse(url).map_err(failed)?;
+        let name = url.split_once("://").map_or(url, |(_, name)| name);
+        let mut last = Ok(None);
+        for place in self.http.settings().places(name) {
+            let at = match place.split_once('/') {
+                Some((host, path)) if place != name => self.http.root(host)?.join(&format!("/{path}")),
+                _ => own.clone(),
+            };
+            match Download::fetch(Arc::clone(self), at, size) {
+                Ok(Some(download)) => return Ok(Some(download)),
+                Ok(None) => last = Ok(None),
+                Err(error) => last = Err(error.into()),
+            }
+        }
+        last
+    }
+}
+
+impl Repository {
+    /// Opens a blob, if it is there. What it gives is as long as `size` says; whose bytes they are is for the reader to
+    /// verify.
+    ///
+    /// # Errors
+    /// When it can't be had.
+    pub fn blob(&self, digest: Digest, size: u64) -> Result<Option<Download>, Error> {
+        Ok(Download::open(self.clone(), digest, size)?)
+    }
+}
+
 impl Download {
     /// The request that failed for good, in an I/O error where a download put it.
     pub fn failure(error: &io::Error) -> Option<&http::Error> {
         error.get_ref()?.downcast_ref()
     }
 
-    pub(super) fn open(
-        repository: Repository,
-        digest: Digest,
-        size: u64,
-    ) -> Result<Option<Self>, http::Error> {
+    fn open(repository: Repository, digest: Digest, size: u64) -> Result<Option<Self>, http::Error> {
         let url = repository.url(&format!("blobs/{digest}"))?;
         Self::begin(Place::Repository(repository), url, Some(size))
     }
 
-    pub(super) fn fetch(
-        client: Arc<Client>,
-        url: Url,
-        size: Option<u64>,
-    ) -> Result<Option<Self>, http::Error> {
+    fn fetch(client: Arc<Client>, url: Url, size: Option<u64>) -> Result<Option<Self>, http::Error> {
         Self::begin(Place::Anywhere(client), url, size)
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::{CHUNKS, Error, HEADERS, REALISATIONS, Realisation, Root, Store};
+use super::Store;
+use super::beside::{CHUNKS, HEADERS, REALISATIONS, Realisation};
+use super::error::Error;
+use super::roots::Root;
 use crate::digest::Digest;
 use crate::disk::{self, Lock};
 
@@ -39,7 +42,7 @@ impl Store {
         let mut reached = self.reach(&live, |_| {})?;
         reached.extend(keep);
         let mut report = GcReport { roots: dead, ..GcReport::default() };
-        let doomed = self.doomed(&mut reached, &mut report)?;
+        let doomed = doomed(self, &mut reached, &mut report)?;
         if dry_run {
             return Ok(report);
         }
@@ -56,39 +59,35 @@ impl Store {
         let gate = Lock::exclusive(&self.path.join("gate"))?;
         Ok((gate, Lock::exclusive(&self.path.join("lock"))?))
     }
+}
 
-    fn doomed(&self, reached: &mut BTreeSet<Digest>, report: &mut GcReport) -> Result<Vec<PathBuf>, Error> {
-        let mut doomed = Vec::new();
-        for (derivation, path) in self.files(REALISATIONS)? {
-            let output = self.side(REALISATIONS, derivation)?;
-            let output = output.and_then(|bytes| Realisation::parse(&bytes));
-            if output.is_some_and(|output| reached.contains(&output.digest)) {
-                reached.insert(derivation);
-            } else {
+/// The files that go, now that this much is reached.
+fn doomed(
+    store: &Store,
+    reached: &mut BTreeSet<Digest>,
+    report: &mut GcReport,
+) -> Result<Vec<PathBuf>, Error> {
+    let mut doomed = Vec::new();
+    for (derivation, path) in store.files(REALISATIONS)? {
+        let output = store.side(REALISATIONS, derivation)?;
+        let output = output.and_then(|bytes| Realisation::parse(&bytes));
+        if output.is_some_and(|output| reached.contains(&output.digest)) {
+            reached.insert(derivation);
+        } else {
+            report.bytes += disk::regular_size(&path)?.unwrap_or(0);
+            doomed.push(path);
+        }
+    }
+    for kind in [HEADERS, CHUNKS, "blobs/sha256"] {
+        for (digest, path) in store.files(kind)? {
+            let (stays, is_blob) = (reached.contains(&digest), kind.starts_with("blobs"));
+            report.kept += u64::from(stays && is_blob);
+            if !stays {
+                report.removed += u64::from(is_blob);
                 report.bytes += disk::regular_size(&path)?.unwrap_or(0);
                 doomed.push(path);
             }
         }
-        for kind in [HEADERS, CHUNKS, "blobs/sha256"] {
-            for (digest, path) in self.files(kind)? {
-                let (stays, is_blob) = (reached.contains(&digest), kind.starts_with("blobs"));
-                report.kept += u64::from(stays && is_blob);
-                if !stays {
-                    report.removed += u64::from(is_blob);
-                    report.bytes += disk::regular_size(&path)?.unwrap_or(0);
-                    doomed.push(path);
-                }
-            }
-        }
-        Ok(doomed)
     }
-
-    /// The files of a kind whose names are digests. Others were not put there by us.
-    pub(super) fn files(&self, kind: &str) -> Result<Vec<(Digest, PathBuf)>, Error> {
-        let directory = self.path.join(kind);
-        let names = disk::list(&directory)?.into_iter();
-        Ok(names
-            .filter_map(|(name, _)| Some((Digest::from_hex(name.to_str()?).ok()?, directory.join(name))))
-            .collect())
-    }
+    Ok(doomed)
 }

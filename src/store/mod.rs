@@ -40,7 +40,9 @@
 //! command wrote that had exited with 0, and a valid `index.json`. What is there already is taken by its size
 //! at once and by its bytes when they come by again: a damaged blob heals when it is written anew.
 
+mod beside;
 mod closure;
+mod error;
 mod gc;
 mod roots;
 mod transaction;
@@ -49,16 +51,19 @@ mod verify;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+pub use beside::{Realisation, SEAL};
 pub use closure::{Closure, ClosureError, MAX_BLOBS, MAX_DEPTH, MAX_DOCUMENTS, closure, walk};
+pub use error::Error;
 pub use gc::GcReport;
 pub use roots::{Root, RootKey};
 pub use transaction::{BlobWriter, Transaction, is_sound};
 pub use verify::{Damage, VerifyReport};
 
-use crate::digest::{DiffId, Digest, VerifyingReader};
+use self::beside::{CHUNKS, HEADERS, MAX_SIDE_FILE, REALISATIONS, unseal};
+use self::roots::IndexFile;
+use crate::digest::{Digest, VerifyingReader};
 use crate::disk::{self, File};
-use crate::oci::json::{self, Value, object};
-use crate::oci::{Descriptor, DocumentError};
+use crate::oci::{Descriptor, json};
 
 /// A store, by its path. Holds nothing open.
 #[derive(Debug, Clone)]
@@ -66,104 +71,8 @@ pub struct Store {
     path: PathBuf,
 }
 
-/// What a derivation gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Realisation {
-    /// Of the blob.
-    pub digest: Digest,
-    /// Of the blob.
-    pub size: u64,
-    /// Of a layer's tar stream; nothing for images and indexes.
-    pub diff_id: Option<DiffId>,
-}
-
-/// What the store can't do, or refuses.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file system.
-    #[error(transparent)]
-    Disk(#[from] disk::Error),
-    /// A directory with something in it that isn't an image layout.
-    #[error("{} is not a store: it holds files, but no oci-layout", path.display())]
-    NotAStore {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// An image layout of a version that Cooper doesn't know.
-    #[error("{}: unknown image layout version {found:?}", path.display())]
-    Version {
-        /// The directory.
-        path: PathBuf,
-        /// What `oci-layout` says.
-        found: String,
-    },
-    /// `index.json` is missing or can't be read: which blobs are needed can't be told.
-    #[error("{}: {source}", path.display())]
-    Index {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: DocumentError,
-    },
-    /// The same, because of the file itself.
-    #[error("which images the store holds can't be told: {source}")]
-    Unlisted {
-        /// What the file system says.
-        source: disk::Error,
-    },
-    /// A blob that isn't here, or not with the right size.
-    #[error("{digest} ({size} bytes) is not in the store {}", path.display())]
-    Missing {
-        /// What was asked for.
-        digest: Digest,
-        /// What was asked for.
-        size: u64,
-        /// The store.
-        path: PathBuf,
-    },
-    /// A blob whose bytes are others than its name says.
-    #[error("the blob {digest} in the store {} is damaged", path.display())]
-    Damaged {
-        /// The blob.
-        digest: Digest,
-        /// The store.
-        path: PathBuf,
-    },
-    /// A blob larger than whoever asked is ready to take.
-    #[error("{digest} has {size} bytes; at most {cap} are read")]
-    TooLarge {
-        /// The blob.
-        digest: Digest,
-        /// What it has.
-        size: u64,
-        /// What is allowed.
-        cap: u64,
-    },
-    /// What was written is not what was promised.
-    #[error("{found} ({found_size} bytes) came where {expected} ({expected_size} bytes) was expected")]
-    Unexpected {
-        /// What was promised.
-        expected: Digest,
-        /// What was promised.
-        expected_size: u64,
-        /// What came.
-        found: Digest,
-        /// What came.
-        found_size: u64,
-    },
-    /// A graph of documents that can't be followed.
-    #[error(transparent)]
-    Closure(#[from] ClosureError),
-}
-
 /// `oci-layout`, as the image specification writes it.
 pub const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-
-const REALISATIONS: &str = "realisations";
-const HEADERS: &str = "headers";
-const CHUNKS: &str = "chunks";
-/// Header indexes of the largest images in the field are a few megabytes.
-const MAX_SIDE_FILE: u64 = 256 << 20;
 
 impl Store {
     /// Opens a store; makes one where nothing is yet. One that can't be written to can be read.
@@ -201,10 +110,11 @@ impl Store {
             return Err(Error::NotAStore { path: self.path.clone() });
         }
         disk::create_directories(&self.blobs())?;
-        let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
+        let index = self.index();
+        let _lock = index.lock()?;
         // A store that was in use and has lost it is for `verify` to repair.
-        if !used && disk::regular_size(&self.index())?.is_none() {
-            disk::write_atomic(&self.index(), &roots::empty_index())?;
+        if !used && disk::regular_size(&index.path)?.is_none() {
+            index.write(Vec::new())?;
         }
         let layout = self.path.join("oci-layout");
         if disk::regular_size(&layout)?.is_none() {
@@ -226,8 +136,8 @@ impl Store {
         self.blobs().join(digest.hex())
     }
 
-    fn index(&self) -> PathBuf {
-        self.path.join("index.json")
+    fn index(&self) -> IndexFile {
+        IndexFile::of(&self.path)
     }
 
     fn missing(&self, digest: Digest, size: u64) -> Error {
@@ -319,6 +229,43 @@ impl Store {
         }
     }
 
+    /// The files of a kind whose names are digests. Others were not put there by us.
+    fn files(&self, kind: &str) -> Result<Vec<(Digest, PathBuf)>, Error> {
+        let directory = self.path.join(kind);
+        let names = disk::list(&directory)?.into_iter();
+        Ok(names
+            .filter_map(|(name, _)| Some((Digest::from_hex(name.to_str()?).ok()?, directory.join(name))))
+            .collect())
+    }
+
+    /// All roots, in the order of `index.json`.
+    ///
+    /// # Errors
+    /// When `index.json` is missing or can't be read.
+    pub fn roots(&self) -> Result<Vec<Root>, Error> {
+        Ok(self.index().read()?.manifests.into_iter().map(Root::new).collect())
+    }
+
+    /// Removes roots, and returns those removed. Their blobs stay until [`Store::gc`].
+    ///
+    /// # Errors
+    /// When `index.json` can't be read or written.
+    pub fn remove_roots(&self, doomed: impl Fn(&Root) -> bool) -> Result<Vec<Root>, Error> {
+        let mut removed = Vec::new();
+        self.index().change(|manifests| {
+            manifests.retain(|entry| {
+                let root = Root::new(entry.clone());
+                let stays = !doomed(&root);
+                if !stays {
+                    removed.push(root);
+                }
+                stays
+            });
+            !removed.is_empty()
+        })?;
+        Ok(removed)
+    }
+
     /// What hangs together with some descriptors, as far as it is here. See [`closure()`].
     ///
     /// # Errors
@@ -358,46 +305,6 @@ impl Store {
 /// What `oci-layout` says; nothing when it is damaged.
 pub fn layout_version(bytes: &[u8]) -> Option<String> {
     Some(json::parse(bytes).ok()?.as_object()?.get("imageLayoutVersion")?.as_str()?.to_owned())
-}
-
-/// Where what a file beside the blobs holds begins in it.
-pub const SEAL: usize = 65;
-
-/// What stands in front of the bytes in a file beside the blobs.
-fn seal(bytes: &[u8]) -> String {
-    format!("{}\n", Digest::of(bytes).hex())
-}
-
-/// The bytes behind the [`seal`]; nothing when the file is damaged.
-fn unseal(mut sealed: Vec<u8>) -> Option<Vec<u8>> {
-    let hex = std::str::from_utf8(sealed.get(..SEAL)?).ok()?.strip_suffix('\n')?;
-    let digest = Digest::from_hex(hex).ok()?;
-    sealed.drain(..SEAL);
-    (Digest::of(&sealed) == digest).then_some(sealed)
-}
-
-impl Realisation {
-    fn to_bytes(self) -> Vec<u8> {
-        let mut value = object([("digest", self.digest.to_string().into()), ("size", self.size.into())]);
-        if let (Value::Object(members), Some(diff_id)) = (&mut value, self.diff_id) {
-            members.insert("diff_id".into(), diff_id.to_string().into());
-        }
-        value.to_bytes()
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let value = json::parse(bytes).ok()?;
-        let members = value.as_object()?;
-        let diff_id = match members.get("diff_id") {
-            None => None,
-            Some(text) => Some(DiffId(text.as_str()?.parse().ok()?)),
-        };
-        Some(Self {
-            digest: members.get("digest")?.as_str()?.parse().ok()?,
-            size: members.get("size")?.as_u64()?,
-            diff_id,
-        })
-    }
 }
 
 #[cfg(test)]

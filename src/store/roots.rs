@@ -1,19 +1,19 @@
 //! Roots: the entries of `index.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use super::closure::children;
-use super::{Error, Store};
+use super::error::Error;
 use crate::digest::Digest;
-use crate::disk;
-use crate::oci::{Descriptor, Document, DocumentError, Index, MAX_DOCUMENT, MediaType};
+use crate::disk::{self, Lock};
+use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const WORKSPACE: &str = "io.cooperage.workspace";
 const RECIPE: &str = "io.cooperage.recipe";
 const VARIANT: &str = "io.cooperage.variant";
 /// Marks a root that a repair found.
-const SALVAGED: &str = "io.cooperage.salvaged";
+pub(super) const SALVAGED: &str = "io.cooperage.salvaged";
 
 /// More roots than that were not made by people.
 const MAX_INDEX: u64 = 64 << 20;
@@ -48,7 +48,7 @@ pub struct Root {
 }
 
 impl Root {
-    fn new(descriptor: Descriptor) -> Self {
+    pub(super) fn new(descriptor: Descriptor) -> Self {
         let text = |name| descriptor.annotations.get(name).cloned();
         let key = match (text(WORKSPACE), text(RECIPE), text(VARIANT)) {
             (Some(workspace), Some(recipe), Some(variant)) => Some(RootKey { workspace, recipe, variant }),
@@ -57,24 +57,16 @@ impl Root {
         Self { key, name: text(REF_NAME), descriptor }
     }
 
-    /// The root of `key` (or of a bare name), replacing what the descriptor's annotations say of roots.
-    pub(super) fn keyed(key: Option<RootKey>, name: String, mut descriptor: Descriptor) -> Self {
+    /// The root of `key`, replacing what the descriptor's annotations say of roots.
+    pub(super) fn keyed(key: RootKey, mut descriptor: Descriptor) -> Self {
+        let name = key.name();
         let annotations = &mut descriptor.annotations;
-        for own in [WORKSPACE, RECIPE, VARIANT] {
-            annotations.remove(own);
-        }
-        if let Some(key) = &key {
-            annotations.insert(WORKSPACE.into(), key.workspace.clone());
-            annotations.insert(RECIPE.into(), key.recipe.clone());
-            annotations.insert(VARIANT.into(), key.variant.clone());
-        }
+        annotations.insert(WORKSPACE.into(), key.workspace.clone());
+        annotations.insert(RECIPE.into(), key.recipe.clone());
+        annotations.insert(VARIANT.into(), key.variant.clone());
         annotations.insert(REF_NAME.into(), name.clone());
-        Self { key, name: Some(name), descriptor }
+        Self { key: Some(key), name: Some(name), descriptor }
     }
-}
-
-pub(super) fn empty_index() -> Vec<u8> {
-    Index { manifests: Vec::new(), annotations: BTreeMap::new() }.to_bytes()
 }
 
 /// Puts roots in; `true` when that changed anything. One pass: a store may hold those of thousands of recipes.
@@ -128,83 +120,25 @@ fn holds(there: &BTreeMap<Digest, Vec<&Descriptor>>, root: &Root) -> bool {
     there.get(&root.descriptor.digest).is_some_and(|entries| entries.contains(&&root.descriptor))
 }
 
-impl Store {
-    /// All roots, in the order of `index.json`.
-    ///
-    /// # Errors
-    /// When `index.json` is missing or can't be read.
-    pub fn roots(&self) -> Result<Vec<Root>, Error> {
-        Ok(self.read_index()?.manifests.into_iter().map(Root::new).collect())
+/// `index.json`, and the lock that guards it.
+pub(super) struct IndexFile {
+    pub(super) path: PathBuf,
+}
+
+impl IndexFile {
+    pub(super) fn of(store: &Path) -> Self {
+        Self { path: store.join("index.json") }
     }
 
-    /// Removes roots, and returns those removed. Their blobs stay until [`Store::gc`].
-    ///
-    /// # Errors
-    /// When `index.json` can't be read or written.
-    pub fn remove_roots(&self, doomed: impl Fn(&Root) -> bool) -> Result<Vec<Root>, Error> {
-        let mut removed = Vec::new();
-        self.change_index(|manifests| {
-            manifests.retain(|entry| {
-                let root = Root::new(entry.clone());
-                let stays = !doomed(&root);
-                if !stays {
-                    removed.push(root);
-                }
-                stays
-            });
-            !removed.is_empty()
-        })?;
-        Ok(removed)
+    /// Keeps out whoever else would change it.
+    pub(super) fn lock(&self) -> Result<Lock, Error> {
+        Ok(Lock::exclusive(&self.path.with_file_name("index.lock"))?)
     }
 
-    pub(super) fn insert_roots(&self, roots: &[Root]) -> Result<(), Error> {
-        self.change_index(|manifests| insert(manifests, roots))
-    }
-
-    /// Whether [`Store::insert_roots`] would change nothing.
-    pub(super) fn has_roots(&self, roots: &[Root]) -> Result<bool, Error> {
-        if roots.is_empty() {
-            return Ok(true);
-        }
-        let manifests = self.read_index()?.manifests;
-        let there = by_digest(&manifests);
-        Ok(roots.iter().all(|root| holds(&there, root)))
-    }
-
-    /// Makes `index.json` anew: every image or index that nothing else names is a root, without the recipe's name
-    /// until it is built again. What was reported as done isn't collected meanwhile.
-    pub(super) fn salvage_index(&self) -> Result<(), Error> {
-        let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
-        let (mut found, mut named) = (BTreeMap::new(), BTreeSet::new());
-        for (digest, path) in self.files("blobs/sha256")? {
-            let Ok(bytes) = disk::read(&path, MAX_DOCUMENT) else { continue };
-            for kind in [MediaType::Index, MediaType::Manifest] {
-                let Ok(document) = Document::parse(&bytes, &kind.to_string()) else { continue };
-                let mut root = Descriptor::new(kind, digest, bytes.len() as u64);
-                root.annotations.insert(SALVAGED.into(), "true".into());
-                found.insert(digest, root);
-                named.extend(children(&document).into_iter().map(|child| child.digest));
-                break;
-            }
-        }
-        found.retain(|digest, _| !named.contains(digest));
-        let index = Index { manifests: found.into_values().collect(), annotations: BTreeMap::new() };
-        disk::remove(&self.index())?;
-        Ok(disk::write_atomic(&self.index(), &index.to_bytes())?)
-    }
-
-    fn change_index(&self, change: impl FnOnce(&mut Vec<Descriptor>) -> bool) -> Result<(), Error> {
-        let _lock = disk::Lock::exclusive(&self.path.join("index.lock"))?;
-        let mut index = self.read_index()?;
-        if change(&mut index.manifests) {
-            disk::write_atomic(&self.index(), &index.to_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn read_index(&self) -> Result<Index, Error> {
-        let bytes = disk::read(&self.index(), MAX_INDEX).map_err(|source| Error::Unlisted { source })?;
-        let wrong = |source| Error::Index { path: self.index(), source };
+    /// The entries, in their order.
+    pub(super) fn read(&self) -> Result<Index, Error> {
+        let bytes = disk::read(&self.path, MAX_INDEX).map_err(|source| Error::Unlisted { source })?;
+        let wrong = |source| Error::Index { path: self.path.clone(), source };
         match Document::parse_own(&bytes, &MediaType::Index.to_string()) {
             Ok(Document::Index(index)) => match index.manifests.iter().find(|entry| is_garbled(entry)) {
                 Some(entry) => {
@@ -216,5 +150,35 @@ impl Store {
             Ok(Document::Manifest(_)) => Err(wrong(DocumentError::NeitherKind)),
             Err(source) => Err(wrong(source)),
         }
+    }
+
+    /// Makes it anew. Only for whoever holds the lock.
+    pub(super) fn write(&self, manifests: Vec<Descriptor>) -> Result<(), Error> {
+        let index = Index { manifests, annotations: BTreeMap::new() };
+        Ok(disk::write_atomic(&self.path, &index.to_bytes())?)
+    }
+
+    /// Changes the entries under the lock, if `change` says that it did.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Vec<Descriptor>) -> bool) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let mut index = self.read()?;
+        if change(&mut index.manifests) {
+            disk::write_atomic(&self.path, &index.to_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert(&self, roots: &[Root]) -> Result<(), Error> {
+        self.change(|manifests| insert(manifests, roots))
+    }
+
+    /// Whether [`insert`](Self::insert) would change nothing.
+    pub(super) fn has(&self, roots: &[Root]) -> Result<bool, Error> {
+        if roots.is_empty() {
+            return Ok(true);
+        }
+        let manifests = self.read()?.manifests;
+        let there = by_digest(&manifests);
+        Ok(roots.iter().all(|root| holds(&there, root)))
     }
 }

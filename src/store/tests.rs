@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 use super::*;
+use crate::digest::DiffId;
 use crate::disk::tests::{Scratch, names};
 use crate::oci::{Compression, Index, Manifest, MediaType};
 use crate::progress::Silent;
@@ -97,7 +98,7 @@ fn only_stores_are_opened_and_unfinished_ones_finished() {
     assert!(matches!(Store::open(&dir.0), Err(Error::NotAStore { .. })));
     disk::create_directories(&dir.join("s")).unwrap();
     disk::write_atomic(&dir.join("s/.tmp-1-2"), b"").unwrap();
-    disk::write_atomic(&dir.join("s/index.json"), &roots::empty_index()).unwrap();
+    IndexFile::of(&dir.join("s")).write(Vec::new()).unwrap();
     assert!(Store::open(&dir.join("s")).unwrap().roots().unwrap().is_empty());
     disk::write_atomic(&dir.join("s/oci-layout"), br#"{"imageLayoutVersion":"2.0"}"#).unwrap();
     assert!(matches!(Store::open(&dir.join("s")), Err(Error::Version { .. })));
@@ -130,8 +131,15 @@ fn a_name_belongs_to_the_last_writer() {
     let (one, _) = build(&store, "a/b", b"one");
     let transaction = store.begin().unwrap();
     transaction.root(RootKey { workspace: "/other".into(), ..key("a/b") }, one.clone());
-    transaction.named_root("imported", one.clone());
     transaction.commit().unwrap();
+    // What others wrote has no key.
+    let mut imported = one.clone();
+    imported.annotations.insert("org.opencontainers.image.ref.name".into(), "imported".into());
+    let add = |entries: &mut Vec<Descriptor>| {
+        entries.push(imported);
+        true
+    };
+    store.index().change(add).unwrap();
     let seen: Vec<_> = store
         .roots()
         .unwrap()
@@ -212,9 +220,9 @@ fn gc_removes_what_no_root_reaches() {
     // Not knowing what is needed, it removes nothing.
     damage(&store.blob(two_root.digest));
     assert!(matches!(store.gc(false, &keep, &|_| true), Err(Error::Damaged { .. })));
-    disk::write_atomic(&store.index(), b"{").unwrap();
+    disk::write_atomic(&store.index().path, b"{").unwrap();
     assert!(matches!(store.gc(false, &keep, &|_| true), Err(Error::Index { .. })));
-    disk::remove(&store.index()).unwrap();
+    disk::remove(&store.index().path).unwrap();
     assert!(store.gc(false, &keep, &|_| true).is_err());
     assert!(store.has(two, 3).unwrap());
 }
@@ -259,7 +267,7 @@ fn a_store_that_lost_its_own_documents_is_not_emptied() {
         assert_eq!(Store::open(store.path()).unwrap().roots().unwrap().len(), 1);
     }
     disk::remove(&store.path().join("oci-layout")).unwrap();
-    disk::remove(&store.index()).unwrap();
+    disk::remove(&store.index().path).unwrap();
     let store = Store::open(store.path()).unwrap();
     assert!(matches!(store.roots(), Err(Error::Unlisted { .. })));
     assert!(matches!(store.verify(false, &Silent).unwrap().damaged[..], [(_, Damage::Index { .. })]));
@@ -272,14 +280,16 @@ fn a_store_that_lost_its_own_documents_is_not_emptied() {
     assert_eq!(store.roots().unwrap()[0].name.as_deref(), Some("a/b:prod"));
     assert_eq!(store.roots().unwrap().len(), 1);
     // A flipped bit in the type of an output: nothing may be collected by such an index.
-    let text = String::from_utf8(disk::read(&store.index(), 1 << 20).unwrap()).unwrap();
-    disk::write_atomic(&store.index(), text.replace("image.index", "image.indey").as_bytes()).unwrap();
+    let text = String::from_utf8(disk::read(&store.index().path, 1 << 20).unwrap()).unwrap();
+    disk::write_atomic(&store.index().path, text.replace("image.index", "image.indey").as_bytes()).unwrap();
     assert!(matches!(store.gc(false, &BTreeSet::new(), &|_| true), Err(Error::Index { .. })));
     assert!(matches!(store.verify(false, &Silent).unwrap().damaged[..], [(_, Damage::Index { .. })]));
-    disk::write_atomic(&store.index(), text.as_bytes()).unwrap();
+    disk::write_atomic(&store.index().path, text.as_bytes()).unwrap();
     // A root whose blob has gone is told of, and taken out.
     disk::remove(&store.blob(root.digest)).unwrap();
-    assert!(store.verify(false, &Silent).unwrap().damaged.iter().any(|(path, _)| *path == store.index()));
+    assert!(
+        store.verify(false, &Silent).unwrap().damaged.iter().any(|(path, _)| *path == store.index().path)
+    );
     store.verify(true, &Silent).unwrap();
     assert!(store.roots().unwrap().is_empty());
 }

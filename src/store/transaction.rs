@@ -5,9 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{
-    CHUNKS, Error, HEADERS, MAX_SIDE_FILE, REALISATIONS, Realisation, Root, RootKey, Store, seal, unseal,
-};
+use super::Store;
+use super::beside::{CHUNKS, HEADERS, MAX_SIDE_FILE, REALISATIONS, Realisation, seal, unseal};
+use super::error::Error;
+use super::roots::{Root, RootKey};
 use crate::digest::{Digest, HashingReader, HashingWriter, VerifyingReader};
 use crate::disk::{self, Lock, Staging, Temporary};
 use crate::oci::Descriptor;
@@ -185,13 +186,7 @@ impl Transaction {
 
     /// Makes a recipe's output a root, in place of the one before.
     pub fn root(&self, key: RootKey, descriptor: Descriptor) {
-        let name = key.name();
-        self.pending().roots.push(Root::keyed(Some(key), name, descriptor));
-    }
-
-    /// Makes something a root that no recipe gave (an import), under a name of its own.
-    pub fn named_root(&self, name: &str, descriptor: Descriptor) {
-        self.pending().roots.push(Root::keyed(None, name.to_owned(), descriptor));
+        self.pending().roots.push(Root::keyed(key, descriptor));
     }
 
     /// Brings all of it to the disk: files are synced in parallel, renamed, their directories synced; then
@@ -205,7 +200,7 @@ impl Transaction {
         let pending = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
         // A root that stands already: all that it reaches was synced before whoever wrote it named it, but perhaps
         // not the name.
-        if pending.files.is_empty() && store.has_roots(&pending.roots)? {
+        if pending.files.is_empty() && store.index().has(&pending.roots)? {
             return if pending.roots.is_empty() { Ok(()) } else { Ok(disk::sync_directory(&store.path)?) };
         }
         let files: Vec<_> = pending.files.into_iter().map(|(target, (file, _))| (file, target)).collect();
@@ -222,7 +217,7 @@ impl Transaction {
         disk::publish(files, if relies { &also } else { &[] })?;
         // Whoever is killed from here on leaves one temporary entry, not two.
         drop(staging);
-        if pending.roots.is_empty() { Ok(()) } else { store.insert_roots(&pending.roots) }
+        if pending.roots.is_empty() { Ok(()) } else { store.index().insert(&pending.roots) }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {

@@ -1,14 +1,19 @@
 //! Looking for damage.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::{CHUNKS, Error, HEADERS, MAX_SIDE_FILE, REALISATIONS, Realisation, Store, unseal};
+use super::Store;
+use super::beside::{CHUNKS, HEADERS, MAX_SIDE_FILE, REALISATIONS, Realisation, unseal};
+use super::closure::children;
+use super::error::Error;
+use super::roots::SALVAGED;
 use crate::digest::{Digest, HashingReader};
 use crate::disk;
-use crate::oci::Descriptor;
+use crate::oci::{Descriptor, Document, MAX_DOCUMENT, MediaType};
 use crate::progress::{Event, Progress};
 
 /// What [`Store::verify`] found.
@@ -93,86 +98,84 @@ impl Store {
         }
         remove(repair, &report.damaged)?;
         let blobs = report.damaged.len();
-        self.verify_side_files(&mut report)?;
+        verify_side_files(self, &mut report)?;
         remove(repair, &report.damaged[blobs..])?;
-        self.verify_roots(repair, &mut report)?;
+        verify_roots(self, repair, &mut report)?;
         Ok(report)
     }
+}
 
-    fn verify_side_files(&self, report: &mut VerifyReport) -> Result<(), Error> {
-        for kind in [REALISATIONS, HEADERS, CHUNKS] {
-            for (_, path) in self.files(kind)? {
-                let bytes =
-                    match disk::read(&path, MAX_SIDE_FILE).or_else(|_| disk::read(&path, MAX_SIDE_FILE)) {
-                        Ok(bytes) => unseal(bytes),
-                        Err(error @ disk::Error::Io { action: "open", .. }) if !error.is_missing() => {
-                            return Err(error.into());
-                        }
-                        Err(_) => None,
-                    };
-                let damage = match bytes {
-                    None => Some(Damage::Checksum),
-                    Some(bytes) if kind == REALISATIONS => self.verify_realisation(&bytes, report)?,
-                    Some(_) => None,
-                };
-                report.damaged.extend(damage.map(|damage| (path, damage)));
+/// Looks at the files beside the blobs; what is wrong with the blobs is in the report already.
+fn verify_side_files(store: &Store, report: &mut VerifyReport) -> Result<(), Error> {
+    for kind in [REALISATIONS, HEADERS, CHUNKS] {
+        for (_, path) in store.files(kind)? {
+            let bytes = match disk::read(&path, MAX_SIDE_FILE).or_else(|_| disk::read(&path, MAX_SIDE_FILE)) {
+                Ok(bytes) => unseal(bytes),
+                Err(error @ disk::Error::Io { action: "open", .. }) if !error.is_missing() => {
+                    return Err(error.into());
+                }
+                Err(_) => None,
+            };
+            let damage = match bytes {
+                None => Some(Damage::Checksum),
+                Some(bytes) if kind == REALISATIONS => verify_realisation(store, &bytes, report)?,
+                Some(_) => None,
+            };
+            report.damaged.extend(damage.map(|damage| (path, damage)));
+        }
+    }
+    Ok(())
+}
+
+fn verify_realisation(store: &Store, bytes: &[u8], report: &VerifyReport) -> Result<Option<Damage>, Error> {
+    // Its checksum is right: a later version wrote it.
+    let Some(found) = Realisation::parse(bytes) else { return Ok(None) };
+    let blob = store.blob(found.digest);
+    let sound = store.has(found.digest, found.size)? && report.damaged.iter().all(|(path, _)| *path != blob);
+    Ok((!sound).then_some(Damage::Dangling { output: found.digest }))
+}
+
+fn verify_roots(store: &Store, repair: bool, report: &mut VerifyReport) -> Result<(), Error> {
+    let roots = match store.roots() {
+        Ok(roots) => roots,
+        // What the disk refuses says nothing of what is on it.
+        Err(Error::Unlisted { source: error @ disk::Error::Io { .. } }) if !error.is_missing() => {
+            return Err(error.into());
+        }
+        Err(error) => {
+            let why = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+            report.damaged.push((store.index().path, Damage::Index { why }));
+            return if repair { salvage(store) } else { Ok(()) };
+        }
+    };
+    for root in roots {
+        let Descriptor { digest, size, .. } = root.descriptor;
+        if !store.has(digest, size)? {
+            let blob = store.blob(digest);
+            if report.damaged.iter().all(|(path, _)| *path != blob) {
+                report.damaged.push((store.index().path, Damage::Dangling { output: digest }));
+            }
+            if repair {
+                store.remove_roots(|other| *other == root)?;
             }
         }
-        Ok(())
-    }
-
-    fn verify_realisation(&self, bytes: &[u8], report: &VerifyReport) -> Result<Option<Damage>, Error> {
-        // Its checksum is right: a later version wrote it.
-        let Some(found) = Realisation::parse(bytes) else { return Ok(None) };
-        let blob = self.blob(found.digest);
-        let sound =
-            self.has(found.digest, found.size)? && report.damaged.iter().all(|(path, _)| *path != blob);
-        Ok((!sound).then_some(Damage::Dangling { output: found.digest }))
-    }
-
-    fn verify_roots(&self, repair: bool, report: &mut VerifyReport) -> Result<(), Error> {
-        let roots = match self.roots() {
-            Ok(roots) => roots,
-            // What the disk refuses says nothing of what is on it.
-            Err(Error::Unlisted { source: error @ disk::Error::Io { .. } }) if !error.is_missing() => {
-                return Err(error.into());
-            }
-            Err(error) => {
-                let why = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
-                report.damaged.push((self.index(), Damage::Index { why }));
-                return if repair { self.salvage_index() } else { Ok(()) };
-            }
-        };
-        for root in roots {
-            let Descriptor { digest, size, .. } = root.descriptor;
-            if !self.has(digest, size)? {
-                let blob = self.blob(digest);
-                if report.damaged.iter().all(|(path, _)| *path != blob) {
-                    report.damaged.push((self.index(), Damage::Dangling { output: digest }));
-                }
+        match store.reach(std::slice::from_ref(&root.descriptor), |absent| report.absent.push(absent.clone()))
+        {
+            // Listed as a damaged blob already.
+            Ok(_) | Err(Error::Damaged { .. }) => {}
+            // The documents are what their names say: the entry calls them something else.
+            Err(Error::Closure(error)) => {
+                report.damaged.push((store.index().path, Damage::Index { why: error.to_string() }));
                 if repair {
-                    self.remove_roots(|other| *other == root)?;
+                    store.remove_roots(|other| *other == root)?;
                 }
             }
-            match self
-                .reach(std::slice::from_ref(&root.descriptor), |absent| report.absent.push(absent.clone()))
-            {
-                // Listed as a damaged blob already.
-                Ok(_) | Err(Error::Damaged { .. }) => {}
-                // The documents are what their names say: the entry calls them something else.
-                Err(Error::Closure(error)) => {
-                    report.damaged.push((self.index(), Damage::Index { why: error.to_string() }));
-                    if repair {
-                        self.remove_roots(|other| *other == root)?;
-                    }
-                }
-                Err(error) => return Err(error),
-            }
+            Err(error) => return Err(error),
         }
-        report.absent.sort_by_key(|descriptor| descriptor.digest);
-        report.absent.dedup_by_key(|descriptor| descriptor.digest);
-        Ok(())
     }
+    report.absent.sort_by_key(|descriptor| descriptor.digest);
+    report.absent.dedup_by_key(|descriptor| descriptor.digest);
+    Ok(())
 }
 
 fn check_blob(path: &Path, name: Option<Digest>) -> Result<Result<u64, Damage>, Error> {
@@ -202,4 +205,26 @@ fn remove(repair: bool, damaged: &[(PathBuf, Damage)]) -> Result<(), Error> {
         damaged.iter().try_for_each(|(path, _)| disk::remove(path))?;
     }
     Ok(())
+}
+
+/// Makes `index.json` anew: every image or index that nothing else names is a root, without the recipe's name
+/// until it is built again. What was reported as done isn't collected meanwhile.
+fn salvage(store: &Store) -> Result<(), Error> {
+    let index = store.index();
+    let _lock = index.lock()?;
+    let (mut found, mut named) = (BTreeMap::new(), BTreeSet::new());
+    for (digest, path) in store.files("blobs/sha256")? {
+        let Ok(bytes) = disk::read(&path, MAX_DOCUMENT) else { continue };
+        for kind in [MediaType::Index, MediaType::Manifest] {
+            let Ok(document) = Document::parse(&bytes, &kind.to_string()) else { continue };
+            let mut root = Descriptor::new(kind, digest, bytes.len() as u64);
+            root.annotations.insert(SALVAGED.into(), "true".into());
+            found.insert(digest, root);
+            named.extend(children(&document).into_iter().map(|child| child.digest));
+            break;
+        }
+    }
+    found.retain(|digest, _| !named.contains(digest));
+    disk::remove(&index.path)?;
+    index.write(found.into_values().collect())
 }
