@@ -5,7 +5,7 @@
 
 Parts: overlay, noop, big, fetched, growth, reuse. As root, on Debian 12. It wants hyperfine, umoci, buildah, docker.io,
 gzip and go, which builds regctl; a neighbour that isn't there is named and left out. ROOT.tar is the file system of
-a Debian root; without it mmdebstrap makes one. Cooper is `target/release/cooper`; the bare sequence of writes and
+a Debian root; without it mmdebstrap makes one. Cooper is `target/dist/cooper`; the bare sequence of writes and
 the bare encoder are this crate's benches. Rounds of all commands alternate; a row gives median, least, CPU time of the
 median run, and peak memory.
 """
@@ -484,7 +484,7 @@ def bench(name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cooper", default=HERE / "target/release/cooper", type=Path)
+    parser.add_argument("--cooper", default=HERE / "target/dist/cooper", type=Path)
     parser.add_argument("--debian", help="the tar of a Debian root")
     parser.add_argument("--memory", default="/dev/shm", help="a directory on tmpfs")
     parser.add_argument("--disk", default="/var/tmp", help="a directory on a disk")

@@ -178,7 +178,7 @@ def measure(args, work, registry):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cooper", default=peers.HERE / "target/release/cooper", type=Path)
+    parser.add_argument("--cooper", default=peers.HERE / "target/dist/cooper", type=Path)
     parser.add_argument("--memory", default="/dev/shm", help="a directory on tmpfs, with room for 4 GB")
     parser.add_argument("--rounds", default=5, type=int)
     parser.add_argument("--only", default=",".join(IMAGES))

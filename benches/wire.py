@@ -90,7 +90,7 @@ class Registry:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cooper", default=peers.HERE / "target/release/cooper", type=Path)
+    parser.add_argument("--cooper", default=peers.HERE / "target/dist/cooper", type=Path)
     parser.add_argument("--debian")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cooper-wire-") as work:

@@ -11,7 +11,7 @@
 # Needs root, mmdebstrap, a Debian mirror and the crate registry. Makes a Debian testing in DIR/chroot (kept, 4 GB) with
 # rustc, cargo, rust-src, libstd-rust-dev of all four machines, a C compiler for each (zstd is C), musl-tools, and LLVM's
 # libunwind, which the standard library for musl is linked with. Nothing outside DIR is written.
-# CARGO_PROFILE_… is passed on: CARGO_PROFILE_RELEASE_LTO=off makes a build shorter.
+# CARGO_PROFILE_… is passed on: CARGO_PROFILE_DIST_LTO=off makes a build shorter.
 # MIRROR is where Debian comes from, otherwise the first mirror of Debian that apt knows here.
 set -euo pipefail
 [ $# -ge 1 ] || { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -59,8 +59,8 @@ build() { # NAME TARGET RUSTFLAGS [ENVIRONMENT… -- CARGO'S OPTIONS…]
     mapfile -t -O "${#environment[@]}" environment < <(env | grep '^CARGO_PROFILE_' || :)
     chroot "$chroot" env -i PATH=/usr/bin:/bin HOME=/root CARGO_TERM_COLOR=never CARGO_TARGET_DIR=/target \
         RUSTFLAGS="-C target-feature=+crt-static $flags" "${environment[@]}" \
-        cargo build --manifest-path /src/Cargo.toml --release --locked --bin cooper --target "$target" "${options[@]}"
-    install -m 0755 "$chroot/target/$target/release/cooper" "$dir/cooper-$name"
+        cargo build --manifest-path /src/Cargo.toml --profile dist --locked --bin cooper --target "$target" "${options[@]}"
+    install -m 0755 "$chroot/target/$target/dist/cooper" "$dir/cooper-$name"
 }
 build s390x s390x-unknown-linux-gnu "-C linker=s390x-linux-gnu-gcc"
 # For musl rustc links LLVM's unwinder. Debian's was compiled for glibc's checked printf, so these two are added to it; and it

@@ -3,7 +3,7 @@
 
     tests/acceptance/faults.py [--cooper PATH] [--old PATH] [--strikes N] [--seed S] [--only NAME] [--json FILE]
 
-Needs root, strace and Linux; a release binary (target/release/cooper unless --cooper says otherwise); faketime for the
+Needs root, strace and Linux; a binary as published (target/dist/cooper unless --cooper says otherwise); faketime for the
 family `clock`. The workspace is made in a temporary directory, which stays when something was found.
 
 A strike is one command that was hit (killed at one call, an error given to one call, a full disk, a damaged file ...).
@@ -1105,7 +1105,7 @@ def run_family(lab, jobs, show):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cooper", default=f"{ROOT}/target/release/cooper")
+    parser.add_argument("--cooper", default=f"{ROOT}/target/dist/cooper")
     parser.add_argument("--old", help="an older cooper, for the family `versions`")
     parser.add_argument("--strikes", type=int, default=2500, help="about how many; 0: all there are")
     parser.add_argument("--seed", type=int, default=1)

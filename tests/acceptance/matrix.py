@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The determinism matrix: one workspace, built cold in every cell, and every byte compared.
 
-    tests/acceptance/matrix.py                          builds cooper (debug and release), then all cells
+    tests/acceptance/matrix.py                          builds cooper (debug and dist), then all cells
     tests/acceptance/matrix.py --cross DIR              and the foreign binaries that cross.sh makes (or has left) in DIR
     tests/acceptance/matrix.py --binary NAME=PATH[:RUNNER WORDS]
     tests/acceptance/matrix.py --only 'umask*' --only 'ext4*'
@@ -465,7 +465,7 @@ class Differs(Exception):
     pass
 
 class Cell:
-    def __init__(self, name, note, *, binary="release", prefix=(), env=None, umask=0o022, args=(), make=None, run=None, uid=None,
+    def __init__(self, name, note, *, binary="dist", prefix=(), env=None, umask=0o022, args=(), make=None, run=None, uid=None,
                  start=None, expect=None, pristine=False, terminal=False, ordered=False):
         self.name, self.note, self.binary, self.prefix, self.env, self.umask = name, note, binary, list(prefix), env or {}, umask
         self.args, self.make, self.run, self.uid, self.start, self.expect = list(args), make, run, uid, start, expect
@@ -790,7 +790,7 @@ def limit(words):
 def cells(binaries):
     turkish = {"LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr"}
     table = [
-        Cell("reference", "x86-64, glibc, release build, files made in sorted order, umask 022"),
+        Cell("reference", "x86-64, glibc, dist build, files made in sorted order, umask 022"),
         # where and how the checkout lies
         Cell("second checkout", "another directory", make=at(b"elsewhere", b"a-second-one")),
         Cell("git clone", "with core.autocrlf=true and core.eol=crlf", make=cloned),
@@ -855,7 +855,7 @@ def cells(binaries):
     known = {"musl": [("", "musl in place of glibc")],
              "aarch64": [("cortex-a53", ""), ("max", "")], "s390x": [("qemu", ""), ("max", "")], "armhf": [("cortex-a15", "")]}
     for name, binary in binaries.items():
-        if name in ("release", "debug"):
+        if name in ("dist", "debug"):
             continue
         for cpu, note in known.get(name, [("", "")]) if not binary.runner else [("", "")]:
             emulator = {"aarch64": "qemu-aarch64", "s390x": "qemu-s390x", "armhf": "qemu-arm"}.get(name)
@@ -924,8 +924,8 @@ def main():
         del os.environ["MATRIX_NAMESPACE"]
 
     target = os.environ.get("CARGO_TARGET_DIR", os.path.join(HERE, "target"))
-    paths = {"release": os.environ.get("COOPER"), "debug": os.environ.get("COOPER_DEBUG")}
-    for name, words in (("release", ["build", "--release"]), ("debug", ["build"])):
+    paths = {"dist": os.environ.get("COOPER"), "debug": os.environ.get("COOPER_DEBUG")}
+    for name, words in (("dist", ["build", "--profile", "dist"]), ("debug", ["build"])):
         if not paths[name]:
             cargo(*words)
             paths[name] = os.path.join(target, name, "cooper")
@@ -1006,7 +1006,7 @@ def main():
                         raise Skip("this file system lists the names in one order, whatever came first")
                     note += f"; {moved} of {len(listed)} directories list their names in another order"
                 verdict = "DIFFERS" if detail else "equal"
-                if detail and all(line.startswith(ENTRY) for line in detail) and not binary.kind().startswith(binaries["release"].kind()):
+                if detail and all(line.startswith(ENTRY) for line in detail) and not binary.kind().startswith(binaries["dist"].kind()):
                     verdict, detail = "equal but for what docker loads of an oci-archive of several platforms: this machine's", []
         except Skip as why:
             verdict = f"skipped: {why}"

@@ -8,7 +8,7 @@
 # takes a minute and Debian's archive.
 #
 # Run as root, with docker.io, skopeo, umoci, mmdebstrap and python3 installed. $COOPER is the binary (otherwise
-# `cargo build --release`), $DOCKER_HOST a running daemon (otherwise one is started, and ended). One line of evidence
+# `cargo build --profile dist`), $DOCKER_HOST a running daemon (otherwise one is started, and ended). One line of evidence
 # per check; the first failure ends it with exit code 1.
 set -euo pipefail
 shopt -s inherit_errexit
@@ -21,8 +21,8 @@ for program in docker skopeo umoci python3; do
     command -v $program >/dev/null || { echo "$program is not installed" >&2; exit 2; }
 done
 if [ -z "${COOPER:-}" ]; then
-    cargo build --release --locked --manifest-path "$here/Cargo.toml"
-    COOPER=$here/target/release/cooper
+    cargo build --profile dist --locked --manifest-path "$here/Cargo.toml"
+    COOPER=$here/target/dist/cooper
 fi
 COOPER=$(realpath "$COOPER")
 
