@@ -41,12 +41,15 @@ pub fn create_directories(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
         return Ok(());
     }
-    match again(|| fs::create_dir(path)) {
+    let mut made = again(|| fs::create_dir(path));
+    let orphan = |error: &io::Error| error.kind() == io::ErrorKind::NotFound && parent(path) != path;
+    if made.as_ref().is_err_and(orphan) {
+        create_directories(parent(path))?;
+        // Once: in /proc nothing can be made, and "not found" is said of a parent that is there.
+        made = again(|| fs::create_dir(path));
+    }
+    match made {
         Ok(()) => sync_directory(parent(path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && parent(path) != path => {
-            create_directories(parent(path))?;
-            create_directories(path)
-        }
         Err(_) if path.is_dir() => Ok(()),
         Err(error) => Err(failed("make the directory", path)(error)),
     }

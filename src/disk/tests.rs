@@ -129,3 +129,11 @@ fn links_or_copies_and_sweeps() {
     create_directories(&dir.join("x/y/z")).unwrap();
     assert!(create_directories(&dir.join("a/y")).is_err());
 }
+
+#[test]
+fn where_nothing_can_be_made_is_an_error() {
+    // mkdir says "not found" there, although the parent is there.
+    if Path::new("/proc/self").exists() {
+        assert!(create_directories(Path::new("/proc/cooper/a")).is_err());
+    }
+}

@@ -74,7 +74,7 @@ impl<'a> Sources<'a> {
         Self { upstream, found: RefCell::default(), materialised: RefCell::default() }
     }
 
-    /// The storeys below.
+    /// Recipes, locks and their files.
     pub(crate) fn checkout(&self) -> &Checkout<'a> {
         &self.upstream.supply.checkout
     }
@@ -85,7 +85,7 @@ impl<'a> Sources<'a> {
         self.upstream.supply.commit()
     }
 
-    /// The storeys below.
+    /// The store, and the places that may be asked.
     pub(crate) fn supply(&self) -> &Supply<'a> {
         &self.upstream.supply
     }

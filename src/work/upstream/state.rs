@@ -61,7 +61,7 @@ impl<'a> Upstream<'a> {
         }
     }
 
-    /// The storey below the supply.
+    /// Recipes, locks and their files.
     pub(crate) fn checkout(&self) -> &Checkout<'a> {
         &self.supply.checkout
     }
