@@ -65,7 +65,6 @@
 //! |---|---|
 //! | `cooper.toml`, `recipes/<stack>/<name>/recipe.toml` | [`recipe`] |
 //! | `lockfiles/<stack>/<name>.lock` | [`lock`] |
-//! | `lockfiles/blobs/sha256/` | [`workspace`] |
 //! | the store: `blobs/`, `realisations/`, `headers/`, `index.json` | [`store`] |
 //! | where all of them lie, `lockfiles/blobs/sha256/` | [`workspace`] |
 

@@ -5,7 +5,8 @@
 //!
 //! | storey | owns |
 //! |---|---|
-//! | [`deliver`], [`run`] | images on their way to places; what runs a stack |
+//! | [`run`] | what runs a stack |
+//! | [`deliver`] | images on their way to places, outputs for other machines, what images are called once published |
 //! | [`realise`] | what a recipe becomes: plans, layers, images, indexes, the lock that says so |
 //! | [`sources`] | trees that aren't files of the checkout: fetched, unpacked, made elsewhere, out of images |
 //! | [`upstream`] | what recipes stand on: references resolved, bases pinned, images read |

@@ -312,8 +312,7 @@ fn table(text: &str) -> Vec<Vec<String>> {
     let mut floors: Vec<Vec<String>> = rows
         .take_while(|line| line.starts_with("//! |"))
         .map(|row| {
-            let links = row.split("[`").skip(1).filter_map(|rest| rest.split("`]").next());
-            let mut rooms: Vec<String> = links.map(str::to_owned).collect();
+            let mut rooms: Vec<String> = row.split('`').skip(1).step_by(2).map(str::to_owned).collect();
             rooms.sort();
             rooms
         })

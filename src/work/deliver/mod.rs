@@ -1,11 +1,11 @@
-//! Images on their way to places, and artifacts beside them.
+//! Images on their way to places, and outputs on their way to other machines.
 
-mod artifacts;
 mod exporter;
+mod outputs;
 pub(crate) mod published;
 mod put;
 
-pub(crate) use artifacts::{push_outputs, repository};
 pub(crate) use exporter::{Destination, Exporter};
+pub(crate) use outputs::{push_outputs, repository};
 pub use put::Copied;
 pub(crate) use put::{Origin, put};

@@ -14,7 +14,7 @@ use crate::substitute;
 use crate::work::bytes::Bytes;
 use crate::work::{Env, Error};
 
-/// What `copy` and `build --to` did.
+/// An image that came to a place, or into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
     /// From where.
@@ -54,7 +54,7 @@ pub(crate) fn put(
     let (root, extra) = limited(bytes, root, platforms)?;
     let all = closure(&root, |descriptor| match &extra {
         Some((digest, bytes)) if *digest == descriptor.digest => Ok(Some(bytes.clone())),
-        _ => Ok::<_, Error>(bytes.document(descriptor, "the document")?.map(|bytes| bytes.to_vec())),
+        _ => document(bytes, descriptor),
     })?;
     if let Some(absent) = all.absent.first() {
         return Err(bytes.absent("the document", absent.digest));
@@ -78,6 +78,17 @@ pub(crate) fn put(
     env.progress.event(Event::End);
     let (from, to, digest) = (name.to_owned(), to.to_string(), root.digest);
     Ok(Copied { from, to, digest, bytes: size, moved })
+}
+
+fn document(bytes: &Bytes<'_>, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
+    match bytes.document(descriptor, "the document") {
+        Ok(found) => Ok(found.map(|bytes| bytes.to_vec())),
+        // What it is called in the place says nothing of where it was damaged.
+        Err(Error::Damaged { what, source, .. }) => {
+            Err(Error::Damaged { what, base: "the image".to_owned(), source })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What takes an image in a place.
@@ -140,7 +151,7 @@ fn limited(bytes: &Bytes<'_>, root: Descriptor, platforms: &[Platform]) -> Resul
         return Ok((root, None));
     }
     let wrong = |error| Error::Document { base: root.digest.to_string(), source: error };
-    let Some(document) = bytes.document(&root, "the document")? else { return Ok((root, None)) };
+    let Some(document) = document(bytes, &root)? else { return Ok((root, None)) };
     let Document::Index(index) = Document::parse(&document, &root.media_type).map_err(wrong)? else {
         return Ok((root, None));
     };

@@ -6,11 +6,12 @@ use std::rc::Rc;
 use super::computed::{Image, Variant};
 use super::draft::{Ground, Grounded, Work};
 use super::ground::base_name;
+use super::image::realised;
 use crate::derivation::IndexDerivation;
 use crate::image;
 use crate::oci::{Descriptor, Document, Index, MediaType, Platform};
 use crate::recipe::Resolved;
-use crate::store::{Realisation, RootKey};
+use crate::store::RootKey;
 use crate::work::Error;
 use crate::work::upstream::child_of;
 
@@ -63,11 +64,7 @@ fn own(
     let derivations = images.iter().filter_map(|image| Some(image.derivation.as_ref()?.digest()));
     let derivation = IndexDerivation { images: derivations.collect(), annotations };
     let transaction = work.sources.supply().transaction()?;
-    if !transaction.has(descriptor.digest, descriptor.size)? {
-        let Descriptor { digest, size, .. } = descriptor;
-        let name = transaction.put(&derivation.to_bytes())?;
-        transaction.realisation(name, Realisation { digest, size, diff_id: None })?;
-    }
+    realised(transaction, &derivation.to_bytes(), &descriptor)?;
     transaction.put(&bytes)?;
     Ok((descriptor, derivation))
 }
