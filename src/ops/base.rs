@@ -112,7 +112,7 @@ impl Below {
     /// A `[[remove]]` pattern of a recipe that stands here, as it is asked of the external base.
     pub(super) fn pattern_in_base(&self, pattern: &str) -> String {
         let parents: Vec<&FileTree> = self.parents.iter().map(|tree| &**tree).collect();
-        pattern_in_base(pattern, &self.facts, &parents)
+        pattern_in_base(crate::digest::Encoding::V1, pattern, &self.facts, &parents)
     }
 }
 

@@ -421,7 +421,7 @@ impl LazyMerged<'_, '_, '_> {
                 None => {
                     let (merged, _) = self.need()?;
                     // A pattern that can't be read is told by the plan, where its place is known.
-                    matches_in_base(pattern, &merged).unwrap_or_default()
+                    matches_in_base(crate::digest::Encoding::V1, pattern, &merged).unwrap_or_default()
                 }
             };
             removed.insert(pattern.clone(), matched);

@@ -1,7 +1,7 @@
 //! What is refused although it could be built: policy, never a reason for other bytes.
 
+use super::v1::view::{Found, View};
 use super::v1::{Expanded, Unit};
-use super::view::{Found, View};
 use super::{Error, Fault};
 use crate::recipe::{At, Resolved};
 use crate::tree::TreePath;

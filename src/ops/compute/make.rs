@@ -11,8 +11,8 @@ use crate::digest::{DiffId, Digest, Encoding};
 use crate::image;
 use crate::layer;
 use crate::lock::SourceLock;
-use crate::oci::{Compression, Descriptor, Document, Index, MediaType, Platform};
-use crate::ops::base::{Below, child_of};
+use crate::oci::{Compression, Descriptor, Document, MediaType, Platform};
+use crate::ops::base::Below;
 use crate::ops::error::Error;
 use crate::plan::{self, Plan, Stage, config_patch, source_key};
 use crate::progress::Event;
@@ -68,7 +68,7 @@ impl Work<'_, '_> {
                 removed: &below.removed,
                 sources,
                 read: &read,
-                epoch: resolved.image.epoch.unwrap_or(epoch),
+                epoch: resolved.epoch(epoch),
             })
             .collect();
         let failed = |variant: &str, errors| Error::Plan {
@@ -187,10 +187,8 @@ impl Work<'_, '_> {
         for planned in plan.layers {
             layers.push(self.layer(planned, &plan.made, contents)?);
         }
-        let labels =
-            session.file.labels.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
         let root = below.root.as_ref().map(|(name, digest)| (name.as_str(), *digest));
-        let patch: ConfigPatch = config_patch(resolved, epoch, &labels, root);
+        let patch: ConfigPatch = config_patch(Encoding::V1, resolved, epoch, &session.file.labels, root);
         let own: Vec<image::Layer> = layers.iter().map(|made| made.layer.clone()).collect();
         let base = below.manifest.as_ref().map(|(manifest, _)| (&**manifest, &*below.config));
         let failed = |source| Error::Image { recipe: self.target.to_string(), source };
@@ -320,15 +318,8 @@ impl Work<'_, '_> {
         if let Some(descriptor) = self.passed_through(draft)? {
             return Ok(finish(descriptor, images));
         }
-        let mut children: Vec<Descriptor> = images.values().map(|image| image.descriptor.clone()).collect();
-        children.sort_by(|a, b| {
-            a.platform.as_ref().map(Platform::key).cmp(&b.platform.as_ref().map(Platform::key))
-        });
-        let annotations = match &images.values().next() {
-            Some(_) if !draft.bare => self.annotations(draft, &images)?,
-            _ => BTreeMap::new(),
-        };
-        let bytes = image::index(Encoding::V1, children, annotations);
+        let own = images.values().filter_map(|image| image.own.as_ref());
+        let bytes = image::index_of(Encoding::V1, own);
         let descriptor = Descriptor::of(MediaType::Index, &bytes);
         session.transaction()?.put(&bytes)?;
         Ok(finish(descriptor, images))
@@ -356,28 +347,10 @@ impl Work<'_, '_> {
                 let Document::Index(index) = &external.document else {
                     return Ok(Some(external.descriptor.clone()));
                 };
-                let manifests =
-                    draft.platforms.iter().filter_map(|platform| child_of(index, platform)).cloned();
-                let subset = Index { manifests: manifests.collect(), annotations: BTreeMap::new() };
-                let bytes = subset.to_bytes();
+                let bytes = image::subset(Encoding::V1, index, &draft.platforms);
                 self.session.transaction()?.put(&bytes)?;
                 Ok(Some(Descriptor::of(MediaType::Index, &bytes)))
             }
         }
-    }
-
-    /// The index's annotations: what every one of its images says alike.
-    fn annotations(
-        &self,
-        draft: &Draft,
-        images: &BTreeMap<String, Box<Image>>,
-    ) -> Result<BTreeMap<String, String>, Error> {
-        let mut all = images.values().filter_map(|image| Some(&image.own.as_ref()?.annotations));
-        let mut common = all.next().cloned().unwrap_or_default();
-        for other in all {
-            common.retain(|name, value| other.get(name) == Some(value));
-        }
-        debug_assert!(!draft.bare);
-        Ok(common)
     }
 }

@@ -27,6 +27,13 @@ pub struct Resolved {
     pub names: BTreeMap<String, String>,
 }
 
+impl Resolved {
+    /// The time of everything that has no other: the recipe's own, else the lock's.
+    pub fn epoch(&self, lock: i64) -> i64 {
+        self.image.epoch.unwrap_or(lock)
+    }
+}
+
 /// An entry, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedEntry {
