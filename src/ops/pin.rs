@@ -53,7 +53,7 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
             recipes.push((old, target.to_string()));
             let lock = lock.get_or_insert_with(|| Lock {
                 encoding: Encoding::V1,
-                epoch: env.epoch.unwrap_or(super::compute::EPOCH),
+                epoch: crate::recipe::epoch(Encoding::V1, None, env.epoch).unwrap_or_else(|given| given),
                 ..Lock::default()
             });
             lock.bases.retain(|pin| pin.origin != want.origin);

@@ -26,6 +26,6 @@ pub struct Stage<'a> {
     pub base: &'a str,
     /// The bytes of a source, for templates.
     pub read: &'a (dyn Fn(&Content) -> Result<Vec<u8>, Fault> + Sync),
-    /// The time of everything that has no other, in seconds since 1970.
+    /// The lock's: the time of everything that has no other, in seconds since 1970.
     pub epoch: i64,
 }

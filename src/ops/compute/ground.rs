@@ -101,16 +101,7 @@ impl Work<'_, '_> {
     }
 
     pub(super) fn platforms(&self, recipe: &Evaluated) -> Result<Vec<Platform>, Error> {
-        let listed = recipe.image.platforms.as_ref().unwrap_or(&self.session.file.platforms);
-        let mut platforms: Vec<Platform> = Vec::new();
-        for text in listed {
-            let platform: Platform = text.value.parse()?;
-            if !platforms.iter().any(|known| known.matches(&platform)) {
-                platforms.push(platform);
-            }
-        }
-        platforms.sort_by(|a, b| a.key().cmp(&b.key()));
-        Ok(platforms)
+        Ok(recipe.platforms(&self.session.file.platforms)?)
     }
 
     pub(super) fn pin(&self, drafts: &[Draft], lock: &mut Lock, blobs: &mut Blobs) {

@@ -68,7 +68,7 @@ impl Work<'_, '_> {
                 removed: &below.removed,
                 sources,
                 read: &read,
-                epoch: resolved.epoch(epoch),
+                epoch,
             })
             .collect();
         let failed = |variant: &str, errors| Error::Plan {

@@ -21,14 +21,9 @@ use crate::oci::{Descriptor, Document, DocumentError, ImageConfig, Platform};
 use crate::ops::base::{Below, Blobs, External, volumes};
 use crate::ops::error::{Error, LockedRecipe};
 use crate::ops::session::{OldLock, Session, circle};
-use crate::recipe::{Evaluated, Resolved, Scope};
+use crate::recipe::{self, Evaluated, Resolved, Scope};
 use crate::tree::{Content, FileTree, SourceKey, SourceKind};
 use crate::workspace::{Target, differs_by_crlf_only};
-
-/// Without `SOURCE_DATE_EPOCH` when locking: 2000-01-01T00:00:00Z, because zip can't say 0.
-pub(in crate::ops) const EPOCH: i64 = 946_684_800;
-/// No output depends on a later or earlier time: 1990-01-01 to 2242-01-01.
-const EPOCHS: std::ops::RangeInclusive<i64> = 631_152_000..=8_583_494_400;
 
 /// A recipe, computed.
 pub(in crate::ops) struct Computed {
@@ -268,23 +263,14 @@ impl Work<'_, '_> {
 
     /// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.
     fn epoch(&self) -> Result<i64, Error> {
-        let fresh = || self.session.env.epoch.unwrap_or(EPOCH);
-        let epoch = self.old.map_or_else(fresh, |lock| lock.epoch);
-        if EPOCHS.contains(&epoch) {
-            return Ok(epoch);
-        }
-        Err(Error::Usage { message: format!("the epoch {epoch} is not between 1990 and 2242") })
+        let epoch = recipe::epoch(Encoding::V1, self.old.map(|lock| lock.epoch), self.session.env.epoch);
+        let message = |epoch| format!("the epoch {epoch} is not between 1990 and 2242");
+        epoch.map_err(|epoch| Error::Usage { message: message(epoch) })
     }
 }
 
 fn all_platforms(drafts: &[Draft]) -> Vec<Platform> {
-    let mut all: Vec<Platform> = Vec::new();
-    for platform in drafts.iter().flat_map(|draft| &draft.platforms) {
-        if !all.iter().any(|known| known.matches(platform)) {
-            all.push(platform.clone());
-        }
-    }
-    all
+    recipe::distinct(Encoding::V1, drafts.iter().flat_map(|draft| &draft.platforms))
 }
 
 fn with_platform(scope: Scope, platform: &Platform) -> Scope {

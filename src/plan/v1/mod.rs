@@ -29,9 +29,13 @@ pub(super) fn plan(stages: &[Stage<'_>]) -> Result<Vec<(Vec<PlannedLayer>, Expan
     let stands: Vec<Stand<'_>> =
         views.iter().zip(&all).map(|(below, expanded)| Stand { below, units: &expanded.units }).collect();
     // Of equal epochs or not: each variant's layers carry its own.
-    let epochs: Vec<i64> = stages.iter().map(|stage| stage.epoch).collect();
+    let epochs: Vec<i64> = stages.iter().map(epoch).collect();
     let layers = split(&stands, &epochs);
     Ok(layers.into_iter().zip(all).collect())
+}
+
+fn epoch(stage: &Stage<'_>) -> i64 {
+    stage.recipe.epoch(stage.epoch)
 }
 
 /// What a variant's entries land on.
@@ -66,7 +70,7 @@ fn expanded(stage: &Stage<'_>, below: &View<'_>) -> Result<Expanded, Vec<Error>>
         read: stage.read,
         render: &render,
         removed: &removed,
-        epoch: stage.epoch,
+        epoch: epoch(stage),
     };
     expand(&stage.recipe.entries, &cx)
 }

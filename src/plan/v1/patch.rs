@@ -74,3 +74,22 @@ fn set(list: &Option<Vec<Spanned<String>>>) -> BTreeSet<String> {
 fn strings(map: &BTreeMap<String, Spanned<String>>) -> BTreeMap<String, String> {
     map.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Encoding;
+    use crate::recipe::{Scope, parse, parse_workspace};
+
+    #[test]
+    fn the_recipes_labels_win() {
+        let workspace =
+            parse_workspace("cooper.toml", "[workspace]\nlabels = { a = 1, b = '{{ x }}' }").unwrap();
+        let text = "base.scratch = true\n[config.labels]\na = '{{ variant }}'\nc = 'c'";
+        let recipe = parse("recipe.toml", text).unwrap().variant(Encoding::V1, "dev").unwrap();
+        let patch = config_patch(&recipe.resolve(&Scope::default()).unwrap(), 5, &workspace.labels, None);
+        let pairs = [("a", "dev"), ("b", "{{ x }}"), ("c", "c")];
+        assert_eq!(patch.labels, pairs.map(|(name, value)| (name.into(), value.into())).into());
+        assert_eq!(patch.epoch, 5);
+    }
+}

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::oci::Platform;
-use crate::recipe::check;
-use crate::recipe::config::{Cmd, Config, Healthcheck, absolute};
+use crate::recipe::config::{Cmd, Config, Healthcheck};
 use crate::recipe::entry::{Action, Change, Entry, File, Owner, Source, Template};
 use crate::recipe::patch::InputSource;
-use crate::recipe::patch::{Base, Image, layout_place};
-use crate::recipe::read_entry::{field, login, sha256, url};
-use crate::recipe::{At, Error, ErrorKind, Spanned};
+use crate::recipe::patch::{Base, Image};
+use crate::recipe::words::{self, field, login, sha256, url};
+use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned};
 use crate::tree::SourceKind;
 
-use super::merge::Evaluated;
 use super::names::{Names, Reach, Scope};
 use super::path::PathFault;
 use super::resolved::{
@@ -20,100 +18,90 @@ use super::resolved::{
     platform_matches,
 };
 use super::template::DELIMITERS;
-use super::{Glob, glob, has_magic, link_target, named};
+use super::values::{layout_place, port};
+use super::{Glob, glob, has_magic, link_target, named, rooted as absolute};
 
-impl Evaluated {
-    /// Interpolates everything but the contents of files, leaves out entries of other platforms, fills in defaults.
-    ///
-    /// # Errors
-    /// Everything that is wrong or that this version can't build.
-    pub fn resolve(&self, scope: &Scope) -> Result<Resolved, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::All);
-        let values = names.all();
-        let base = self.base_reference(scope);
-        let image = image(&self.image, &names);
-        let config = config(&self.config, &names);
-        let sources = Names::new(self, scope, Reach::Source);
-        let mut entries = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            entries.extend(resolve(entry, self, &names, &sources));
-        }
-        let mut errors = names.errors.into_inner();
-        errors.extend(sources.errors.into_inner());
-        match base {
-            Ok(base) if errors.is_empty() => Ok(Resolved { image, base, config, entries, names: values }),
-            base => {
-                errors.extend(base.err().into_iter().flatten());
-                Err(distinct(errors))
-            }
+/// Interpolates everything but the contents of files, leaves out entries of other platforms, fills in defaults.
+pub(in crate::recipe) fn resolve(recipe: &Evaluated, scope: &Scope) -> Result<Resolved, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::All);
+    let values = names.all();
+    let base = base_reference(recipe, scope);
+    let image = image(&recipe.image, &names);
+    let config = config(&recipe.config, &names);
+    let sources = Names::new(recipe, scope, Reach::Source);
+    let mut entries = Vec::new();
+    for entry in recipe.entries.iter().filter(|entry| is_for(entry, scope)) {
+        entries.extend(entry_of(entry, recipe, &names, &sources));
+    }
+    let mut errors = names.errors.into_inner();
+    errors.extend(sources.errors.into_inner());
+    match base {
+        Ok(base) if errors.is_empty() => Ok(Resolved { image, base, config, entries, names: values }),
+        base => {
+            errors.extend(base.err().into_iter().flatten());
+            Err(distinct(errors))
         }
     }
+}
 
-    /// The base, interpolated with what is known before a platform is chosen. `os`, `arch`, `arch_variant` and
-    /// `base_env` of the scope are not looked at.
-    ///
-    /// # Errors
-    /// An undefined name, or one that isn't known yet; text that is no reference.
-    pub fn base_reference(&self, scope: &Scope) -> Result<Base, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::Base);
-        let base = match &self.base {
-            Base::Image(text) => text_as(&names, text, check::reference).map(Base::Image),
-            Base::Recipe(text) => text_as(&names, text, check::recipe_name).map(Base::Recipe),
-            Base::Layout(text) => {
-                text_as(&names, text, |text| layout_place(text).map(drop)).map(Base::Layout)
-            }
-            Base::Scratch(at) => Some(Base::Scratch(at.clone())),
-            Base::Extends(text) => {
-                names.push(Some(text.at.clone()), ErrorKind::NoBase);
-                None
-            }
-        };
-        base.ok_or_else(|| distinct(names.errors.into_inner()))
-    }
-
-    /// The patterns of `[[remove]]` for one platform. `base_env` of the scope is not looked at.
-    ///
-    /// # Errors
-    /// Mistakes in these globs, or `base.env` in them: what they match is asked before the base's config is known.
-    pub fn remove_patterns(&self, scope: &Scope) -> Result<Vec<String>, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::Source);
-        let mut patterns = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            if let Action::Remove { path, .. } = &entry.action {
-                let read = names.read(path, |path| glob(&named(path)?));
-                patterns.extend(read.map(|glob| glob.as_str().to_owned()));
-            }
+/// What is known before a platform is chosen is enough for it.
+pub(in crate::recipe) fn base_reference(recipe: &Evaluated, scope: &Scope) -> Result<Base, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::Base);
+    let base = match &recipe.base {
+        Base::Image(text) => text_as(&names, text, words::reference).map(Base::Image),
+        Base::Recipe(text) => text_as(&names, text, words::recipe_name).map(Base::Recipe),
+        Base::Layout(text) => text_as(&names, text, |text| layout_place(text).map(drop)).map(Base::Layout),
+        Base::Scratch(at) => Some(Base::Scratch(at.clone())),
+        Base::Extends(text) => {
+            names.push(Some(text.at.clone()), ErrorKind::NoBase);
+            None
         }
-        let errors = names.errors.into_inner();
-        if errors.is_empty() { Ok(patterns) } else { Err(distinct(errors)) }
-    }
+    };
+    base.ok_or_else(|| distinct(names.errors.into_inner()))
+}
 
-    /// What must be read beside the recipes for one platform. `base_env` of the scope is not looked at.
-    ///
-    /// # Errors
-    /// Mistakes in these paths and globs.
-    pub fn source_paths(&self, scope: &Scope) -> Result<Vec<SourcePath>, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::Source);
-        let mut paths = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            match &entry.action {
-                Action::File(file) => {
-                    paths.extend(source_paths(entry, file, self, &names).unwrap_or_default());
-                }
-                Action::Edit { path, .. } => paths.extend(in_base(path, true, false, &names)),
-                Action::Owner { path, recursive, .. } => {
-                    paths.extend(in_base(path, false, *recursive, &names));
-                }
-                Action::Ca { from } => {
-                    paths.extend(certificates(entry, from, &names));
-                    paths.extend(bundles(from, &names));
-                }
-                _ => {}
-            }
+/// As written, normalised: the lock knows them by this text.
+pub(in crate::recipe) fn remove_patterns(
+    recipe: &Evaluated,
+    scope: &Scope,
+) -> Result<Vec<String>, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::Source);
+    let mut patterns = Vec::new();
+    for entry in recipe.entries.iter().filter(|entry| is_for(entry, scope)) {
+        if let Action::Remove { path, .. } = &entry.action {
+            let read = names.read(path, |path| glob(&named(path)?));
+            patterns.extend(read.map(|glob| glob.as_str().to_owned()));
         }
-        let errors = names.errors.into_inner();
-        if errors.is_empty() { Ok(paths) } else { Err(distinct(errors)) }
     }
+    let errors = names.errors.into_inner();
+    if errors.is_empty() { Ok(patterns) } else { Err(distinct(errors)) }
+}
+
+/// Of all entries for the platform, in their order.
+pub(in crate::recipe) fn source_paths(
+    recipe: &Evaluated,
+    scope: &Scope,
+) -> Result<Vec<SourcePath>, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::Source);
+    let mut paths = Vec::new();
+    for entry in recipe.entries.iter().filter(|entry| is_for(entry, scope)) {
+        match &entry.action {
+            Action::File(file) => {
+                paths.extend(paths_of(entry, file, recipe, &names).unwrap_or_default());
+            }
+            Action::Edit { path, .. } => paths.extend(in_base(path, true, false, &names)),
+            Action::Owner { path, recursive, .. } => {
+                paths.extend(in_base(path, false, *recursive, &names));
+            }
+            Action::Ca { from } => {
+                paths.extend(certificates(entry, from, &names));
+                paths.extend(bundles(from, &names));
+            }
+            _ => {}
+        }
+    }
+    let errors = names.errors.into_inner();
+    if errors.is_empty() { Ok(paths) } else { Err(distinct(errors)) }
 }
 
 fn is_for(entry: &Entry, scope: &Scope) -> bool {
@@ -169,7 +157,7 @@ fn image(image: &Image, names: &Names<'_>) -> Image {
         title: text(&image.title),
         version: text(&image.version),
         source: text(&image.source),
-        tags: list(names, &image.tags, |tag| check::tag(tag).map(|()| tag.to_owned())),
+        tags: list(names, &image.tags, |tag| words::tag(tag).map(|()| tag.to_owned())),
         platforms: image.platforms.clone(),
         epoch: image.epoch,
         owner: text(&image.owner),
@@ -192,7 +180,7 @@ fn config(config: &Config, names: &Names<'_>) -> Config {
         env: table(&config.env),
         user: text(&config.user),
         workdir: config.workdir.as_ref().and_then(|path| normal(names, path, absolute)),
-        expose: list(names, &config.expose, check::port),
+        expose: list(names, &config.expose, port),
         volumes: list(names, &config.volumes, absolute),
         labels: table(&config.labels),
         stop_signal: text(&config.stop_signal),
@@ -203,19 +191,19 @@ fn config(config: &Config, names: &Names<'_>) -> Config {
         check.cmd = texts(&check.cmd);
     }
     new.remove.env = texts(&config.remove.env);
-    new.remove.expose = list(names, &config.remove.expose, check::port);
+    new.remove.expose = list(names, &config.remove.expose, port);
     new.remove.volumes = texts(&config.remove.volumes);
     new.remove.labels = texts(&config.remove.labels);
     new
 }
 
-fn resolve(
+fn entry_of(
     entry: &Entry,
     recipe: &Evaluated,
     names: &Names<'_>,
     sources: &Names<'_>,
 ) -> Option<ResolvedEntry> {
-    let layer = entry.layer.as_ref().map(|layer| text_as(names, layer, check::name));
+    let layer = entry.layer.as_ref().map(|layer| text_as(names, layer, words::name));
     let action = match &entry.action {
         Action::Edit { path, change } => {
             let text = |text: &Spanned<String>| normal(names, text, any);
@@ -299,7 +287,7 @@ fn resolve_file(
             let value = names.text_with(text, (&delimiters.0, &delimiters.1));
             value.map(|value| ResolvedSource::Text(text.with(value)))
         }
-        _ => source_paths(entry, file, recipe, sources).map(ResolvedSource::From),
+        _ => paths_of(entry, file, recipe, sources).map(ResolvedSource::From),
     };
     let mut xattrs = BTreeMap::new();
     for (name, value) in &file.xattrs {
@@ -344,12 +332,7 @@ fn resolve_file(
 }
 
 /// What an entry takes from outside the recipe's own text; nothing for `text`.
-fn source_paths(
-    entry: &Entry,
-    file: &File,
-    recipe: &Evaluated,
-    names: &Names<'_>,
-) -> Option<Vec<SourcePath>> {
+fn paths_of(entry: &Entry, file: &File, recipe: &Evaluated, names: &Names<'_>) -> Option<Vec<SourcePath>> {
     let inputs = &recipe.inputs;
     let (include, exclude) = (globs(&file.include, names), globs(&file.exclude, names));
     let platform = || Some(short_platform(names));
@@ -397,17 +380,17 @@ fn source_paths(
                 Some(InputSource::Image { reference, path }) => {
                     let all = reference.with("/".to_owned());
                     let found = one(path.as_ref().unwrap_or(&all), &|path| absolute(path))?;
-                    let reference = text_as(names, reference, check::reference)?;
+                    let reference = text_as(names, reference, words::reference)?;
                     (SourceKind::Image, reference.value, found, platform())
                 }
             }
         }
         Source::Image { reference, path } => {
-            let reference = text_as(names, reference, check::reference)?;
+            let reference = text_as(names, reference, words::reference)?;
             (SourceKind::Image, reference.value, one(path, &|path| absolute(path))?, platform())
         }
         Source::Recipe { name, path } => {
-            let name = text_as(names, name, check::recipe_name)?;
+            let name = text_as(names, name, words::recipe_name)?;
             (
                 SourceKind::Recipe,
                 format!("{}#{}", name.value, recipe.variant),
