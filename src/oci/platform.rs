@@ -1,6 +1,5 @@
 //! Operating system, architecture and variant, as indexes and configs name them.
 
-use std::fmt;
 use std::str::FromStr;
 
 use super::DocumentError;
@@ -64,12 +63,6 @@ impl FromStr for Platform {
             variant: parts.get(2).map(|&part| part.to_owned()),
             rest: Object::new(),
         })
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.short())
     }
 }
 

@@ -104,6 +104,14 @@ pub enum Fault {
         /// The volume.
         volume: TreePath,
     },
+    /// An extended attribute that no layer has: the entry would be built without it.
+    #[error(
+        "the extended attribute {name} means something to one machine only, and is never written into an image"
+    )]
+    NeverWritten {
+        /// Its name.
+        name: String,
+    },
     /// Two entries on one path.
     #[error("{} {path}", if other.is_some() { "two entries write" } else { "two sources of this entry are for" })]
     TwoOnOnePath {
@@ -251,6 +259,9 @@ fn value(entry: &ResolvedEntry, fault: Option<&Fault>) -> At {
                     | Fault::TwoOnOnePath { other: None, .. },
                 ),
             ) => from.first().map_or(&file.to.at, |path| &path.at),
+            (_, Some(Fault::NeverWritten { name })) => {
+                file.xattrs.get(name).map_or(&file.to.at, |value| &value.at)
+            }
             _ => &file.to.at,
         },
         ResolvedAction::Link { target, .. } if matches!(fault, Some(Fault::HardLinkOutside { .. })) => {

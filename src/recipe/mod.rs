@@ -14,6 +14,7 @@ mod error;
 mod evaluated;
 mod levels;
 mod loose;
+mod meaning;
 mod parse;
 mod patch;
 mod raw;

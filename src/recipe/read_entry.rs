@@ -8,7 +8,7 @@ use super::loose::{Loose, Never};
 use super::read_config::range;
 use super::span::S;
 use super::v1::{self, Glob};
-use super::words::{self, ensure, field, invalid, login, sha256, url};
+use super::words::{self, ensure, field, invalid, sha256, url};
 use super::{ErrorKind, Spanned, What, raw};
 use crate::tree::{Step, check_steps};
 
@@ -216,7 +216,7 @@ impl Action {
             cx.literal(text, field);
         }
         let name = cx.keep(name?);
-        cx.literal(&name, login);
+        cx.literal(&name, v1::login);
         Some(Self::User { name, uid: uid?, gid, home, shell })
     }
 
@@ -225,7 +225,7 @@ impl Action {
         let gid = cx.required(raw.gid.as_ref(), "gid", "[[group]]", table).and_then(id);
         cx.number(raw.gid.clone(), 0..=LAST_ID);
         let name = cx.keep(name?);
-        cx.literal(&name, login);
+        cx.literal(&name, v1::login);
         Some(Self::Group { name, gid: gid? })
     }
 

@@ -1,6 +1,6 @@
 //! What words of a recipe may be. Nothing here changes one: a word is taken as it stands, or refused.
 
-use super::{ErrorKind, Id, Owner, What};
+use super::{ErrorKind, What};
 use crate::digest::Digest;
 
 pub(super) fn invalid(what: What, value: &str) -> ErrorKind {
@@ -65,12 +65,6 @@ pub(super) fn env_name(text: &str) -> Result<(), ErrorKind> {
 /// A field of a line of /etc/passwd.
 pub(super) fn field(text: &str) -> Result<(), ErrorKind> {
     ensure(!text.contains([':', '\n']), What::Field, text)
-}
-
-/// A name that useradd would take, and that [`Owner::parse`] reads.
-pub(super) fn login(name: &str) -> Result<(), ErrorKind> {
-    let good = matches!(Owner::parse(name), Ok(Owner { user: Id::Name(_), group: None }));
-    ensure(good && name.len() <= 32, What::Login, name)
 }
 
 pub(super) fn url(text: &str) -> Result<(), ErrorKind> {

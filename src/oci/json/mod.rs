@@ -32,11 +32,6 @@ pub enum Value {
 }
 
 impl Value {
-    /// The canonical bytes of encoding 1.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        v1::to_bytes(self)
-    }
-
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {

@@ -3,10 +3,13 @@
 
 use super::Value;
 
-pub(super) fn to_bytes(value: &Value) -> Vec<u8> {
-    let mut text = String::new();
-    write(value, &mut text);
-    text.into_bytes()
+impl Value {
+    /// The canonical bytes of encoding 1.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = String::new();
+        write(self, &mut text);
+        text.into_bytes()
+    }
 }
 
 fn write(value: &Value, out: &mut String) {

@@ -5,6 +5,7 @@ mod base64;
 mod time;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::json::{Value, object};
 use super::{Descriptor, Index, Manifest, MediaType, Platform};
@@ -81,6 +82,12 @@ impl Platform {
             object.insert("variant".into(), variant.as_str().into());
         }
         Value::Object(object)
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.short())
     }
 }
 

@@ -296,7 +296,7 @@ impl Work<'_> {
             xattrs: file
                 .xattrs
                 .iter()
-                .map(|(name, value)| (name.clone().into_bytes(), value.clone()))
+                .map(|(name, value)| (name.clone().into_bytes(), value.value.clone()))
                 .collect(),
             template: &file.template,
         };

@@ -19,8 +19,11 @@ use super::{Error, Fault, Stage};
 use crate::recipe::{TemplateFault, interpolate, suggest};
 use view::View;
 
+/// One variant's layers and what they are made of.
+type Planned = (Vec<PlannedLayer>, Expanded);
+
 /// Every variant's layers, lowest first, and what its entries amount to.
-pub(super) fn plan(stages: &[Stage<'_>]) -> Result<Vec<(Vec<PlannedLayer>, Expanded)>, (usize, Vec<Error>)> {
+pub(super) fn plan(stages: &[Stage<'_>]) -> Result<Vec<Planned>, (usize, Vec<Error>)> {
     let views: Vec<View<'_>> = stages.iter().map(view_below).collect();
     let mut all = Vec::with_capacity(stages.len());
     for (number, (stage, view)) in stages.iter().zip(&views).enumerate() {

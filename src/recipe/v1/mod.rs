@@ -29,7 +29,7 @@ pub use resolved::{
     platform_matches,
 };
 pub use template::{DELIMITERS, TemplateError, TemplateFault, interpolate};
-pub(super) use values::{TIMES, as_mode, delimiters, duration, mode, port, time};
+pub(super) use values::{TIMES, as_mode, delimiters, duration, login, mode, port, time};
 pub use values::{layout_place, nanoseconds};
 
 /// A glob, or why it isn't one.

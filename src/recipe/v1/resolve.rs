@@ -7,7 +7,7 @@ use crate::recipe::config::{Cmd, Config, Healthcheck};
 use crate::recipe::entry::{Action, Change, Entry, File, Owner, Source, Template};
 use crate::recipe::patch::InputSource;
 use crate::recipe::patch::{Base, Image};
-use crate::recipe::words::{self, field, login, sha256, url};
+use crate::recipe::words::{self, field, sha256, url};
 use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned};
 use crate::tree::SourceKind;
 
@@ -18,7 +18,7 @@ use super::resolved::{
     platform_matches,
 };
 use super::template::DELIMITERS;
-use super::values::{layout_place, port};
+use super::values::{layout_place, login, port};
 use super::{Glob, glob, has_magic, link_target, named, rooted as absolute};
 
 /// Interpolates everything but the contents of files, leaves out entries of other platforms, fills in defaults.
@@ -206,20 +206,13 @@ fn entry_of(
     let layer = entry.layer.as_ref().map(|layer| text_as(names, layer, words::name));
     let action = match &entry.action {
         Action::Edit { path, change } => {
-            let text = |text: &Spanned<String>| normal(names, text, any);
-            let change = match change {
-                Change::Append(added) => text(added).map(Change::Append),
-                Change::Prepend(added) => text(added).map(Change::Prepend),
-                Change::Replace { what, with, count } => text(what)
-                    .zip(text(with))
-                    .map(|(what, with)| Change::Replace { what, with, count: *count }),
-            };
+            let change = changed(change, names);
             ResolvedAction::Edit { path: in_base(path, true, false, sources)?, change: change? }
         }
         Action::Owner { path, owner, mode, recursive } => {
-            let owner = owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
+            let owner = owned(owner, names);
             let path = in_base(path, false, *recursive, sources)?;
-            ResolvedAction::Owner { path, owner: maybe(owner)?, mode: *mode }
+            ResolvedAction::Owner { path, owner: owner?, mode: *mode }
         }
         Action::Ca { from } => {
             let found = certificates(entry, from, sources)?;
@@ -239,9 +232,8 @@ fn entry_of(
         }
         Action::File(file) => ResolvedAction::File(resolve_file(entry, file, recipe, names, sources)?),
         Action::Dir { path, mode, owner } => {
-            let owner = owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
-            let path = normal(names, path, named)?;
-            ResolvedAction::Dir { path, mode: *mode, owner: maybe(owner)? }
+            let owner = owned(owner, names);
+            ResolvedAction::Dir { path: normal(names, path, named)?, mode: *mode, owner: owner? }
         }
         Action::Link { path, target, hard } => {
             let target = normal(names, target, |target| link_target(target, *hard));
@@ -261,6 +253,24 @@ fn entry_of(
     })
 }
 
+fn changed(change: &Change, names: &Names<'_>) -> Option<Change> {
+    let text = |text: &Spanned<String>| normal(names, text, any);
+    match change {
+        Change::Append(added) => text(added).map(Change::Append),
+        Change::Prepend(added) => text(added).map(Change::Prepend),
+        Change::Replace { what, with, count } => {
+            let (what, with) = text(what).zip(text(with))?;
+            Some(Change::Replace { what, with, count: *count })
+        }
+    }
+}
+
+/// An owner that may be missing, but not broken.
+#[allow(clippy::option_option)]
+fn owned(owner: &Option<Spanned<String>>, names: &Names<'_>) -> Option<Option<Spanned<Owner>>> {
+    maybe(owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id))))
+}
+
 /// Something that may be missing, but not broken.
 #[allow(clippy::option_option)]
 fn maybe<T>(value: Option<Option<T>>) -> Option<Option<T>> {
@@ -278,7 +288,7 @@ fn resolve_file(
     names: &Names<'_>,
     sources: &Names<'_>,
 ) -> Option<ResolvedFile> {
-    let owner = file.owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
+    let owner = owned(&file.owner, names);
     let into = names.read(&file.to, |to| absolute(to).map(|path| (to.ends_with('/') || path == "/", path)));
     let delimiters = file.delimiters.clone().unwrap_or((DELIMITERS.0.to_owned(), DELIMITERS.1.to_owned()));
     let source = match &file.source {
@@ -291,14 +301,14 @@ fn resolve_file(
     };
     let mut xattrs = BTreeMap::new();
     for (name, value) in &file.xattrs {
-        xattrs.insert(name.clone(), names.text(value)?.into_bytes());
+        xattrs.insert(name.clone(), value.with(names.text(value)?.into_bytes()));
     }
     let template = match &file.template {
         Template::Off => ResolvedTemplate::Off,
         Template::All => ResolvedTemplate::All,
         Template::Globs(list) => ResolvedTemplate::Globs(globs(list, sources)?),
     };
-    let (owner, (into, to), source) = (maybe(owner)?, into?, source?);
+    let (owner, (into, to), source) = (owner?, into?, source?);
     let fault = match &source {
         ResolvedSource::Text(_) if into => Some(PathFault::NeedsName),
         ResolvedSource::From(from)

@@ -153,7 +153,7 @@ pub struct ResolvedFile {
     /// Take away what the base has first.
     pub replace: bool,
     /// Extended attributes.
-    pub xattrs: BTreeMap<String, Vec<u8>>,
+    pub xattrs: BTreeMap<String, Spanned<Vec<u8>>>,
     /// Mounted in this variant: how.
     pub mount: Option<Mount>,
 }

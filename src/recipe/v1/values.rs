@@ -40,6 +40,12 @@ impl Owner {
     }
 }
 
+/// A name that useradd would take, and that [`Owner::parse`] reads.
+pub(in crate::recipe) fn login(name: &str) -> Result<(), ErrorKind> {
+    let good = matches!(Owner::parse(name), Ok(Owner { user: Id::Name(_), group: None }));
+    ensure(good && name.len() <= 32, What::Login, name)
+}
+
 /// Both marks around a name, a space between them.
 pub(in crate::recipe) fn delimiters(text: &str) -> Result<(String, String), ErrorKind> {
     let parts: Vec<_> = text.split(' ').collect();
