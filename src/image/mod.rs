@@ -3,83 +3,17 @@
 //! Owns the choice of the encoding and the checks of the result; what decides bytes lies in [`v1`]. It works on
 //! documents only: it must not know recipes, locks or where a blob lies.
 
+mod parts;
 mod v1;
 pub mod validate;
 
 use std::collections::BTreeMap;
 
+pub use parts::{Error, Image, Layer, Warning};
+
 use crate::derivation::ConfigPatch;
-use crate::digest::{DiffId, Digest, Encoding};
-use crate::oci::{Compression, Descriptor, DocumentError, ImageConfig, Manifest, Platform};
-
-/// A layer of ours, built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer {
-    /// Of its tar stream.
-    pub diff_id: DiffId,
-    /// Of its blob.
-    pub digest: Digest,
-    /// Of its blob, in bytes.
-    pub size: u64,
-    /// Of its blob.
-    pub compression: Compression,
-    /// `layer = "…"` of the recipe: the comment of its history entry.
-    pub name: Option<String>,
-}
-
-/// An image of one platform: its own two documents, and what its index will say of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// The config's bytes.
-    pub config: Vec<u8>,
-    /// The manifest's bytes.
-    pub manifest: Vec<u8>,
-    /// Of the manifest, with its platform.
-    pub descriptor: Descriptor,
-    /// In the manifest.
-    pub annotations: BTreeMap<String, String>,
-    /// What a person should know.
-    pub warnings: Vec<Warning>,
-}
-
-/// What was dropped from a base and is missed by somebody, perhaps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Warning {
-    /// The base's config held Dockerfile instructions for its children: they mean nothing here.
-    OnBuild {
-        /// As they stood there.
-        instructions: Vec<String>,
-    },
-}
-
-impl std::fmt::Display for Warning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self::OnBuild { instructions } = self;
-        write!(f, "the base's OnBuild is left out: {}", instructions.join("; "))
-    }
-}
-
-/// Why no image can be assembled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// A base's document isn't what it must be.
-    #[error("the base can't be built upon")]
-    Base(#[from] DocumentError),
-    /// Manifest and config of the base speak of different layers.
-    #[error("the base's manifest has {layers} layers, its config {diff_ids} diff_ids")]
-    DiffIds {
-        /// In the manifest.
-        layers: usize,
-        /// In the config.
-        diff_ids: usize,
-    },
-    /// Windows layers are of another make.
-    #[error("{platform}: images for Windows can't be built")]
-    Windows {
-        /// What was asked for, or what the base is.
-        platform: Platform,
-    },
-}
+use crate::digest::Encoding;
+use crate::oci::{Descriptor, ImageConfig, Index, Manifest, Platform};
 
 /// Puts `layers` on top of `base` (none: from scratch) and patches its config.
 ///
@@ -107,5 +41,22 @@ pub fn index(
 ) -> Vec<u8> {
     match encoding {
         Encoding::V1 => v1::index(children, annotations),
+    }
+}
+
+/// The bytes of the index of one variant's images, and its annotations: those that all of them have alike.
+pub fn index_of<'i>(
+    encoding: Encoding,
+    images: impl IntoIterator<Item = &'i Image>,
+) -> (Vec<u8>, BTreeMap<String, String>) {
+    match encoding {
+        Encoding::V1 => v1::index_of(images),
+    }
+}
+
+/// The bytes of an index of nothing but the children of `base` that are of these platforms.
+pub fn subset(encoding: Encoding, base: &Index, platforms: &[Platform]) -> Vec<u8> {
+    match encoding {
+        Encoding::V1 => v1::subset(base, platforms),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Image, Layer, Warning};
+use super::parts::{Error, Image, Layer, Warning};
 use crate::derivation::{Cmd, ConfigPatch, Healthcheck};
 use crate::digest::Digest;
 use crate::oci::json::{Object, Value, object};
@@ -56,6 +56,35 @@ pub(super) fn index(mut children: Vec<Descriptor>, annotations: BTreeMap<String,
     }
     children.sort_by(|a, b| key(a).cmp(&key(b)));
     Index { manifests: children, annotations }.to_bytes()
+}
+
+/// Children and annotations of the images of one variant.
+pub(super) fn index_of<'i>(
+    images: impl IntoIterator<Item = &'i Image>,
+) -> (Vec<u8>, BTreeMap<String, String>) {
+    let (children, annotations): (Vec<_>, Vec<_>) =
+        images.into_iter().map(|image| (image.descriptor.clone(), &image.annotations)).unzip();
+    let annotations = common(&annotations);
+    (index(children, annotations.clone()), annotations)
+}
+
+/// What all say alike.
+fn common(all: &[&BTreeMap<String, String>]) -> BTreeMap<String, String> {
+    let Some((first, others)) = all.split_first() else { return BTreeMap::new() };
+    let alike = |name: &str, value: &String| others.iter().all(|other| other.get(name) == Some(value));
+    let pairs = first.iter().filter(|(name, value)| alike(name, value));
+    pairs.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Of each platform the first child; attestations are none.
+pub(super) fn subset(base: &Index, platforms: &[Platform]) -> Vec<u8> {
+    let of = |platform: &Platform| {
+        let is_it = |child: &&Descriptor| {
+            !child.is_attestation() && child.platform.as_ref().is_some_and(|own| own.matches(platform))
+        };
+        base.manifests.iter().find(is_it).cloned()
+    };
+    index(platforms.iter().filter_map(of).collect(), BTreeMap::new())
 }
 
 /// The config that nothing stands on. arm64 is written arm64/v8, however it was asked for.
@@ -283,7 +312,7 @@ fn wrong(member: &str, expected: &'static str) -> Error {
 mod tests {
     use super::*;
     use crate::digest::DiffId;
-    use crate::image::{assemble, index, validate};
+    use crate::image::{assemble, index, index_of, subset, validate};
     use crate::oci::{Compression, Document};
     use crate::{derivation::Remove, digest::Encoding};
 
@@ -409,6 +438,30 @@ mod tests {
             read.manifests.iter().map(|child| child.platform.as_ref().unwrap().short()).collect();
         assert_eq!(order, ["linux/amd64", "linux/arm/v6", "linux/arm/v7", "linux/arm64", "linux/s390x"]);
         assert_eq!(Digest::of(&bytes).short(), "c58843a54abe");
+    }
+
+    #[test]
+    fn an_index_says_what_its_images_say_alike() {
+        let image = |platform: &str, version: &str| {
+            let patch = ConfigPatch { version: Some(version.into()), ..patch() };
+            assemble(Encoding::V1, None, &platform.parse().unwrap(), &[], &patch).unwrap()
+        };
+        let index = |images: &[Image]| match Document::parse(
+            &index_of(Encoding::V1, images).0,
+            &MediaType::Index.to_string(),
+        ) {
+            Ok(Document::Index(index)) => index,
+            other => panic!("{other:?}"),
+        };
+        let (amd, arm) = (image("linux/amd64", "1"), image("linux/arm64", "2"));
+        let both = index(&[arm, amd.clone()]);
+        let names: Vec<&String> = both.annotations.keys().collect();
+        assert_eq!(names, ["org.opencontainers.image.base.name", "org.opencontainers.image.title"]);
+        let one = index(std::slice::from_ref(&amd));
+        assert_eq!(one.annotations, amd.annotations);
+        let left =
+            subset(Encoding::V1, &both, &["linux/amd64".parse().unwrap(), "linux/arm".parse().unwrap()]);
+        assert_eq!(left, Index { annotations: BTreeMap::new(), ..one }.to_bytes());
     }
 
     #[test]

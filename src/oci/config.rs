@@ -1,7 +1,8 @@
 //! Image configs (OCI image specification, config.md), kept as raw values so that nothing is lost.
 
 use super::json::{Object, Value};
-use super::{DocumentError, Platform, check_spelling, parse_object, wrong};
+use super::strict::{check_spelling, parse_object, wrong};
+use super::{DocumentError, Platform};
 use crate::digest::DiffId;
 
 /// An image config: every member as it was read, with views of those that Cooper needs.

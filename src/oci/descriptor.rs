@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::json::{Object, Value};
-use super::{DocumentError, MediaType, Platform, check_spelling, cut, take_string, take_strings, wrong};
+use super::json::{Object, Value, cut};
+use super::strict::{check_spelling, take_string, take_strings, wrong};
+use super::{DocumentError, MediaType, Platform};
 use crate::digest::Digest;
 
 /// A blob's media type, digest and size, and what else its descriptor says.
@@ -82,21 +83,6 @@ impl Descriptor {
             annotations,
             rest,
         })
-    }
-
-    /// The descriptor as it is written.
-    pub fn to_value(&self) -> Value {
-        let mut object = self.rest.clone();
-        object.insert("mediaType".into(), self.media_type.as_str().into());
-        object.insert("digest".into(), self.digest.to_string().into());
-        object.insert("size".into(), self.size.into());
-        if let Some(platform) = &self.platform {
-            object.insert("platform".into(), platform.to_value());
-        }
-        if !self.annotations.is_empty() {
-            object.insert("annotations".into(), Value::from(&self.annotations));
-        }
-        Value::Object(object)
     }
 
     /// The bytes that the descriptor embeds in `data` (base64), if any, checked against digest and size.

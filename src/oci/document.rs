@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::json::{self, Object, Value, object};
-use super::{
-    Compression, Descriptor, DocumentError, MediaType, check_spelling, cut, parse_object, take_array,
-    take_string, take_strings, wrong,
-};
+use super::json::{self, Object, Value, cut};
+use super::strict::{check_spelling, parse_object, take_array, take_string, take_strings, wrong};
+use super::{Compression, Descriptor, DocumentError, MediaType};
 
 /// Docker takes 127 and Podman 500.
 const MAX_LAYERS: usize = 500;
@@ -118,13 +116,6 @@ fn descriptors(
 }
 
 impl Manifest {
-    /// The canonical bytes of encoding 1. Other members than the struct's are not written.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let layers: Vec<Value> = self.layers.iter().map(Descriptor::to_value).collect();
-        let head = [("config", self.config.to_value()), ("layers", Value::Array(layers))];
-        document(MediaType::Manifest, head, &self.annotations)
-    }
-
     /// Refuses layers that can't be built upon, and a config of another kind (Helm charts, other artifacts).
     ///
     /// # Errors
@@ -143,14 +134,6 @@ impl Manifest {
             layer.compression()?;
         }
         Ok(())
-    }
-}
-
-impl Index {
-    /// The canonical bytes of encoding 1.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let manifests: Vec<Value> = self.manifests.iter().map(Descriptor::to_value).collect();
-        document(MediaType::Index, [("manifests", Value::Array(manifests))], &self.annotations)
     }
 }
 
@@ -175,20 +158,6 @@ impl Descriptor {
             .is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
             || self.annotations.contains_key("vnd.docker.reference.type")
     }
-}
-
-fn document<const N: usize>(
-    kind: MediaType,
-    members: [(&str, Value); N],
-    annotations: &BTreeMap<String, String>,
-) -> Vec<u8> {
-    let Value::Object(mut all) = object(members) else { unreachable!("object() makes objects") };
-    all.insert("schemaVersion".into(), 2.into());
-    all.insert("mediaType".into(), kind.to_string().into());
-    if !annotations.is_empty() {
-        all.insert("annotations".into(), Value::from(annotations));
-    }
-    Value::Object(all).to_bytes()
 }
 
 #[cfg(test)]

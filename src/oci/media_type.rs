@@ -4,7 +4,8 @@ use std::fmt;
 
 use oci_spec::image::MediaType as Oci;
 
-use super::{DocumentError, cut};
+use super::DocumentError;
+use super::json::cut;
 
 /// What a blob is, in OCI's terms. Docker's types are read as the OCI type that they equal byte for byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Operating system, architecture and variant, as indexes and configs name them.
 
-use std::fmt;
 use std::str::FromStr;
 
+use super::DocumentError;
 use super::json::{Object, Value};
-use super::{DocumentError, take_string, wrong};
+use super::strict::{take_string, wrong};
 
 /// `os/architecture[/variant]`, in Go's words (`linux/arm64/v8`), with whatever else stood beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,31 +28,6 @@ pub struct ParsePlatformError {
 }
 
 impl Platform {
-    /// Whether both name the same machine: arm64 is arm64/v8, arm is arm/v7, amd64/v1 is amd64.
-    pub fn matches(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-
-    /// What platforms are sorted and compared by.
-    pub fn key(&self) -> (&str, &str, &str) {
-        let variant = match (self.architecture.as_str(), self.variant.as_deref()) {
-            ("arm64", None | Some("")) => "v8",
-            ("arm", None | Some("")) => "v7",
-            ("amd64", Some("v1")) => "",
-            (_, variant) => variant.unwrap_or(""),
-        };
-        (&self.os, &self.architecture, variant)
-    }
-
-    /// The shortest text for this machine: `linux/arm64`, not `linux/arm64/v8`.
-    pub fn short(&self) -> String {
-        match self.key() {
-            (os, "arm64", "v8") => format!("{os}/arm64"),
-            (os, architecture, "") => format!("{os}/{architecture}"),
-            (os, architecture, variant) => format!("{os}/{architecture}/{variant}"),
-        }
-    }
-
     /// Reads a descriptor's `platform`.
     ///
     /// # Errors
@@ -67,17 +42,6 @@ impl Platform {
             variant: variant.filter(|text| !text.is_empty()),
             rest,
         })
-    }
-
-    /// The member as it is written.
-    pub fn to_value(&self) -> Value {
-        let mut object = self.rest.clone();
-        object.insert("os".into(), self.os.as_str().into());
-        object.insert("architecture".into(), self.architecture.as_str().into());
-        if let Some(variant) = &self.variant {
-            object.insert("variant".into(), variant.as_str().into());
-        }
-        Value::Object(object)
     }
 }
 
@@ -99,12 +63,6 @@ impl FromStr for Platform {
             variant: parts.get(2).map(|&part| part.to_owned()),
             rest: Object::new(),
         })
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.short())
     }
 }
 

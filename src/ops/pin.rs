@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use super::{Env, Error, PinMove, Selection};
-use crate::digest::Digest;
+use crate::digest::{Digest, Encoding};
 use crate::lock::{BaseOrigin, BasePin, Lock, SourceLock};
 use crate::oci::Reference;
+use crate::recipe;
 use crate::tree::Content;
 use crate::work::Asks;
 use crate::work::checkout::{Checkout, wants};
-use crate::work::realise::EPOCH;
 use crate::workspace::Target;
 
 /// What a recipe's base was pinned by before, and the recipe.
@@ -51,8 +51,10 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
                 continue;
             }
             recipes.push((old, target.to_string()));
-            let lock =
-                lock.get_or_insert_with(|| Lock { epoch: env.epoch.unwrap_or(EPOCH), ..Lock::default() });
+            let lock = lock.get_or_insert_with(|| Lock {
+                epoch: recipe::epoch(Encoding::NEWEST, None, env.epoch).unwrap_or_else(|given| given),
+                ..Lock::default()
+            });
             lock.bases.retain(|pin| pin.origin != want.origin);
             lock.bases.push(BasePin {
                 index: Content { digest: *digest, size: 0 },

@@ -1,12 +1,13 @@
 //! What is refused although it could be built: policy, never a reason for other bytes.
 
+use super::v1::view::{Found, View};
 use super::v1::{Expanded, Unit};
-use super::view::{Found, View};
 use super::{Error, Fault};
-use crate::recipe::{At, Resolved};
+use crate::layer::index::never_emitted;
+use crate::recipe::{At, Resolved, ResolvedAction, ResolvedEntry};
 use crate::tree::TreePath;
 
-/// Entries below volumes or files of the base.
+/// Entries below volumes or files of the base, and attributes that vanish.
 pub(super) fn check(
     recipe: &Resolved,
     expanded: &Expanded,
@@ -23,7 +24,20 @@ pub(super) fn check(
             errors.push(Error { at: at.clone(), fault });
         }
     }
+    errors.extend(recipe.entries.iter().flat_map(never_written));
     errors
+}
+
+/// What a base has of these is its machine's; who writes them down means something by it.
+fn never_written(entry: &ResolvedEntry) -> impl Iterator<Item = Error> {
+    let file = match &entry.action {
+        ResolvedAction::File(file) => Some(file),
+        _ => None,
+    };
+    let names = file.into_iter().flat_map(|file| file.xattrs.keys());
+    names
+        .filter(|name| never_emitted(name.as_bytes()))
+        .map(|name| Error { at: entry.at.clone(), fault: Fault::NeverWritten { name: name.clone() } })
 }
 
 fn written(unit: &Unit) -> impl Iterator<Item = &TreePath> {

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::check::invalid;
-use super::{At, ErrorKind, Spanned, What, v1};
+use super::{At, Spanned};
 
 /// One entry of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,47 +238,4 @@ pub enum Id {
     Number(u32),
     /// A name.
     Name(String),
-}
-
-impl Owner {
-    /// `0:0`.
-    pub const ROOT: Self = Self { user: Id::Number(0), group: Some(Id::Number(0)) };
-
-    /// Reads `name`, `name:group`, `1000:1000` and mixtures.
-    ///
-    /// # Errors
-    /// When it is none of these.
-    pub fn parse(text: &str) -> Result<Self, ErrorKind> {
-        let id = |part: &str| {
-            if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) {
-                // 2^32 - 1 is "leave it" to chown(2).
-                return part.parse().ok().filter(|id| *id != u32::MAX).map(Id::Number);
-            }
-            let good = part.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_')
-                && part.chars().all(|char| char.is_ascii_alphanumeric() || "_-.$".contains(char));
-            good.then(|| Id::Name(part.to_owned()))
-        };
-        let fail = || invalid(What::Owner, text);
-        let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-        let group = group.map(|group| id(group).ok_or_else(fail)).transpose()?;
-        Ok(Self { user: id(user).ok_or_else(fail)?, group })
-    }
-}
-
-impl Entry {
-    /// What tells one entry of a recipe from the next: its table and normalised `to` or `path`, when it has one.
-    pub(super) fn identity(&self) -> (&'static str, Option<String>) {
-        let (kind, path) = match &self.action {
-            Action::File(file) => ("file", Some(&file.to)),
-            Action::Dir { path, .. } => ("dir", Some(path)),
-            Action::Link { path, .. } => ("link", Some(path)),
-            Action::Remove { path, .. } => ("remove", Some(path)),
-            Action::Edit { path, .. } => ("edit", Some(path)),
-            Action::Ca { .. } => ("ca", None),
-            Action::Owner { path, .. } => ("owner", Some(path)),
-            Action::User { name, .. } => ("user", Some(name)),
-            Action::Group { name, .. } => ("group", Some(name)),
-        };
-        (kind, path.map(|path| v1::absolute(path).unwrap_or_else(|_| path.value.clone())))
-    }
 }

@@ -3,6 +3,7 @@
 //! `#[serde(untagged)]` would forget where a value stands and say nothing about what was wrong with it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,6 +11,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::span::S;
+
+pub(super) type Text = Option<S<String>>;
+pub(super) type Texts = Option<Vec<S<String>>>;
+pub(super) type Table<T> = Option<BTreeMap<String, T>>;
 
 /// Whatever TOML had there; what of it fits is checked where it is used. A table is read as `T`.
 #[derive(Debug, Clone)]

@@ -13,12 +13,13 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::digest::Digest;
 
-use super::check::{self, Checker};
+use super::check::Checker;
 use super::config::Config;
 use super::entry::{Action, Entry};
-use super::patch::{Base, Image, Input, Level, Patch, Var, read_drop};
+use super::patch::{Base, Image, Input, Level, Patch, Var};
+use super::read_patch::read_drop;
 use super::service::Service;
-use super::{Error, ErrorKind, Recipe, Spanned, raw, suggest};
+use super::{Error, ErrorKind, Recipe, Spanned, raw, suggest, words};
 
 /// The most bytes that a recipe or `cooper.toml` may have.
 const LIMIT: usize = 1 << 20;
@@ -46,7 +47,7 @@ pub fn parse(file: &str, text: &str) -> Result<Recipe, Vec<Error>> {
             for (name, value) in sub_tables(value, "[variant]", &mut cx) {
                 let at = cx.at(name.span());
                 let name = Spanned { value: name.into_inner().into_owned(), at: at.clone() };
-                cx.read(&name, check::name);
+                cx.read(&name, words::name);
                 let range = value.span();
                 let DeValue::Table(table) = value.into_inner() else {
                     cx.fail(range, expected_table());

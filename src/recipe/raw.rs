@@ -8,13 +8,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::loose::{Loose, Never, Scalar, schema};
+use super::loose::{Loose, Never, Scalar, Table, Text, Texts, schema};
 pub(super) use super::raw_entry::{Ca, Common, Dir, Edit, File, Group, Link, Owner, Remove, User};
 use super::span::S;
-
-pub(super) type Text = Option<S<String>>;
-pub(super) type Texts = Option<Vec<S<String>>>;
-pub(super) type Table<T> = Option<BTreeMap<String, T>>;
 
 /// One recipe: what stands on a base, and how the image is configured.
 #[derive(JsonSchema)]

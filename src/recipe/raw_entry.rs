@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::loose::{Loose, Never, Scalar, schema};
-use super::raw::{Table, Text, Texts};
+use super::loose::{Loose, Never, Scalar, Table, Text, Texts, schema};
 use super::span::S;
 
 /// Declares an entry: its own keys and those that every entry has.

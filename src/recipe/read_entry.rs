@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::check::{self, Checker, ensure, invalid};
-use super::config::{absolute, range};
-use super::entry::{Action, Change, Entry, File, Id, Mount, Mtime, Owner, Source, Template};
+use super::check::Checker;
+use super::entry::{Action, Change, Entry, File, Mount, Mtime, Owner, Source, Template};
 use super::loose::{Loose, Never};
+use super::read_config::range;
 use super::span::S;
 use super::v1::{self, Glob};
+use super::words::{self, ensure, field, invalid, sha256, url};
 use super::{ErrorKind, Spanned, What, raw};
-use crate::digest::Digest;
 use crate::tree::{Step, check_steps};
 
 impl Entry {
@@ -24,10 +24,10 @@ impl Entry {
             action,
         };
         for platform in entry.platforms.iter().flatten() {
-            cx.read(platform, check::platform);
+            cx.read(platform, words::platform);
         }
         if let Some(layer) = &entry.layer {
-            cx.literal(layer, check::name);
+            cx.literal(layer, words::name);
         }
         entry
     }
@@ -54,7 +54,7 @@ impl Action {
         let mtime = raw.mtime.map_or(Some(Mtime::Epoch), |raw| mtime(raw, cx));
         // Whatever is missing, the rest is read first: every mistake is told.
         let (mode, dir_mode) = (mode(raw.mode, cx), mode(raw.dir_mode, cx));
-        let delimiters = cx.keep(raw.delimiters).and_then(|text| cx.read(&text, delimiters));
+        let delimiters = cx.keep(raw.delimiters).and_then(|text| cx.read(&text, v1::delimiters));
         let mount = cx.keep(raw.mount).and_then(|text| cx.read(&text, mount)).unwrap_or_default();
         let file = File {
             source: source?,
@@ -148,11 +148,11 @@ impl Action {
         cx.number(raw.gid.clone(), 0..=LAST_ID);
         let (home, shell) = (cx.keep(raw.home), cx.keep(raw.shell));
         for text in [&home, &shell].into_iter().flatten() {
-            cx.literal(text, |text| absolute(text).map(drop));
+            cx.literal(text, |text| v1::rooted(text).map(drop));
             cx.literal(text, field);
         }
         let name = cx.keep(name?);
-        cx.literal(&name, login);
+        cx.literal(&name, v1::login);
         Some(Self::User { name, uid: uid?, gid, home, shell })
     }
 
@@ -161,14 +161,14 @@ impl Action {
         let gid = cx.required(raw.gid.as_ref(), "gid", "[[group]]", table).and_then(id);
         cx.number(raw.gid.clone(), 0..=LAST_ID);
         let name = cx.keep(name?);
-        cx.literal(&name, login);
+        cx.literal(&name, v1::login);
         Some(Self::Group { name, gid: gid? })
     }
 
     pub(super) fn ca(raw: raw::Ca, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
         let from = cx.required(raw.from, "from", "[[ca]]", table)?;
         let from = cx.keep(from);
-        cx.literal(&from, relative);
+        cx.literal(&from, v1::beside);
         Some(Self::Ca { from })
     }
 }
@@ -178,17 +178,6 @@ const LAST_ID: i64 = u32::MAX as i64 - 1;
 
 fn id(number: &S<i64>) -> Option<u32> {
     u32::try_from(number.value).ok().filter(|id| *id != u32::MAX)
-}
-
-/// A field of a line of /etc/passwd.
-pub(super) fn field(text: &str) -> Result<(), ErrorKind> {
-    ensure(!text.contains([':', '\n']), What::Field, text)
-}
-
-/// A name that useradd would take, and that [`Owner::parse`] reads.
-pub(super) fn login(name: &str) -> Result<(), ErrorKind> {
-    let good = matches!(Owner::parse(name), Ok(Owner { user: Id::Name(_), group: None }));
-    ensure(good && name.len() <= 32, What::Login, name)
 }
 
 const FILE: &str = "[[file]]";
@@ -236,12 +225,12 @@ fn template(raw: S<Loose<Never>>, taken: bool, cx: &mut Checker) -> Template {
 }
 
 fn source(raw: &mut raw::File, cx: &mut Checker) -> Option<Source> {
-    let input = literal(raw.input.take(), check::name, cx);
+    let input = literal(raw.input.take(), words::name, cx);
     let fetch = literal(raw.fetch.take(), url, cx);
     let sha256 = literal(raw.sha256.take(), |text| sha256(text).map(drop), cx);
-    let image = literal(raw.image.take(), check::reference, cx);
-    let recipe = literal(raw.recipe.take(), check::recipe_name, cx);
-    let path = literal(raw.path.take(), |path| absolute(path).map(drop), cx);
+    let image = literal(raw.image.take(), words::reference, cx);
+    let recipe = literal(raw.recipe.take(), words::recipe_name, cx);
+    let path = literal(raw.path.take(), |path| v1::rooted(path).map(drop), cx);
     if let Some(from) = raw.from.take() {
         return strings(from, cx).map(Source::From);
     }
@@ -277,11 +266,11 @@ fn mtime(raw: S<Loose<toml::value::Datetime>>, cx: &mut Checker) -> Option<Mtime
 
 impl File {
     fn check(&self, cx: &mut Checker) {
-        cx.literal(&self.to, absolute);
+        cx.literal(&self.to, v1::rooted);
         owner(self.owner.clone(), cx);
         if let Source::From(from) = &self.source {
             for path in from {
-                cx.literal(path, relative);
+                cx.literal(path, v1::beside);
                 cx.literal(path, |path| if v1::has_magic(path) { glob(path) } else { Ok(()) });
             }
         }
@@ -315,15 +304,10 @@ fn owner(owner: Option<Spanned<String>>, cx: &mut Checker) -> Option<Spanned<Str
 fn mode(raw: Option<S<Loose<Never>>>, cx: &mut Checker) -> Option<u32> {
     let S { value, range } = raw?;
     let mode = match &value {
-        Loose::Text(text)
-            if (3..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            u32::from_str_radix(text, 8).ok()
-        }
-        Loose::Int(number) if cx.text[range.clone()].starts_with("0o") => u32::try_from(*number).ok(),
+        Loose::Text(text) => v1::mode(text),
+        Loose::Int(number) if cx.text[range.clone()].starts_with("0o") => v1::as_mode(*number),
         _ => None,
     };
-    let mode = mode.filter(|mode| *mode <= 0o7777);
     if mode.is_none() {
         let written = match value {
             Loose::Text(text) => text,
@@ -389,32 +373,6 @@ fn mount(text: &str) -> Result<Mount, ErrorKind> {
         "rw" => Ok(Mount::ReadWrite),
         _ => Err(invalid(What::Mount, text)),
     }
-}
-
-fn delimiters(text: &str) -> Result<(String, String), ErrorKind> {
-    let parts: Vec<_> = text.split(' ').collect();
-    match parts.as_slice() {
-        [open, close] if !open.is_empty() && !close.is_empty() => {
-            Ok(((*open).to_owned(), (*close).to_owned()))
-        }
-        _ => Err(invalid(What::Delimiters, text)),
-    }
-}
-
-pub(super) fn url(text: &str) -> Result<(), ErrorKind> {
-    let rest = ["https://", "http://", "file:///"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let good = rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|char| char.is_ascii_graphic()));
-    ensure(good, What::Url, text)
-}
-
-pub(super) fn sha256(text: &str) -> Result<Digest, ErrorKind> {
-    let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    Digest::from_hex(hex).map_err(|_| invalid(What::Sha256, text))
-}
-
-/// A path beside the recipe.
-pub(super) fn relative(path: &str) -> Result<(), ErrorKind> {
-    v1::relative(path).map(drop).map_err(|fault| ErrorKind::Path { path: path.to_owned(), fault })
 }
 
 fn glob(pattern: &str) -> Result<(), ErrorKind> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::digest::{Digest, Encoding};
 
 const FILE: &str = "recipes/db/postgres/recipe.toml";
 
@@ -570,14 +571,20 @@ fn bare() {
     ] {
         assert_eq!(evaluated(&format!("base.image = 'x'\n{text}"), "dev").is_bare(), bare, "{text}");
     }
-    let workspace = parse_workspace("cooper.toml", "[workspace]\nowner = 'o'\nlabels = { l = 1 }").unwrap();
-    let mut bare = evaluated("base.image = 'x'", "dev");
-    bare.apply_defaults(&workspace);
-    assert!(bare.is_bare() && bare.image.platforms.is_none() && bare.image.owner.is_some());
-    let mut other = evaluated("base.image = 'x'\nconfig.user = 'u'", "dev");
-    other.apply_defaults(&workspace);
-    assert_eq!(other.image.platforms.map(|platforms| platforms.len()), Some(2));
-    assert_eq!(other.config.labels["l"].value, "1");
+}
+
+#[test]
+fn what_a_recipe_leaves_to_the_workspace() {
+    let workspace = parse_workspace("cooper.toml", "").unwrap();
+    for (image, want) in [
+        ("", "linux/amd64 linux/arm64"),
+        ("image.platforms = ['linux/s390x', 'linux/arm64/v8', 'linux/arm64']", "linux/arm64 linux/s390x"),
+    ] {
+        let recipe = evaluated(&format!("base.image = 'x'\n{image}"), "dev");
+        let platforms = recipe.platforms(&workspace.platforms).unwrap();
+        let names: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+        assert_eq!(names.join(" "), want);
+    }
 }
 
 #[test]

@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::de::DeValue;
 
-use super::check::{self, Checker, ensure, invalid};
+use super::check::Checker;
 use super::loose::Scalar;
 use super::parse::{document, finish, table_of};
-use super::read_entry::relative;
 use super::span::S;
+use super::words::{self, ensure, invalid};
 use super::{Error, ErrorKind, Spanned, What, v1};
 
 /// `cooper.toml`, checked, with its defaults.
@@ -103,8 +103,8 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
     let nothing = || Workspace { variants: None, default: None, platforms: None, labels: None, owner: None };
     let workspace = raw.workspace.unwrap_or_else(nothing);
     let given = |text: &str| Spanned { value: text.to_owned(), at: cx.at(0..0) };
-    let mut platforms = ["linux/amd64", "linux/arm64"].map(given).to_vec();
-    let mut variants = ["dev", "prod"].map(given).to_vec();
+    let mut platforms = v1::PLATFORMS.map(given).to_vec();
+    let mut variants = v1::VARIANTS.map(given).to_vec();
     if let Some(given) = workspace.platforms {
         platforms = cx.keep(given);
     }
@@ -112,18 +112,18 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
         let range = range.clone();
         variants = cx.keep(workspace.variants).unwrap_or_default();
         for (index, name) in variants.iter().enumerate() {
-            cx.read(name, check::name);
+            cx.read(name, words::name);
             if variants[..index].iter().any(|other| other.value == name.value) {
                 cx.fail(range.clone(), invalid(What::Name, name));
             }
         }
     }
     for platform in &platforms {
-        cx.read(platform, check::platform);
+        cx.read(platform, words::platform);
     }
     let default = cx.keep(workspace.default).unwrap_or_default();
     for pattern in &default {
-        cx.read(pattern, |text| relative(text).and_then(|()| v1::glob(text)));
+        cx.read(pattern, |text| v1::beside(text).and_then(|_| v1::glob(text)));
     }
     let repository = cx.keep(raw.publish.and_then(|publish| publish.repository));
     if let Some(text) = &repository {

@@ -231,7 +231,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 }
 
-fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) {
+pub(crate) fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
@@ -245,7 +245,7 @@ fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// `src/layer/v1/tar.rs` is `layer::v1::tar`, and `src/lock/v1_tests.rs` is `lock::v1::tests`.
-fn module_of(src: &Path, file: &Path) -> Vec<String> {
+pub(crate) fn module_of(src: &Path, file: &Path) -> Vec<String> {
     let mut module: Vec<String> = file
         .strip_prefix(src)
         .unwrap()

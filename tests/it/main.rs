@@ -17,6 +17,7 @@ mod dockerfiles;
 mod elsewhere;
 mod engines;
 mod faults;
+mod frozen;
 mod hostile;
 mod house;
 mod independent;

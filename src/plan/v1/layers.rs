@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::view::{Found, View};
+use super::view::{Found, View};
 use crate::tree::{Attributes, FileTree, Kind, Node, TreePath};
 
 /// What one entry of a recipe puts into the image: the piece that is moved between layers as a whole.

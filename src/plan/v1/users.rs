@@ -35,6 +35,20 @@ impl Users {
         Self { passwd: Database::of(facts.passwd.as_ref()), group: Database::of(facts.group.as_ref()) }
     }
 
+    /// What is known of the image below, with these.
+    pub(crate) fn facts(&self, below: &Facts) -> Facts {
+        let database = |database: &Database, path: &str| {
+            let new = || TreePath::parse(path.as_bytes()).ok().filter(|_| database.changed);
+            let path = database.path.clone().or_else(new)?;
+            let (attributes, bytes) = (database.attributes.clone(), database.bytes.clone());
+            Some(UserDatabase { path, attributes, bytes })
+        };
+        let mut facts = below.clone();
+        facts.passwd = database(&self.passwd, "etc/passwd");
+        facts.group = database(&self.group, "etc/group");
+        facts
+    }
+
     /// Adds what an entry says; the same line twice is one.
     pub(crate) fn add(&mut self, action: &ResolvedAction) -> Result<(), Fault> {
         match action {

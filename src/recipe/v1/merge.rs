@@ -4,71 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::digest::Encoding;
 use crate::recipe::config::{Check, Config, Healthcheck};
-use crate::recipe::entry::{Action, Entry, File, Source};
-use crate::recipe::patch::{Base, Image, Input, InputSource, Level, Patch, Var};
-use crate::recipe::service::{Health, Job, Service};
-use crate::recipe::{At, Error, ErrorKind, Spanned, WorkspaceFile, suggest};
+use crate::recipe::entry::{Action, Entry};
+use crate::recipe::patch::{Base, Image, Level, Patch};
+use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned, suggest};
 
-/// A recipe for one variant: everything merged, nothing interpolated.
-#[derive(Debug, Clone)]
-pub struct Evaluated {
-    /// The variant.
-    pub variant: String,
-    /// `[image]`
-    pub image: Image,
-    /// `[base]`; never [`Base::Extends`].
-    pub base: Base,
-    /// `[vars]`
-    pub vars: BTreeMap<String, Spanned<Var>>,
-    /// `[config]`
-    pub config: Config,
-    /// Entries of this variant in order, whatever their platforms.
-    pub entries: Vec<Entry>,
-    /// `[input.NAME]`
-    pub inputs: BTreeMap<String, Spanned<Input>>,
-    /// `[service]`
-    pub service: Option<Service>,
-    /// The texts by file, so that a mistake inside a string can be underlined.
-    pub(super) texts: BTreeMap<Arc<str>, Arc<str>>,
-}
-
-impl Evaluated {
-    /// Whether an input is given with each build only.
-    pub fn is_open_input(&self, name: &str) -> bool {
-        self.inputs.get(name).is_some_and(|input| input.value.from == InputSource::Open)
-    }
-
-    /// The open inputs that some entry takes: no lock has the outputs then.
-    pub fn open_inputs(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter_map(|entry| match &entry.action {
-            Action::File(File { source: Source::Input(name), .. }) => {
-                Some(name.value.as_str()).filter(|name| self.is_open_input(name))
-            }
-            _ => None,
-        })
-    }
-
-    /// Nothing is put on the base and nothing said about the image: it is upstream's, as it stands.
-    pub fn is_bare(&self) -> bool {
-        let Image { title, version, source, tags: _, platforms: _, epoch, owner: _ } = &self.image;
-        self.entries.is_empty()
-            && self.config == Config::default()
-            && [title, version, source].iter().all(|text| text.is_none())
-            && epoch.is_none()
-    }
-
-    /// Fills in what the workspace says for all recipes. A bare recipe stays upstream's: only its owner is filled in.
-    pub fn apply_defaults(&mut self, workspace: &WorkspaceFile) {
-        let bare = self.is_bare();
-        or(&mut self.image.owner, workspace.owner.as_ref());
-        if !bare {
-            or(&mut self.image.platforms, Some(&workspace.platforms));
-            for (name, value) in &workspace.labels {
-                self.config.labels.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-        }
-    }
+/// Nothing is put on the base and nothing said about the image: it is upstream's, as it stands.
+pub(in crate::recipe) fn is_bare(recipe: &Evaluated) -> bool {
+    let Image { title, version, source, tags: _, platforms: _, epoch, owner: _ } = &recipe.image;
+    recipe.entries.is_empty()
+        && recipe.config == Config::default()
+        && [title, version, source].iter().all(|text| text.is_none())
+        && epoch.is_none()
 }
 
 /// Evaluates levels, the farthest ancestor first, for one variant.
@@ -91,6 +39,7 @@ pub(in crate::recipe) fn evaluate(levels: &[Level], variant: &str) -> Result<Eva
         return Err(errors);
     }
     Ok(Evaluated {
+        encoding: Encoding::V1,
         variant: variant.to_owned(),
         image: sum.image,
         base,
@@ -98,7 +47,7 @@ pub(in crate::recipe) fn evaluate(levels: &[Level], variant: &str) -> Result<Eva
         config: sum.config,
         entries: sum.entries,
         inputs: sum.inputs,
-        service: sum.service,
+        service: None,
         texts: levels.iter().map(|level| (Arc::clone(&level.file), Arc::clone(&level.text))).collect(),
     })
 }
@@ -111,10 +60,6 @@ fn apply(sum: &mut Patch, patch: &Patch, variant: &str, errors: &mut Vec<Error>)
     table(&mut sum.vars, &patch.vars);
     config(&mut sum.config, &patch.config);
     table(&mut sum.inputs, &patch.inputs);
-    match (&mut sum.service, &patch.service) {
-        (Some(sum), Some(patch)) => service(sum, patch),
-        (sum, patch) => or_replace(sum, patch),
-    }
     for path in &patch.drops {
         leave_out(&mut sum.entries, path, errors);
     }
@@ -140,6 +85,24 @@ fn apply(sum: &mut Patch, patch: &Patch, variant: &str, errors: &mut Vec<Error>)
     sum.entries = kept;
 }
 
+impl Entry {
+    /// What tells one entry of a recipe from the next: its table and normalised `to` or `path`, when it has one.
+    pub(in crate::recipe) fn identity(&self) -> (&'static str, Option<String>) {
+        let (kind, path) = match &self.action {
+            Action::File(file) => ("file", Some(&file.to)),
+            Action::Dir { path, .. } => ("dir", Some(path)),
+            Action::Link { path, .. } => ("link", Some(path)),
+            Action::Remove { path, .. } => ("remove", Some(path)),
+            Action::Edit { path, .. } => ("edit", Some(path)),
+            Action::Ca { .. } => ("ca", None),
+            Action::Owner { path, .. } => ("owner", Some(path)),
+            Action::User { name, .. } => ("user", Some(name)),
+            Action::Group { name, .. } => ("group", Some(name)),
+        };
+        (kind, path.map(|path| super::absolute(path).unwrap_or_else(|_| path.value.clone())))
+    }
+}
+
 /// Several edits of one path follow one another, and certificates have no path: they are added.
 fn replaces(entry: &Entry) -> bool {
     !matches!(entry.action, Action::Edit { .. } | Action::Ca { .. })
@@ -162,20 +125,14 @@ fn leave_out(entries: &mut Vec<Entry>, path: &Spanned<String>, errors: &mut Vec<
 }
 
 /// What a patch says replaces.
-fn or_replace<T: Clone>(sum: &mut Option<T>, patch: &Option<T>) {
+pub(in crate::recipe) fn or_replace<T: Clone>(sum: &mut Option<T>, patch: &Option<T>) {
     if patch.is_some() {
         sum.clone_from(patch);
     }
 }
 
-/// What is there stays.
-fn or<T: Clone>(value: &mut Option<T>, default: Option<&T>) {
-    if value.is_none() {
-        *value = default.cloned();
-    }
-}
-
-fn table<T: Clone>(sum: &mut BTreeMap<String, T>, patch: &BTreeMap<String, T>) {
+/// Key by key.
+pub(in crate::recipe) fn table<T: Clone>(sum: &mut BTreeMap<String, T>, patch: &BTreeMap<String, T>) {
     sum.extend(patch.iter().map(|(name, value)| (name.clone(), value.clone())));
 }
 
@@ -224,63 +181,12 @@ fn config(sum: &mut Config, patch: &Config) {
     or_replace(&mut sum.remove.labels, &remove.labels);
 }
 
-fn check(sum: &mut Check, patch: &Check) {
+/// Each member by itself.
+pub(in crate::recipe) fn check(sum: &mut Check, patch: &Check) {
     let Check { cmd, interval, timeout, start, retries } = patch;
     or_replace(&mut sum.cmd, cmd);
     or_replace(&mut sum.interval, interval);
     or_replace(&mut sum.timeout, timeout);
     or_replace(&mut sum.start, start);
     or_replace(&mut sum.retries, retries);
-}
-
-fn service(sum: &mut Service, patch: &Service) {
-    let Service {
-        ports,
-        env,
-        volumes,
-        after,
-        health,
-        secrets,
-        jobs,
-        check: command,
-        reload,
-        labels,
-        container,
-    } = patch;
-    or_replace(&mut sum.ports, ports);
-    table(&mut sum.env, env);
-    table(&mut sum.volumes, volumes);
-    table(&mut sum.after, after);
-    match (&mut sum.health, health) {
-        (Some(sum), Some(Health { probe, check: when })) => {
-            or_replace(&mut sum.probe, probe);
-            check(&mut sum.check, when);
-        }
-        (sum, patch) => or_replace(sum, patch),
-    }
-    table(&mut sum.secrets, secrets);
-    for (name, Job { at, cmd, entrypoint, env, after }) in jobs {
-        let job = sum.jobs.entry(name.clone()).or_default();
-        or_replace(&mut job.at, at);
-        or_replace(&mut job.cmd, cmd);
-        or_replace(&mut job.entrypoint, entrypoint);
-        table(&mut job.env, env);
-        table(&mut job.after, after);
-    }
-    or_replace(&mut sum.check, command);
-    or_replace(&mut sum.reload, reload);
-    table(&mut sum.labels, labels);
-    match (&mut sum.container, container) {
-        (Some(sum), Some(patch)) => deep(&mut sum.value, &patch.value),
-        (sum, patch) => or_replace(sum, patch),
-    }
-}
-
-fn deep(sum: &mut toml::Table, patch: &toml::Table) {
-    for (key, value) in patch {
-        match (sum.get_mut(key), value) {
-            (Some(toml::Value::Table(sum)), toml::Value::Table(patch)) => deep(sum, patch),
-            _ => drop(sum.insert(key.clone(), value.clone())),
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! Encoding 1 of the recipe room: everything here decides bytes of images. Never edited once released, only added
 //! beside: a recipe that was locked means the same for ever.
 //!
-//! `merge` makes one recipe of levels and variants, `names` evaluates variables, `resolve` fills in what a variant
-//! and platform decide and `sources` what entries take from elsewhere; `template`, `glob` and `path` are their tools and know nothing of recipes.
+//! `merge` makes one recipe of levels and variants, `defaults` says what holds where it says nothing, `names` evaluates
+//! variables, `resolve` fills in what a variant and platform decide and `sources` what entries take from elsewhere;
+//! `template`, `glob` and `path` are their tools and know nothing of recipes.
 
+mod defaults;
 mod glob;
 mod merge;
 mod names;
@@ -12,25 +14,40 @@ mod resolve;
 mod resolved;
 mod sources;
 mod template;
+mod values;
 
 use super::ErrorKind;
 
+pub(super) use defaults::{PLATFORMS, VARIANTS, distinct, epoch, platforms};
 pub use glob::{Glob, GlobFault, has_magic};
-pub use merge::Evaluated;
-pub(super) use merge::evaluate;
+pub(super) use merge::{check, evaluate, is_bare, or_replace, table};
 pub use names::Scope;
 pub(super) use names::{Names, Reach};
 pub use path::PathFault;
 pub(super) use path::{absolute, relative};
+pub(super) use resolve::{base_reference, remove_patterns, resolve};
 pub use resolved::{
     Resolved, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource, ResolvedTemplate, SourcePath,
     platform_matches,
 };
+pub(super) use sources::source_paths;
 pub use template::{DELIMITERS, TemplateError, TemplateFault, interpolate};
+pub(super) use values::{TIMES, as_mode, delimiters, duration, login, mode, port, time};
+pub use values::{layout_place, nanoseconds};
 
 /// A glob, or why it isn't one.
 pub(super) fn glob(pattern: &str) -> Result<Glob, ErrorKind> {
     Glob::parse(pattern).map_err(|fault| ErrorKind::Glob { pattern: pattern.to_owned(), fault })
+}
+
+/// An absolute path, normalised.
+pub(super) fn rooted(path: &str) -> Result<String, ErrorKind> {
+    absolute(path).map_err(|fault| ErrorKind::Path { path: path.to_owned(), fault })
+}
+
+/// A path beside the recipe, normalised.
+pub(super) fn beside(path: &str) -> Result<String, ErrorKind> {
+    relative(path).map_err(|fault| ErrorKind::Path { path: path.to_owned(), fault })
 }
 
 /// An absolute path that isn't the root, normalised.

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::recipe::patch::Var;
-use crate::recipe::{At, Error, ErrorKind, Spanned, suggest};
+use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned, suggest};
 
-use super::merge::Evaluated;
 use super::template::{DELIMITERS, TemplateError, TemplateFault, interpolate};
 use super::{Glob, glob};
 

@@ -2,89 +2,77 @@
 
 use std::collections::BTreeMap;
 
-use crate::recipe::check;
-use crate::recipe::config::{Cmd, Config, Healthcheck, absolute};
+use crate::recipe::config::{Cmd, Config, Healthcheck};
 use crate::recipe::entry::{Action, Change, Entry, File, Owner, Source, Template};
-use crate::recipe::patch::{Base, Image, layout_place};
-use crate::recipe::read_entry::{field, login};
-use crate::recipe::{Error, ErrorKind, Spanned};
+use crate::recipe::patch::{Base, Image};
+use crate::recipe::words::{self, field};
+use crate::recipe::{Error, ErrorKind, Evaluated, Spanned};
 
-use super::merge::Evaluated;
 use super::names::{Names, Reach, Scope, any, distinct, globs, normal, text_as};
 use super::path::PathFault;
 use super::resolved::{
     Resolved, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource, ResolvedTemplate, SourcePath,
     is_for,
 };
-use super::sources::{bundles, certificates, in_base, source_paths};
+use super::sources::{bundles, certificates, in_base, paths_of};
 use super::template::DELIMITERS;
-use super::{glob, link_target, named};
+use super::values::{layout_place, login, port};
+use super::{glob, link_target, named, rooted as absolute};
 
-impl Evaluated {
-    /// Interpolates everything but the contents of files, leaves out entries of other platforms, fills in defaults.
-    ///
-    /// # Errors
-    /// Everything that is wrong or that this version can't build.
-    pub fn resolve(&self, scope: &Scope) -> Result<Resolved, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::All);
-        let values = names.all();
-        let base = self.base_reference(scope);
-        let image = image(&self.image, &names);
-        let config = config(&self.config, &names);
-        let sources = Names::new(self, scope, Reach::Source);
-        let mut entries = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            entries.extend(resolve(entry, self, &names, &sources));
-        }
-        let mut errors = names.errors.into_inner();
-        errors.extend(sources.errors.into_inner());
-        match base {
-            Ok(base) if errors.is_empty() => Ok(Resolved { image, base, config, entries, names: values }),
-            base => {
-                errors.extend(base.err().into_iter().flatten());
-                Err(distinct(errors))
-            }
+/// Interpolates everything but the contents of files, leaves out entries of other platforms, fills in defaults.
+pub(in crate::recipe) fn resolve(recipe: &Evaluated, scope: &Scope) -> Result<Resolved, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::All);
+    let values = names.all();
+    let base = base_reference(recipe, scope);
+    let image = image(&recipe.image, &names);
+    let config = config(&recipe.config, &names);
+    let sources = Names::new(recipe, scope, Reach::Source);
+    let mut entries = Vec::new();
+    for entry in recipe.entries.iter().filter(|entry| is_for(entry, scope)) {
+        entries.extend(entry_of(entry, recipe, &names, &sources));
+    }
+    let mut errors = names.errors.into_inner();
+    errors.extend(sources.errors.into_inner());
+    match base {
+        Ok(base) if errors.is_empty() => Ok(Resolved { image, base, config, entries, names: values }),
+        base => {
+            errors.extend(base.err().into_iter().flatten());
+            Err(distinct(errors))
         }
     }
+}
 
-    /// The base, interpolated with what is known before a platform is chosen. `os`, `arch`, `arch_variant` and
-    /// `base_env` of the scope are not looked at.
-    ///
-    /// # Errors
-    /// An undefined name, or one that isn't known yet; text that is no reference.
-    pub fn base_reference(&self, scope: &Scope) -> Result<Base, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::Base);
-        let base = match &self.base {
-            Base::Image(text) => text_as(&names, text, check::reference).map(Base::Image),
-            Base::Recipe(text) => text_as(&names, text, check::recipe_name).map(Base::Recipe),
-            Base::Layout(text) => {
-                text_as(&names, text, |text| layout_place(text).map(drop)).map(Base::Layout)
-            }
-            Base::Scratch(at) => Some(Base::Scratch(at.clone())),
-            Base::Extends(text) => {
-                names.push(Some(text.at.clone()), ErrorKind::NoBase);
-                None
-            }
-        };
-        base.ok_or_else(|| distinct(names.errors.into_inner()))
-    }
-
-    /// The patterns of `[[remove]]` for one platform. `base_env` of the scope is not looked at.
-    ///
-    /// # Errors
-    /// Mistakes in these globs, or `base.env` in them: what they match is asked before the base's config is known.
-    pub fn remove_patterns(&self, scope: &Scope) -> Result<Vec<String>, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::Source);
-        let mut patterns = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            if let Action::Remove { path, .. } = &entry.action {
-                let read = names.read(path, |path| glob(&named(path)?));
-                patterns.extend(read.map(|glob| glob.as_str().to_owned()));
-            }
+/// What is known before a platform is chosen is enough for it.
+pub(in crate::recipe) fn base_reference(recipe: &Evaluated, scope: &Scope) -> Result<Base, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::Base);
+    let base = match &recipe.base {
+        Base::Image(text) => text_as(&names, text, words::reference).map(Base::Image),
+        Base::Recipe(text) => text_as(&names, text, words::recipe_name).map(Base::Recipe),
+        Base::Layout(text) => text_as(&names, text, |text| layout_place(text).map(drop)).map(Base::Layout),
+        Base::Scratch(at) => Some(Base::Scratch(at.clone())),
+        Base::Extends(text) => {
+            names.push(Some(text.at.clone()), ErrorKind::NoBase);
+            None
         }
-        let errors = names.errors.into_inner();
-        if errors.is_empty() { Ok(patterns) } else { Err(distinct(errors)) }
+    };
+    base.ok_or_else(|| distinct(names.errors.into_inner()))
+}
+
+/// As written, normalised: the lock knows them by this text.
+pub(in crate::recipe) fn remove_patterns(
+    recipe: &Evaluated,
+    scope: &Scope,
+) -> Result<Vec<String>, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::Source);
+    let mut patterns = Vec::new();
+    for entry in recipe.entries.iter().filter(|entry| is_for(entry, scope)) {
+        if let Action::Remove { path, .. } = &entry.action {
+            let read = names.read(path, |path| glob(&named(path)?));
+            patterns.extend(read.map(|glob| glob.as_str().to_owned()));
+        }
     }
+    let errors = names.errors.into_inner();
+    if errors.is_empty() { Ok(patterns) } else { Err(distinct(errors)) }
 }
 
 fn list(
@@ -101,7 +89,7 @@ fn image(image: &Image, names: &Names<'_>) -> Image {
         title: text(&image.title),
         version: text(&image.version),
         source: text(&image.source),
-        tags: list(names, &image.tags, |tag| check::tag(tag).map(|()| tag.to_owned())),
+        tags: list(names, &image.tags, |tag| words::tag(tag).map(|()| tag.to_owned())),
         platforms: image.platforms.clone(),
         epoch: image.epoch,
         owner: text(&image.owner),
@@ -124,7 +112,7 @@ fn config(config: &Config, names: &Names<'_>) -> Config {
         env: table(&config.env),
         user: text(&config.user),
         workdir: config.workdir.as_ref().and_then(|path| normal(names, path, absolute)),
-        expose: list(names, &config.expose, check::port),
+        expose: list(names, &config.expose, port),
         volumes: list(names, &config.volumes, absolute),
         labels: table(&config.labels),
         stop_signal: text(&config.stop_signal),
@@ -135,35 +123,28 @@ fn config(config: &Config, names: &Names<'_>) -> Config {
         check.cmd = texts(&check.cmd);
     }
     new.remove.env = texts(&config.remove.env);
-    new.remove.expose = list(names, &config.remove.expose, check::port);
+    new.remove.expose = list(names, &config.remove.expose, port);
     new.remove.volumes = texts(&config.remove.volumes);
     new.remove.labels = texts(&config.remove.labels);
     new
 }
 
-fn resolve(
+fn entry_of(
     entry: &Entry,
     recipe: &Evaluated,
     names: &Names<'_>,
     sources: &Names<'_>,
 ) -> Option<ResolvedEntry> {
-    let layer = entry.layer.as_ref().map(|layer| text_as(names, layer, check::name));
+    let layer = entry.layer.as_ref().map(|layer| text_as(names, layer, words::name));
     let action = match &entry.action {
         Action::Edit { path, change } => {
-            let text = |text: &Spanned<String>| normal(names, text, any);
-            let change = match change {
-                Change::Append(added) => text(added).map(Change::Append),
-                Change::Prepend(added) => text(added).map(Change::Prepend),
-                Change::Replace { what, with, count } => text(what)
-                    .zip(text(with))
-                    .map(|(what, with)| Change::Replace { what, with, count: *count }),
-            };
+            let change = changed(change, names);
             ResolvedAction::Edit { path: in_base(path, true, false, sources)?, change: change? }
         }
         Action::Owner { path, owner, mode, recursive } => {
-            let owner = owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
+            let owner = owned(owner, names);
             let path = in_base(path, false, *recursive, sources)?;
-            ResolvedAction::Owner { path, owner: maybe(owner)?, mode: *mode }
+            ResolvedAction::Owner { path, owner: owner?, mode: *mode }
         }
         Action::Ca { from } => {
             let found = certificates(entry, from, sources)?;
@@ -183,9 +164,8 @@ fn resolve(
         }
         Action::File(file) => ResolvedAction::File(resolve_file(entry, file, recipe, names, sources)?),
         Action::Dir { path, mode, owner } => {
-            let owner = owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
-            let path = normal(names, path, named)?;
-            ResolvedAction::Dir { path, mode: *mode, owner: maybe(owner)? }
+            let owner = owned(owner, names);
+            ResolvedAction::Dir { path: normal(names, path, named)?, mode: *mode, owner: owner? }
         }
         Action::Link { path, target, hard } => {
             let target = normal(names, target, |target| link_target(target, *hard));
@@ -205,6 +185,24 @@ fn resolve(
     })
 }
 
+fn changed(change: &Change, names: &Names<'_>) -> Option<Change> {
+    let text = |text: &Spanned<String>| normal(names, text, any);
+    match change {
+        Change::Append(added) => text(added).map(Change::Append),
+        Change::Prepend(added) => text(added).map(Change::Prepend),
+        Change::Replace { what, with, count } => {
+            let (what, with) = text(what).zip(text(with))?;
+            Some(Change::Replace { what, with, count: *count })
+        }
+    }
+}
+
+/// An owner that may be missing, but not broken.
+#[allow(clippy::option_option)]
+fn owned(owner: &Option<Spanned<String>>, names: &Names<'_>) -> Option<Option<Spanned<Owner>>> {
+    maybe(owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id))))
+}
+
 /// Something that may be missing, but not broken.
 #[allow(clippy::option_option)]
 fn maybe<T>(value: Option<Option<T>>) -> Option<Option<T>> {
@@ -222,7 +220,7 @@ fn resolve_file(
     names: &Names<'_>,
     sources: &Names<'_>,
 ) -> Option<ResolvedFile> {
-    let owner = file.owner.as_ref().map(|owner| names.read(owner, Owner::parse).map(|id| owner.with(id)));
+    let owner = owned(&file.owner, names);
     let into = names.read(&file.to, |to| absolute(to).map(|path| (to.ends_with('/') || path == "/", path)));
     let delimiters = file.delimiters.clone().unwrap_or((DELIMITERS.0.to_owned(), DELIMITERS.1.to_owned()));
     let source = match &file.source {
@@ -231,18 +229,18 @@ fn resolve_file(
             let value = names.text_with(text, (&delimiters.0, &delimiters.1));
             value.map(|value| ResolvedSource::Text(text.with(value)))
         }
-        _ => source_paths(entry, file, recipe, sources).map(ResolvedSource::From),
+        _ => paths_of(entry, file, recipe, sources).map(ResolvedSource::From),
     };
     let mut xattrs = BTreeMap::new();
     for (name, value) in &file.xattrs {
-        xattrs.insert(name.clone(), names.text(value)?.into_bytes());
+        xattrs.insert(name.clone(), value.with(names.text(value)?.into_bytes()));
     }
     let template = match &file.template {
         Template::Off => ResolvedTemplate::Off,
         Template::All => ResolvedTemplate::All,
         Template::Globs(list) => ResolvedTemplate::Globs(globs(list, sources)?),
     };
-    let (owner, (into, to), source) = (maybe(owner)?, into?, source?);
+    let (owner, (into, to), source) = (owner?, into?, source?);
     let fault = match &source {
         ResolvedSource::Text(_) if into => Some(PathFault::NeedsName),
         ResolvedSource::From(from) if !into && (from.len() > 1 || from.iter().any(SourcePath::is_glob)) => {

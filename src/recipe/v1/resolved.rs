@@ -27,6 +27,13 @@ pub struct Resolved {
     pub names: BTreeMap<String, String>,
 }
 
+impl Resolved {
+    /// The time of everything that has no other: the recipe's own, else the lock's.
+    pub fn epoch(&self, lock: i64) -> i64 {
+        self.image.epoch.unwrap_or(lock)
+    }
+}
+
 /// An entry, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedEntry {
@@ -146,7 +153,7 @@ pub struct ResolvedFile {
     /// Take away what the base has first.
     pub replace: bool,
     /// Extended attributes.
-    pub xattrs: BTreeMap<String, Vec<u8>>,
+    pub xattrs: BTreeMap<String, Spanned<Vec<u8>>>,
     /// Mounted in this variant: how.
     pub mount: Option<Mount>,
 }

@@ -1,50 +1,45 @@
 //! What entries take from outside the recipe's own text: the key of each source, and what the recipe alone says of it.
 
 use crate::oci::Platform;
-use crate::recipe::check;
-use crate::recipe::config::absolute;
 use crate::recipe::entry::{Action, Entry, File, Source, Template};
 use crate::recipe::patch::InputSource;
-use crate::recipe::read_entry::{sha256, url};
-use crate::recipe::{At, Error, ErrorKind, Spanned};
+use crate::recipe::words::{self, sha256, url};
+use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned};
 use crate::tree::{Files, Portion, SourceKey};
 
-use super::merge::Evaluated;
 use super::names::{Names, Reach, Scope, any, distinct, globs, normal, text_as};
 use super::resolved::{SourcePath, is_for};
-use super::{Glob, glob, has_magic, named};
+use super::{Glob, beside as relative, glob, has_magic, named, rooted as absolute};
 
-impl Evaluated {
-    /// What must be read beside the recipes for one platform. `base_env` of the scope is not looked at.
-    ///
-    /// # Errors
-    /// Mistakes in these paths and globs.
-    pub fn source_paths(&self, scope: &Scope) -> Result<Vec<SourcePath>, Vec<Error>> {
-        let names = Names::new(self, scope, Reach::Source);
-        let mut paths = Vec::new();
-        for entry in self.entries.iter().filter(|entry| is_for(entry, scope)) {
-            match &entry.action {
-                Action::File(file) => {
-                    paths.extend(source_paths(entry, file, self, &names).unwrap_or_default());
-                }
-                Action::Edit { path, .. } => paths.extend(in_base(path, true, false, &names)),
-                Action::Owner { path, recursive, .. } => {
-                    paths.extend(in_base(path, false, *recursive, &names));
-                }
-                Action::Ca { from } => {
-                    paths.extend(certificates(entry, from, &names));
-                    paths.extend(bundles(from, &names));
-                }
-                _ => {}
+/// What all entries of a platform take, in their order.
+pub(in crate::recipe) fn source_paths(
+    recipe: &Evaluated,
+    scope: &Scope,
+) -> Result<Vec<SourcePath>, Vec<Error>> {
+    let names = Names::new(recipe, scope, Reach::Source);
+    let mut paths = Vec::new();
+    for entry in recipe.entries.iter().filter(|entry| is_for(entry, scope)) {
+        match &entry.action {
+            Action::File(file) => {
+                paths.extend(paths_of(entry, file, recipe, &names).unwrap_or_default());
             }
+            Action::Edit { path, .. } => paths.extend(in_base(path, true, false, &names)),
+            Action::Owner { path, recursive, .. } => {
+                paths.extend(in_base(path, false, *recursive, &names));
+            }
+            Action::Ca { from } => {
+                paths.extend(certificates(entry, from, &names));
+                paths.extend(bundles(from, &names));
+            }
+            _ => {}
         }
-        let errors = names.errors.into_inner();
-        if errors.is_empty() { Ok(paths) } else { Err(distinct(errors)) }
     }
+    let errors = names.errors.into_inner();
+    if errors.is_empty() { Ok(paths) } else { Err(distinct(errors)) }
 }
 
 /// What a file takes from outside the recipe's own text; nothing for `text`.
-pub(super) fn source_paths(
+pub(super) fn paths_of(
     entry: &Entry,
     file: &File,
     recipe: &Evaluated,
@@ -54,15 +49,15 @@ pub(super) fn source_paths(
     let (include, exclude) = (globs(&file.include, names), globs(&file.exclude, names));
     let mut paths = match &file.source {
         Source::Text(_) => return Some(Vec::new()),
-        Source::From(from) => beside(entry, from, names)?,
+        Source::From(from) => named_beside(entry, from, names)?,
         Source::Fetch { url, sha256 } => vec![fetched(url, sha256.as_ref(), names)?],
         Source::Input(name) => vec![input(name, recipe, names)?],
         Source::Image { reference, path } => {
-            let reference = text_as(names, reference, check::reference)?;
+            let reference = text_as(names, reference, words::reference)?;
             vec![in_image(reference.value, normal(names, path, absolute)?, names)]
         }
         Source::Recipe { name, path } => {
-            let name = text_as(names, name, check::recipe_name)?;
+            let name = text_as(names, name, words::recipe_name)?;
             vec![in_recipe(name.value, recipe, normal(names, path, absolute)?, names)]
         }
     };
@@ -88,7 +83,7 @@ fn path_of(at: At, key: SourceKey) -> SourcePath {
 }
 
 /// Files of the checkout.
-fn beside(entry: &Entry, from: &[Spanned<String>], names: &Names<'_>) -> Option<Vec<SourcePath>> {
+fn named_beside(entry: &Entry, from: &[Spanned<String>], names: &Names<'_>) -> Option<Vec<SourcePath>> {
     let one = |text: &Spanned<String>| {
         let path = names.read(text, |written| {
             let path = relative(written)?;
@@ -140,7 +135,7 @@ fn input(text: &Spanned<String>, recipe: &Evaluated, names: &Names<'_>) -> Optio
         InputSource::Image { reference, path } => {
             let all = reference.with("/".to_owned());
             let path = normal(names, path.as_ref().unwrap_or(&all), absolute)?;
-            in_image(text_as(names, reference, check::reference)?.value, path, names)
+            in_image(text_as(names, reference, words::reference)?.value, path, names)
         }
     };
     let made_by = recipe.inputs.get(&text.value).and_then(|input| input.value.made_by.as_ref());
@@ -182,11 +177,6 @@ pub(super) fn bundles(from: &Spanned<String>, names: &Names<'_>) -> Vec<SourcePa
 
 pub(super) fn certificates(entry: &Entry, from: &Spanned<String>, names: &Names<'_>) -> Option<SourcePath> {
     Some(in_checkout(entry, normal(names, from, relative)?))
-}
-
-/// A path beside a recipe, normalised.
-fn relative(text: &str) -> Result<String, ErrorKind> {
-    super::relative(text).map_err(|fault| ErrorKind::Path { path: text.to_owned(), fault })
 }
 
 /// The platform that is resolved for, `os/architecture`.

@@ -132,7 +132,7 @@ impl<'a> Checkout<'a> {
     /// whoever needs it.
     pub(crate) fn encoding(&self, target: &Target) -> Encoding {
         let old = self.lock(target).ok();
-        old.and_then(|old| Some(old.lock.as_ref()?.encoding)).unwrap_or_default()
+        old.and_then(|old| Some(old.lock.as_ref()?.encoding)).unwrap_or(Encoding::NEWEST)
     }
 
     /// A recipe's lock, conflicts merged as far as they can be.
@@ -205,16 +205,7 @@ impl<'a> Checkout<'a> {
 
     /// The platforms that a variant is built for.
     pub(crate) fn platforms(&self, recipe: &Evaluated) -> Result<Vec<Platform>, Error> {
-        let listed = recipe.image.platforms.as_ref().unwrap_or(&self.file.platforms);
-        let mut platforms: Vec<Platform> = Vec::new();
-        for text in listed {
-            let platform: Platform = text.value.parse()?;
-            if !platforms.iter().any(|known| known.matches(&platform)) {
-                platforms.push(platform);
-            }
-        }
-        platforms.sort_by(|a, b| a.key().cmp(&b.key()));
-        Ok(platforms)
+        Ok(recipe.platforms(&self.file.platforms)?)
     }
 
     /// The patterns of a variant's `[[remove]]`. They can't be known with `base.env` in them before the base is: those

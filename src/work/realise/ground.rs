@@ -68,6 +68,7 @@ fn external(work: &Work<'_, '_>, wanted: &BaseOrigin, drafts: &[Draft]) -> Resul
         recipe: &work.target.to_string(),
         origin: wanted.clone(),
         platforms: &platforms,
+        encoding: work.encoding,
         removes: &removes,
         lenient: on_it().all(|draft| draft.recipe.is_bare() && draft.recipe.image.platforms.is_none()),
     };
@@ -90,7 +91,7 @@ fn root_pin(work: &Work<'_, '_>, parent: &Computed, draft: &Draft) -> Result<Opt
         let image = variant.and_then(|variant| variant.images.get(&platform.short()));
         if let Some(image) = image.filter(|_| !patterns.is_empty()) {
             let below = image.stand(&parent.target)?;
-            patterns.iter_mut().for_each(|pattern| *pattern = below.pattern_in_base(pattern));
+            patterns.iter_mut().for_each(|pattern| *pattern = below.pattern_in_base(work.encoding, pattern));
         }
         removes.insert(platform.short(), patterns);
     }
@@ -108,6 +109,7 @@ fn root_pin(work: &Work<'_, '_>, parent: &Computed, draft: &Draft) -> Result<Opt
         recipe: &work.target.to_string(),
         origin: pin.origin.clone(),
         platforms: &draft.platforms,
+        encoding: work.encoding,
         removes: &removes,
         lenient: false,
     };
@@ -181,7 +183,7 @@ pub(super) fn below(
     let own = variant.root.as_ref().and_then(|root| root.platforms.get(&platform.short()));
     // Nothing where there is no external base.
     let in_base = |pattern: &str| {
-        let removed = own.and_then(|own| own.removed.get(&below.pattern_in_base(pattern)));
+        let removed = own.and_then(|own| own.removed.get(&below.pattern_in_base(work.encoding, pattern)));
         removed.cloned().unwrap_or_default()
     };
     let patterns = patterns_of(work, draft, platform)?.into_iter();

@@ -9,11 +9,10 @@ use super::ground::base_name;
 use super::image::realised;
 use crate::derivation::IndexDerivation;
 use crate::image;
-use crate::oci::{Descriptor, Document, Index, MediaType, Platform};
+use crate::oci::{Descriptor, Document, MediaType, Platform};
 use crate::recipe::Resolved;
 use crate::store::RootKey;
 use crate::work::Error;
-use crate::work::upstream::child_of;
 
 /// Makes a variant's index of its images.
 pub(super) fn make(
@@ -26,7 +25,7 @@ pub(super) fn make(
     let (descriptor, derivation) = match passed_through(work, variant)? {
         Some(descriptor) => (descriptor, None),
         None => {
-            let (descriptor, derivation) = own(work, variant, &images)?;
+            let (descriptor, derivation) = own(work, &images)?;
             (descriptor, Some(derivation))
         }
     };
@@ -51,22 +50,24 @@ pub(super) fn make(
 /// An index of this recipe's own.
 fn own(
     work: &Work<'_, '_>,
-    variant: &Grounded,
     images: &BTreeMap<String, Box<Image>>,
 ) -> Result<(Descriptor, IndexDerivation), Error> {
-    let mut images: Vec<&Image> = images.values().map(|image| &**image).collect();
-    let key = |image: &Image| image.descriptor.platform.clone();
-    images.sort_by(|a, b| key(a).as_ref().map(Platform::key).cmp(&key(b).as_ref().map(Platform::key)));
-    let annotations = if variant.bare { BTreeMap::new() } else { annotations(&images) };
-    let children = images.iter().map(|image| image.descriptor.clone()).collect();
-    let bytes = image::index(work.encoding, children, annotations.clone());
+    let own = images.values().filter_map(|image| image.own.as_ref());
+    let (bytes, annotations) = image::index_of(work.encoding, own);
     let descriptor = Descriptor::of(MediaType::Index, &bytes);
+    let mut images: Vec<&Image> = images.values().map(|image| &**image).collect();
+    images.sort_by(|a, b| key(a).cmp(&key(b)));
     let derivations = images.iter().filter_map(|image| Some(image.derivation.as_ref()?.digest()));
     let derivation = IndexDerivation { images: derivations.collect(), annotations };
     let transaction = work.sources.supply().transaction()?;
     realised(transaction, &derivation.to_bytes(), &descriptor)?;
     transaction.put(&bytes)?;
     Ok((descriptor, derivation))
+}
+
+/// The order of an index.
+fn key(image: &Image) -> Option<(&str, &str, &str)> {
+    image.descriptor.platform.as_ref().map(Platform::key)
 }
 
 /// A bare recipe's output: what stands below, as it stands; its documents come into the store.
@@ -91,20 +92,7 @@ fn passed_through(work: &Work<'_, '_>, variant: &Grounded) -> Result<Option<Desc
     else {
         return Ok(Some(external.descriptor.clone()));
     };
-    let platforms = variant.draft.platforms.iter();
-    let manifests = platforms.filter_map(|platform| child_of(index, platform)).cloned();
-    let subset = Index { manifests: manifests.collect(), annotations: BTreeMap::new() };
-    let bytes = subset.to_bytes();
+    let bytes = image::subset(work.encoding, index, &variant.draft.platforms);
     transaction.put(&bytes)?;
     Ok(Some(Descriptor::of(MediaType::Index, &bytes)))
-}
-
-/// The index's annotations: what every one of its images says alike.
-fn annotations(images: &[&Image]) -> BTreeMap<String, String> {
-    let mut all = images.iter().filter_map(|image| Some(&image.own.as_ref()?.annotations));
-    let mut common = all.next().cloned().unwrap_or_default();
-    for other in all {
-        common.retain(|name, value| other.get(name) == Some(value));
-    }
-    common
 }

@@ -20,7 +20,6 @@ mod session;
 mod twice;
 
 pub(crate) use computed::{Computed, Image, Variant};
-pub(crate) use record::EPOCH;
 pub(crate) use report::finish;
 pub use report::{Built, ImageName, LockChange, PackageMove, PinMove, RecipeReport};
 pub(crate) use session::Session;

@@ -77,7 +77,7 @@ pub(super) fn plan<'v>(
             removed: &one.below.removed,
             sources: &gathered.sources,
             read: &read,
-            epoch: one.resolved.image.epoch.unwrap_or(epoch),
+            epoch,
         })
         .collect();
     let failed = |variant: &str, errors| Error::Plan {
@@ -97,10 +97,8 @@ pub(super) fn plan<'v>(
             secrets(work, &one.resolved)?;
         }
     }
-    let epochs: Vec<i64> = stages.iter().map(|stage| stage.epoch).collect();
     drop(stages);
-    let planned = here.into_iter().zip(plans).zip(epochs);
-    Ok(planned.map(|((one, plan), epoch)| derive(work, one, plan, epoch)).collect())
+    Ok(here.into_iter().zip(plans).map(|(one, plan)| derive(work, one, plan, epoch)).collect())
 }
 
 /// The variants that there are on a platform, resolved against what stands below.
@@ -176,10 +174,8 @@ fn secrets(work: &Work<'_, '_>, resolved: &Resolved) -> Result<(), Error> {
 fn derive<'v>(work: &Work<'_, '_>, one: Standing<'v>, plan: Plan, epoch: i64) -> Planned<'v> {
     let Standing { variant, below, resolved } = one;
     let users = plan.facts(&below.facts).map(Rc::new);
-    let labels = work.checkout().file.labels.iter();
-    let labels = labels.map(|(name, value)| (name.clone(), value.value.clone())).collect();
     let root = below.root.as_ref().map(|(name, digest)| (name.as_str(), *digest));
-    let patch = config_patch(&resolved, epoch, &labels, root);
+    let patch = config_patch(work.encoding, &resolved, epoch, &work.checkout().file.labels, root);
     let layers = plan.layers.into_iter().map(|plan::PlannedLayer { name, tree }| {
         let compression = Compression::Gzip;
         let derivation = LayerDerivation { encoding: work.encoding, compression, tree };

@@ -11,16 +11,11 @@ use super::ground::pin;
 use crate::digest::Digest;
 use crate::lock::{self, ImageOutput, Lock, Output, Reason, SourceLock};
 use crate::oci::Descriptor;
-use crate::recipe::Recipe;
+use crate::recipe::{self, Recipe};
 use crate::tree::{Content, SourceKey, SourceNode};
 use crate::work::Error;
 use crate::work::checkout::{Blobs, Checkout, OldLock};
 use crate::workspace::differs_by_crlf_only;
-
-/// Without `SOURCE_DATE_EPOCH` when locking: 2000-01-01T00:00:00Z, because zip can't say 0.
-pub(crate) const EPOCH: i64 = 946_684_800;
-/// No output depends on a later or earlier time: 1990-01-01 to 2242-01-01.
-const EPOCHS: std::ops::RangeInclusive<i64> = 631_152_000..=8_583_494_400;
 
 /// A lock of all that a recipe takes, without outputs, and the blobs that it names.
 pub(super) fn inputs(
@@ -60,12 +55,9 @@ fn is_open(key: &SourceKey, variants: &[Grounded]) -> bool {
 
 /// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.
 fn epoch(work: &Work<'_, '_>) -> Result<i64, Error> {
-    let fresh = || work.checkout().env.epoch.unwrap_or(EPOCH);
-    let epoch = work.old.map_or_else(fresh, |lock| lock.epoch);
-    if EPOCHS.contains(&epoch) {
-        return Ok(epoch);
-    }
-    Err(Error::usage(format!("the epoch {epoch} is not between 1990 and 2242")))
+    let (locked, given) = (work.old.map(|lock| lock.epoch), work.checkout().env.epoch);
+    let refused = |epoch| Error::usage(format!("the epoch {epoch} is not between 1990 and 2242"));
+    recipe::epoch(work.encoding, locked, given).map_err(refused)
 }
 
 /// What a lock says of a variant.

@@ -10,8 +10,7 @@ use super::gather::gather;
 use super::ground::ground;
 use super::{image, index, plan, record};
 use crate::digest::Digest;
-use crate::oci::Platform;
-use crate::recipe::Resolved;
+use crate::recipe::{self, Resolved};
 use crate::store::Store;
 use crate::work::bytes::Supply;
 use crate::work::checkout::{Checkout, circle};
@@ -134,12 +133,14 @@ impl<'a> Session<'a> {
 
 /// Pins, plans and makes one recipe.
 fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
-    let recipe = work.checkout().recipe(work.target)?;
+    let levels = work.checkout().recipe(work.target)?;
     let variants = ground(work, drafts)?;
     let gathered = gather(work, &variants)?;
-    let (mut lock, blobs) = record::inputs(work, &recipe, &variants, &gathered)?;
+    let (mut lock, blobs) = record::inputs(work, &levels, &variants, &gathered)?;
     let mut planned = Vec::new();
-    for platform in all_platforms(variants.iter().flat_map(|variant| &variant.draft.platforms)) {
+    for platform in
+        recipe::distinct(work.encoding, variants.iter().flat_map(|variant| &variant.draft.platforms))
+    {
         let plans = plan::plan(work, &platform, &variants, &gathered, lock.epoch)?;
         planned.push((platform.short(), plans));
     }
@@ -172,14 +173,4 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
     warnings.dedup();
     let (target, variants, reasons, found) = (work.target.clone(), made, Vec::new(), Rc::default());
     Ok(Computed { target, variants, found, lock, reasons, blobs, warnings, open })
-}
-
-fn all_platforms<'p>(platforms: impl Iterator<Item = &'p Platform>) -> Vec<Platform> {
-    let mut all: Vec<Platform> = Vec::new();
-    for platform in platforms {
-        if !all.iter().any(|known| known.matches(platform)) {
-            all.push(platform.clone());
-        }
-    }
-    all
 }

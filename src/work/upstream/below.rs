@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Encoding};
 use crate::layer::facts::Facts;
 use crate::lock::{BaseOrigin, BasePin};
 use crate::oci::{Descriptor, Document, ImageConfig, Index, Manifest, Platform, json};
@@ -56,6 +56,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) recipe: &'w str,
     pub(crate) origin: BaseOrigin,
     pub(crate) platforms: &'w [Platform],
+    /// Of the recipe: how its patterns are meant.
+    pub(crate) encoding: Encoding,
     /// Patterns by platform.
     pub(crate) removes: &'w BTreeMap<String, Vec<String>>,
     /// A bare recipe takes what there is.
@@ -80,9 +82,9 @@ impl Below {
     }
 
     /// A `[[remove]]` pattern of a recipe that stands here, as it is asked of the external base.
-    pub(crate) fn pattern_in_base(&self, pattern: &str) -> String {
+    pub(crate) fn pattern_in_base(&self, encoding: Encoding, pattern: &str) -> String {
         let parents: Vec<&FileTree> = self.parents.iter().map(|tree| &**tree).collect();
-        pattern_in_base(pattern, &self.facts, &parents)
+        pattern_in_base(encoding, pattern, &self.facts, &parents)
     }
 }
 

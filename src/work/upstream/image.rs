@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::below::Below;
 use super::state::{Upstream, View};
-use crate::digest::Digest;
+use crate::digest::{Digest, Encoding};
 use crate::layer::captured::Captured;
 use crate::layer::error::ReadError;
 use crate::layer::facts::Facts;
@@ -128,6 +128,7 @@ impl<'u> Image<'u> {
     pub(super) fn removed(
         &self,
         old: Option<&PlatformPin>,
+        encoding: Encoding,
         patterns: &[String],
     ) -> Result<BTreeMap<String, Vec<TreePath>>, Error> {
         let mut removed = BTreeMap::new();
@@ -136,7 +137,7 @@ impl<'u> Image<'u> {
             let matched = match known {
                 Some(matched) => matched,
                 // A pattern that can't be read is reported by the plan, where its place is known.
-                None => matches_in_base(pattern, &self.view()?.0).unwrap_or_default(),
+                None => matches_in_base(encoding, pattern, &self.view()?.0).unwrap_or_default(),
             };
             removed.insert(pattern.clone(), matched);
         }

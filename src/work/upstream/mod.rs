@@ -12,7 +12,7 @@ mod pin;
 mod resolve;
 mod state;
 
-pub(crate) use below::{Below, External, Wanted, child_of, volumes};
+pub(crate) use below::{Below, External, Wanted, volumes};
 pub(crate) use documents::{Documents, OneImage};
 pub(crate) use files::{Take, take};
 pub(crate) use guards::is_base_file;

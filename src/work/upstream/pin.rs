@@ -116,7 +116,7 @@ fn platform(
     let image = image.with_facts(old.and_then(|pin| pin.facts));
     let Known { facts, content, bytes } = image.facts(platform)?;
     let patterns = want.removes.get(&platform.short()).map(Vec::as_slice).unwrap_or_default();
-    let removed = image.removed(old, patterns)?;
+    let removed = image.removed(old, want.encoding, patterns)?;
     image.for_guards()?;
     documents.blobs.insert(content.digest, bytes);
     let own = Content { digest: child.digest, size: child.size };

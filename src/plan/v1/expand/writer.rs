@@ -38,7 +38,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         unit: &'w mut Unit,
     ) -> Result<Self, Fault> {
         let owner = file.owner.as_ref().map(|owner| work.users.owner(owner)).transpose()?;
-        let xattrs = file.xattrs.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone()));
+        let xattrs = file.xattrs.iter().map(|(name, value)| (name.clone().into_bytes(), value.value.clone()));
         Ok(Self { work, file, unit, owner, xattrs: xattrs.collect() })
     }
 

@@ -1,4 +1,4 @@
-//! What an image holds where new entries are about to land, as far as it is known without its layers.
+//! Encoding 1: what an image holds where new entries are about to land, as far as it is known without its layers.
 //!
 //! Owns path resolution: over the base's facts, the layers of parent recipes above them, and this recipe's own
 //! entries above those. Nothing is ever read from a disk here; what the facts don't tell (a plain file of the

@@ -1,11 +1,7 @@
-//! JSON as Cooper reads and writes it: one value has one text.
-//!
-//! Owns a value that keeps numbers as they were written, a strict parser (RFC 8259, and: duplicate keys,
-//! invalid UTF-8, lone surrogates and nesting beyond [`MAX_DEPTH`] are refused) and the canonical writer of
-//! encoding 1 (keys sorted by their bytes, no white space, the least escapes, no final newline). The writer's
-//! output is hashed, so it is never changed. Nothing else in the library serialises JSON.
+//! The strict reader: RFC 8259, and duplicate keys, invalid UTF-8, lone surrogates and nesting beyond [`MAX_DEPTH`] are
+//! refused. Numbers and strings are those of the text, whoever writes them again.
 
-use std::collections::BTreeMap;
+use super::{Object, Value};
 
 /// Deeper documents are refused; none of OCI's is deeper than six.
 pub const MAX_DEPTH: usize = 64;
@@ -15,26 +11,6 @@ const MAX_MEMORY: usize = 24 << 20;
 const VALUE: usize = 64;
 /// Of an object that has a member: a map makes room for eleven.
 const OBJECT: usize = 600;
-
-/// An object, its members sorted by the bytes of their names.
-pub type Object = BTreeMap<String, Value>;
-
-/// Any JSON value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool(bool),
-    /// A number, exactly as it was written.
-    Number(String),
-    /// A string, unescaped.
-    String(String),
-    /// A list.
-    Array(Vec<Value>),
-    /// Members by name.
-    Object(Object),
-}
 
 /// Why bytes are not JSON as Cooper reads it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,144 +22,13 @@ pub struct ParseError {
     pub offset: usize,
 }
 
-impl Value {
-    /// The canonical bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = String::new();
-        write(self, &mut text);
-        text.into_bytes()
+/// Text of a document, as much of it as an error shows.
+pub(in crate::oci) fn cut(text: &str) -> String {
+    let mut shown: String = text.chars().take(200).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
     }
-
-    /// The text of a string.
-    pub fn as_str(&self) -> Option<&str> {
-        match self {
-            Self::String(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// A whole number from 0 to 2^64-1.
-    pub fn as_u64(&self) -> Option<u64> {
-        match self {
-            Self::Number(text) => text.parse().ok(),
-            _ => None,
-        }
-    }
-
-    /// The items of an array.
-    pub fn as_array(&self) -> Option<&[Self]> {
-        match self {
-            Self::Array(items) => Some(items),
-            _ => None,
-        }
-    }
-
-    /// The members of an object.
-    pub fn as_object(&self) -> Option<&Object> {
-        match self {
-            Self::Object(members) => Some(members),
-            _ => None,
-        }
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::String(text.to_owned())
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::String(text)
-    }
-}
-
-impl From<u64> for Value {
-    fn from(number: u64) -> Self {
-        Self::Number(number.to_string())
-    }
-}
-
-impl From<bool> for Value {
-    fn from(truth: bool) -> Self {
-        Self::Bool(truth)
-    }
-}
-
-impl<T: Into<Self>> From<Vec<T>> for Value {
-    fn from(items: Vec<T>) -> Self {
-        Self::Array(items.into_iter().map(Into::into).collect())
-    }
-}
-
-impl From<Object> for Value {
-    fn from(members: Object) -> Self {
-        Self::Object(members)
-    }
-}
-
-impl From<&BTreeMap<String, String>> for Value {
-    fn from(members: &BTreeMap<String, String>) -> Self {
-        Self::Object(members.iter().map(|(key, value)| (key.clone(), Self::from(value.as_str()))).collect())
-    }
-}
-
-/// An object of the given members.
-pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-}
-
-fn write(value: &Value, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        Value::Number(text) => out.push_str(text),
-        Value::String(text) => write_string(text, out),
-        Value::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write(item, out);
-            }
-            out.push(']');
-        }
-        Value::Object(members) => {
-            out.push('{');
-            for (index, (key, item)) in members.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write_string(key, out);
-                out.push(':');
-                write(item, out);
-            }
-            out.push('}');
-        }
-    }
-}
-
-fn write_string(text: &str, out: &mut String) {
-    out.push('"');
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        out.push_str(&rest[..at]);
-        match rest.as_bytes()[at] {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            0x8 => out.push_str("\\b"),
-            b'\t' => out.push_str("\\t"),
-            b'\n' => out.push_str("\\n"),
-            0xc => out.push_str("\\f"),
-            b'\r' => out.push_str("\\r"),
-            control => out.push_str(&format!("\\u{control:04x}")),
-        }
-        rest = &rest[at + 1..];
-    }
-    out.push_str(rest);
-    out.push('"');
+    shown
 }
 
 /// Reads one JSON text.
@@ -294,7 +139,7 @@ impl Parser<'_> {
             self.expect(b':')?;
             let value = self.value(depth + 1)?;
             if members.contains_key(&key) {
-                return self.fail(format!("a second {:?}", super::cut(&key)));
+                return self.fail(format!("a second {:?}", cut(&key)));
             }
             members.insert(key, value);
             self.skip_space();
@@ -448,19 +293,6 @@ mod tests {
         let key = "k".repeat(1000);
         let error = parse(format!("{{\"{key}\":1,\"{key}\":2}}").as_bytes()).unwrap_err();
         assert!(error.what.len() < 300, "{error}");
-    }
-
-    #[test]
-    fn canonical_text() {
-        for (input, expected) in [
-            (r#" { "b" : 1.50e+2, "a":[ true,null , -0 ] } "#, r#"{"a":[true,null,-0],"b":1.50e+2}"#),
-            (r#""\u003c\/\u00e9\ud83d\ude00\u0001\n\"""#, "\"</\u{e9}\u{1f600}\\u0001\\n\\\"\""),
-            ("{}", "{}"),
-            ("[]", "[]"),
-            ("123456789012345678901234567890", "123456789012345678901234567890"),
-        ] {
-            assert_eq!(String::from_utf8(parse(input.as_bytes()).unwrap().to_bytes()).unwrap(), expected);
-        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What a `[[remove]]` pattern matches in an external base: asked once, when locking, then read from the lock.
+//! Encoding 1: what a `[[remove]]` pattern matches in an external base: asked once, when locking, then read from the lock.
 
-use super::Fault;
-use super::v1::{split_pattern, topmost};
 use super::view::{Last, View};
+use super::{split_pattern, topmost};
 use crate::layer::facts::Facts;
 use crate::layer::merged::Merged;
+use crate::plan::Fault;
 use crate::recipe::has_magic;
 use crate::tree::{FileTree, TreePath};
 
@@ -13,7 +13,7 @@ use crate::tree::{FileTree, TreePath};
 ///
 /// # Errors
 /// A pattern that can't be read.
-pub fn matches_in_base(pattern: &str, base: &Merged) -> Result<Vec<TreePath>, Fault> {
+pub(in crate::plan) fn matches_in_base(pattern: &str, base: &Merged) -> Result<Vec<TreePath>, Fault> {
     let (prefix, rest) = split_pattern(pattern)?;
     // A prefix that leads nowhere matches nothing.
     let Ok(prefix) = base.resolve(&prefix) else { return Ok(Vec::new()) };
@@ -30,7 +30,7 @@ pub fn matches_in_base(pattern: &str, base: &Merged) -> Result<Vec<TreePath>, Fa
 
 /// The pattern that means in the base what `pattern` means on top of its parents: one of them may have put a link on
 /// the way. As it stands where nothing did.
-pub fn pattern_in_base(pattern: &str, facts: &Facts, parents: &[&FileTree]) -> String {
+pub(in crate::plan) fn pattern_in_base(pattern: &str, facts: &Facts, parents: &[&FileTree]) -> String {
     if parents.is_empty() {
         return pattern.to_owned();
     }

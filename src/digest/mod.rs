@@ -6,10 +6,13 @@
 //! Only sha256 exists here. The OCI image specification registers sha512 too; no base in the field uses
 //! it, and a second algorithm would give one blob two names.
 
+mod encoding;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
+pub use encoding::Encoding;
 use sha2::{Digest as _, Sha256};
 
 /// The sha256 of some bytes, written `sha256:<64 hex digits>`.
@@ -113,33 +116,6 @@ pub struct DiffId(pub Digest);
 impl fmt::Display for DiffId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
-    }
-}
-
-/// The number of the byte contract: everything between parsed recipe, lock and sources and the image's bytes.
-///
-/// A lock names its encoding; every later version of Cooper still has the code that it names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub enum Encoding {
-    /// `book/src/encoding-1.md`.
-    #[default]
-    V1,
-}
-
-impl Encoding {
-    /// The number as it stands in a lock.
-    pub const fn number(self) -> u32 {
-        match self {
-            Self::V1 => 1,
-        }
-    }
-
-    /// The encoding with that number, if this version of Cooper has it.
-    pub const fn from_number(number: u32) -> Option<Self> {
-        match number {
-            1 => Some(Self::V1),
-            _ => None,
-        }
     }
 }
 

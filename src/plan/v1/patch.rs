@@ -1,4 +1,4 @@
-//! The recipe's `[image]` and `[config]` as the patch that an image is derived from.
+//! Encoding 1: the recipe's `[image]` and `[config]` as the patch that an image is derived from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,17 +6,16 @@ use crate::derivation::{Cmd, ConfigPatch, Healthcheck, Remove};
 use crate::digest::Digest;
 use crate::recipe::{self, Resolved, Spanned};
 
-/// The patch of one variant on one platform. `labels` are the workspace's; `base` is the root image's canonical
-/// name and index digest, when it has them.
-pub fn config_patch(
+/// The recipe's labels win over the workspace's.
+pub(in crate::plan) fn config_patch(
     recipe: &Resolved,
     epoch: i64,
-    labels: &BTreeMap<String, String>,
+    labels: &BTreeMap<String, Spanned<String>>,
     base: Option<(&str, Digest)>,
 ) -> ConfigPatch {
     let config = &recipe.config;
     let image = &recipe.image;
-    let mut all_labels = labels.clone();
+    let mut all_labels = strings(labels);
     all_labels.extend(strings(&config.labels));
     ConfigPatch {
         entrypoint: config.entrypoint.as_ref().map(|list| values(list)),
@@ -41,7 +40,7 @@ pub fn config_patch(
         title: text(&image.title),
         version: text(&image.version),
         source: text(&image.source),
-        epoch,
+        epoch: recipe.epoch(epoch),
         base_name: base.map(|(name, _)| name.to_owned()),
         base_digest: base.map(|(_, digest)| digest),
     }
@@ -74,4 +73,23 @@ fn set(list: &Option<Vec<Spanned<String>>>) -> BTreeSet<String> {
 
 fn strings(map: &BTreeMap<String, Spanned<String>>) -> BTreeMap<String, String> {
     map.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Encoding;
+    use crate::recipe::{Scope, parse, parse_workspace};
+
+    #[test]
+    fn the_recipes_labels_win() {
+        let workspace =
+            parse_workspace("cooper.toml", "[workspace]\nlabels = { a = 1, b = '{{ x }}' }").unwrap();
+        let text = "base.scratch = true\n[config.labels]\na = '{{ variant }}'\nc = 'c'";
+        let recipe = parse("recipe.toml", text).unwrap().variant(Encoding::V1, "dev").unwrap();
+        let patch = config_patch(&recipe.resolve(&Scope::default()).unwrap(), 5, &workspace.labels, None);
+        let pairs = [("a", "dev"), ("b", "{{ x }}"), ("c", "c")];
+        assert_eq!(patch.labels, pairs.map(|(name, value)| (name.into(), value.into())).into());
+        assert_eq!(patch.epoch, 5);
+    }
 }

@@ -1,0 +1,272 @@
+//! Reads `[service]`, merges it and fills it in. No byte of an image comes of it.
+
+use std::collections::BTreeMap;
+
+use super::check::Checker;
+use super::config::Check;
+use super::patch::Level;
+use super::read_config::{env, range, scalars};
+use super::service::{After, Health, Job, Probe, Secret, Service};
+use super::span::S;
+use super::v1::{self, Names, Reach, check, or_replace, table};
+use super::words::{self, ensure};
+use super::{Error, ErrorKind, Evaluated, Scope, Spanned, What, raw};
+
+impl Service {
+    pub(super) fn read(raw: raw::Service, cx: &mut Checker) -> Self {
+        let volumes = cx.keep(raw.volumes).unwrap_or_default();
+        for (name, path) in &volumes {
+            cx.read(&path.with(name.clone()), volume_name);
+            cx.literal(path, v1::rooted);
+        }
+        let mut jobs = BTreeMap::new();
+        for (name, job) in raw.job.into_iter().flatten() {
+            let at = cx.at(job.range);
+            cx.read(&Spanned { value: name.clone(), at: at.clone() }, words::name);
+            let job = job.value;
+            let (cmd, entrypoint) = (cx.keep(job.cmd), cx.keep(job.entrypoint));
+            jobs.insert(
+                name,
+                Job { at: Some(at), cmd, entrypoint, env: env(job.env, cx), after: after(job.after, cx) },
+            );
+        }
+        let secrets = raw.secrets.into_iter().flatten();
+        Self {
+            ports: raw.ports.map(|ports| cx.scalars(ports)),
+            env: env(raw.env, cx),
+            volumes,
+            after: after(raw.after, cx),
+            health: raw.health.map(|health| Health::read(health, cx)),
+            secrets: secrets
+                .filter_map(|(name, secret)| Some((name.clone(), Secret::read(&name, secret, cx)?)))
+                .collect(),
+            jobs,
+            check: cx.keep(raw.check),
+            reload: cx.keep(raw.reload),
+            labels: scalars(raw.labels, cx),
+            container: raw.container.map(|table| cx.keep(table)),
+        }
+    }
+}
+
+impl Health {
+    fn read(raw: S<raw::Health>, cx: &mut Checker) -> Self {
+        let S { value: mut raw, range: whole } = raw;
+        let keys = [("http", raw.http.is_some()), ("tcp", raw.tcp.is_some())];
+        if keys.iter().all(|(_, there)| *there) {
+            cx.exactly_one(&keys, "[service.health]", &whole);
+        }
+        let probe = match (raw.http.take(), raw.tcp.take()) {
+            (Some(http), _) => Some(Probe::Http(cx.keep(http))),
+            (_, Some(tcp)) => Some(Probe::Tcp(cx.scalar(tcp))),
+            _ => None,
+        };
+        Self { probe, check: Check::read(raw, cx) }
+    }
+}
+
+impl Secret {
+    fn read(name: &str, raw: S<raw::Secret>, cx: &mut Checker) -> Option<Self> {
+        let keys = [("file", range(&raw.value.file).is_some()), ("env", range(&raw.value.env).is_some())];
+        if !cx.exactly_one(&keys, "[service] secrets", &raw.range) {
+            return None;
+        }
+        let name = Spanned { value: name.to_owned(), at: cx.at(raw.range) };
+        let (file, env) = (cx.keep(raw.value.file), cx.keep(raw.value.env));
+        if let Some(path) = &file {
+            cx.read(&name, |name| secret_name(name, ".-"));
+            cx.literal(path, v1::rooted);
+        }
+        if let Some(variable) = &env {
+            // Compose takes its value from a variable of the same name, and `-` for the begin of a default.
+            cx.read(&name, |name| secret_name(name, ""));
+            cx.literal(variable, words::env_name);
+        }
+        file.map(Self::File).or_else(|| env.map(Self::Env))
+    }
+}
+
+/// What a cluster takes, and what is no path.
+fn volume_name(text: &str) -> Result<(), ErrorKind> {
+    let small = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+    let good = text.len() <= 63
+        && text.starts_with(|char: char| char.is_ascii_lowercase())
+        && text.ends_with(small)
+        && text.chars().all(|char| small(char) || matches!(char, '_' | '-'));
+    ensure(good, What::Volume, text)
+}
+
+/// A variable's name, with some characters more.
+fn secret_name(text: &str, more: &str) -> Result<(), ErrorKind> {
+    let first = |char: char| char.is_ascii_alphabetic() || char == '_';
+    let good = text.len() <= 100
+        && text.starts_with(first)
+        && text.chars().all(|char| first(char) || char.is_ascii_digit() || more.contains(char));
+    ensure(good, What::Secret, text)
+}
+
+fn after(table: Option<BTreeMap<String, S<String>>>, cx: &mut Checker) -> BTreeMap<String, Spanned<After>> {
+    let mut after = BTreeMap::new();
+    for (name, state) in cx.keep(table).unwrap_or_default() {
+        let read = |text: &str| match text {
+            "started" => Ok(After::Started),
+            "healthy" => Ok(After::Healthy),
+            "done" => Ok(After::Done),
+            _ => ensure(false, What::After, text).map(|()| After::Done),
+        };
+        if let Some(value) = cx.read(&state, read) {
+            after.insert(name, state.with(value));
+        }
+    }
+    after
+}
+
+/// The levels' services as one, for a variant.
+pub(super) fn merged(levels: &[Level], variant: &str) -> Option<Service> {
+    let mut sum: Option<Service> = None;
+    for level in levels {
+        let own = level.variants.get(variant).and_then(|patch| patch.value.service.as_ref());
+        for service in [level.common.service.as_ref(), own].into_iter().flatten() {
+            match &mut sum {
+                Some(sum) => patch(sum, service),
+                None => sum = Some(service.clone()),
+            }
+        }
+    }
+    sum
+}
+
+fn patch(sum: &mut Service, patch: &Service) {
+    let Service {
+        ports,
+        env,
+        volumes,
+        after,
+        health,
+        secrets,
+        jobs,
+        check: command,
+        reload,
+        labels,
+        container,
+    } = patch;
+    or_replace(&mut sum.ports, ports);
+    table(&mut sum.env, env);
+    table(&mut sum.volumes, volumes);
+    table(&mut sum.after, after);
+    match (&mut sum.health, health) {
+        (Some(sum), Some(Health { probe, check: when })) => {
+            or_replace(&mut sum.probe, probe);
+            check(&mut sum.check, when);
+        }
+        (sum, patch) => or_replace(sum, patch),
+    }
+    table(&mut sum.secrets, secrets);
+    for (name, Job { at, cmd, entrypoint, env, after }) in jobs {
+        let job = sum.jobs.entry(name.clone()).or_default();
+        or_replace(&mut job.at, at);
+        or_replace(&mut job.cmd, cmd);
+        or_replace(&mut job.entrypoint, entrypoint);
+        table(&mut job.env, env);
+        table(&mut job.after, after);
+    }
+    or_replace(&mut sum.check, command);
+    or_replace(&mut sum.reload, reload);
+    table(&mut sum.labels, labels);
+    match (&mut sum.container, container) {
+        (Some(sum), Some(patch)) => deep(&mut sum.value, &patch.value),
+        (sum, patch) => or_replace(sum, patch),
+    }
+}
+
+fn deep(sum: &mut toml::Table, patch: &toml::Table) {
+    for (key, value) in patch {
+        match (sum.get_mut(key), value) {
+            (Some(toml::Value::Table(sum)), toml::Value::Table(patch)) => deep(sum, patch),
+            _ => drop(sum.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+impl Evaluated {
+    /// `[service]` with everything filled in that is known without the base; nothing where the recipe has none.
+    ///
+    /// # Errors
+    /// Undefined names, and `base.env`: how an image is run is told without looking at its base.
+    pub fn service_for(&self, scope: &Scope) -> Result<Option<Service>, Vec<Error>> {
+        let Some(service) = &self.service else { return Ok(None) };
+        let names = Names::new(self, scope, Reach::Source);
+        let service = service.filled(&names);
+        let errors = names.errors.into_inner();
+        if errors.is_empty() { Ok(Some(service)) } else { Err(errors) }
+    }
+}
+
+impl Service {
+    fn filled(&self, names: &Names<'_>) -> Self {
+        let text = |text: &Spanned<String>| text.with(names.text(text).unwrap_or_default());
+        // What was checked as written holds of what came of it, too.
+        let read = |written: &Spanned<String>, check: fn(&str) -> Result<String, ErrorKind>| {
+            let checked = names.text(written).map(|filled| check(&filled));
+            let value = checked
+                .and_then(|value| value.map_err(|kind| names.push(Some(written.at.clone()), kind)).ok());
+            written.with(value.unwrap_or_default())
+        };
+        let list = |texts: &Vec<Spanned<String>>| texts.iter().map(text).collect::<Vec<_>>();
+        let lists = |texts: &Option<Vec<Spanned<String>>>| texts.as_ref().map(list);
+        let table = |table: &BTreeMap<String, Spanned<String>>| {
+            table.iter().map(|(name, value)| (name.clone(), text(value))).collect::<BTreeMap<_, _>>()
+        };
+        let health = |health: &Health| Health {
+            probe: health.probe.as_ref().map(|probe| match probe {
+                Probe::Http(url) => Probe::Http(text(url)),
+                Probe::Tcp(port) => Probe::Tcp(text(port)),
+            }),
+            check: Check { cmd: lists(&health.check.cmd), ..health.check.clone() },
+        };
+        let secret = |secret: &Secret| match secret {
+            Secret::File(path) => Secret::File(read(path, v1::rooted)),
+            Secret::Env(name) => {
+                Secret::Env(read(name, |name| words::env_name(name).map(|()| name.to_owned())))
+            }
+        };
+        let volumes = self.volumes.iter().map(|(name, path)| (name.clone(), read(path, v1::rooted)));
+        let job = |job: &Job| Job {
+            at: job.at.clone(),
+            cmd: lists(&job.cmd),
+            entrypoint: lists(&job.entrypoint),
+            env: table(&job.env),
+            after: job.after.clone(),
+        };
+        Self {
+            ports: lists(&self.ports),
+            env: table(&self.env),
+            volumes: volumes.collect(),
+            after: self.after.clone(),
+            health: self.health.as_ref().map(health),
+            secrets: self.secrets.iter().map(|(name, value)| (name.clone(), secret(value))).collect(),
+            jobs: self.jobs.iter().map(|(name, value)| (name.clone(), job(value))).collect(),
+            check: lists(&self.check),
+            reload: lists(&self.reload),
+            labels: table(&self.labels),
+            container: self.container.as_ref().map(|table| {
+                let value = toml::Value::Table(table.value.clone());
+                let filled = filled(value, &|value| text(&table.with(value)).value);
+                table.with(filled.as_table().cloned().unwrap_or_default())
+            }),
+        }
+    }
+}
+
+fn filled(value: toml::Value, text: &dyn Fn(String) -> String) -> toml::Value {
+    match value {
+        toml::Value::String(value) => toml::Value::String(text(value)),
+        toml::Value::Array(items) => {
+            toml::Value::Array(items.into_iter().map(|item| filled(item, text)).collect())
+        }
+        toml::Value::Table(table) => {
+            toml::Value::Table(table.into_iter().map(|(key, value)| (key, filled(value, text))).collect())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,105 @@
+//! What words of a recipe may be. Nothing here changes one: a word is taken as it stands, or refused.
+
+use super::{ErrorKind, What};
+use crate::digest::Digest;
+
+pub(super) fn invalid(what: What, value: &str) -> ErrorKind {
+    ErrorKind::Invalid { what, value: value.to_owned() }
+}
+
+/// `Ok` when `good`, else an [`ErrorKind::Invalid`].
+pub(super) fn ensure(good: bool, what: What, value: &str) -> Result<(), ErrorKind> {
+    if good { Ok(()) } else { Err(invalid(what, value)) }
+}
+
+/// A name of ours: variables, variants, inputs, jobs, layers.
+pub(super) fn name(text: &str) -> Result<(), ErrorKind> {
+    let good = text.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_')
+        && text.len() <= 100
+        && text.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-'));
+    ensure(good, What::Name, text)
+}
+
+/// `stack/name`, as directories are called.
+pub(super) fn recipe_name(text: &str) -> Result<(), ErrorKind> {
+    let word = |word: &str| {
+        !word.is_empty()
+            && !word.starts_with(['.', '-'])
+            && word.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'))
+    };
+    let good = text.split_once('/').is_some_and(|(stack, name)| word(stack) && word(name));
+    ensure(good, What::RecipeName, text)
+}
+
+/// `os/architecture` or `os/architecture/variant`.
+pub(super) fn platform(text: &str) -> Result<(), ErrorKind> {
+    let parts: Vec<_> = text.split('/').collect();
+    let good = matches!(parts.len(), 2 | 3)
+        && parts.iter().all(|part| {
+            !part.is_empty()
+                && part.chars().all(|char| char.is_ascii_alphanumeric() || char == '.' || char == '_')
+        });
+    ensure(good, What::Platform, text)
+}
+
+/// A tag as registries take it.
+pub(super) fn tag(text: &str) -> Result<(), ErrorKind> {
+    let good = (1..=128).contains(&text.len())
+        && !text.starts_with(['.', '-'])
+        && text.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.'));
+    ensure(good, What::Tag, text)
+}
+
+/// Roughly a reference: `oci` reads it exactly.
+pub(super) fn reference(text: &str) -> Result<(), ErrorKind> {
+    let good = !text.is_empty() && text.chars().all(|char| char.is_ascii_graphic()) && !text.contains("://");
+    ensure(good, What::Reference, text)
+}
+
+/// The name of an environment variable.
+pub(super) fn env_name(text: &str) -> Result<(), ErrorKind> {
+    let good = !text.is_empty() && !text.chars().any(|char| char == '=' || char.is_control());
+    ensure(good, What::EnvName, text)
+}
+
+/// A field of a line of /etc/passwd.
+pub(super) fn field(text: &str) -> Result<(), ErrorKind> {
+    ensure(!text.contains([':', '\n']), What::Field, text)
+}
+
+pub(super) fn url(text: &str) -> Result<(), ErrorKind> {
+    let rest = ["https://", "http://", "file:///"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    let good = rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|char| char.is_ascii_graphic()));
+    ensure(good, What::Url, text)
+}
+
+pub(super) fn sha256(text: &str) -> Result<Digest, ErrorKind> {
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    Digest::from_hex(hex).map_err(|_| invalid(What::Sha256, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::v1;
+    use super::*;
+
+    #[test]
+    fn words() {
+        for (check, good, bad) in [
+            (name as fn(&str) -> _, &["a", "_x-1"][..], &["", "1a", "a.b", "é"][..]),
+            (recipe_name, &["a/b", "skill-base/kafka_connect"], &["a", "a/b/c", "../b", "a/", "a/{{ x }}"]),
+            (platform, &["linux/amd64", "linux/arm/v7"], &["linux", "linux/", "a/b/c/d", "linux/a b"]),
+            (tag, &["17", "1.0-rc_1"], &["", "-a", ".a", "a:b", "a/b"]),
+            (reference, &["docker.io/library/x:1@sha256:ab"], &["", "a b", "docker://a"]),
+            (env_name, &["A", "a.b"], &["", "A=B", "A\n"]),
+            (
+                |text| v1::port(text).map(drop),
+                &["80", "53/udp"],
+                &["", "0", "08", "65536", "80/x", "+80", "80-90"],
+            ),
+        ] {
+            good.iter().for_each(|text| assert_eq!(check(text), Ok(()), "{text}"));
+            bad.iter().for_each(|text| assert!(check(text).is_err(), "{text}"));
+        }
+    }
+}
