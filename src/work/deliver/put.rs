@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Encoding};
 use crate::image;
 use crate::oci::{Descriptor, Document, Index, MediaType, Place, Platform, Reference};
 use crate::progress::{Counting, Event};
@@ -173,7 +173,8 @@ fn limited(bytes: &Bytes<'_>, root: Descriptor, platforms: &[Platform]) -> Resul
         });
     }
     let Index { annotations, .. } = index;
-    let bytes = image::index(crate::digest::Encoding::V1, children, annotations);
+    // No lock says which encoding: what is left of an index has the bytes that it always had.
+    let bytes = image::index(Encoding::V1, children, annotations);
     let root = Descriptor::of(MediaType::Index, &bytes);
     Ok((root.clone(), Some((root.digest, bytes))))
 }
