@@ -122,16 +122,6 @@ impl Facts {
         users.find_map(|[_, _, of, gid]| if id(of) == Some(uid) { id(gid) } else { None })
     }
 
-    /// Whether a user has this uid.
-    pub fn has_uid(&self, uid: u32) -> bool {
-        self.gid_of(uid).is_some()
-    }
-
-    /// Whether a group has this gid.
-    pub fn has_gid(&self, gid: u32) -> bool {
-        records::<3>(self.group.as_ref()).any(|[_, _, of]| id(of) == Some(gid))
-    }
-
     /// The canonical text: directories, links, passwd, group.
     pub fn to_text(&self) -> &str {
         &self.text
@@ -440,9 +430,8 @@ mod tests {
         for none in [&b"#c"[..], b"+nis", b"+", b"bad", b"huge", b"no", b"empty", b"", b"root"] {
             assert_eq!(facts.user(none), None, "{}", none.escape_ascii());
         }
-        assert!(facts.has_uid(33) && !facts.has_uid(0));
+        assert_eq!((facts.gid_of(33), facts.gid_of(0)), (Some(34), None));
         assert_eq!((facts.group(b"adm"), facts.group(b"-x"), facts.group(b"bad")), (Some(4), None, None));
-        assert!(facts.has_gid(4) && !facts.has_gid(1));
     }
 
     #[test]

@@ -36,19 +36,6 @@ use crate::tree::{Format, Step, TreePath, check_steps};
 /// # Errors
 /// The archive is refused, `visit` fails, or the source does.
 pub fn unpack<R: Read + Seek>(
-    archive: R,
-    steps: &[Step],
-    strip: usize,
-    visit: Visit<'_>,
-) -> Result<(), UnpackError> {
-    unpack_within(archive, steps, strip, Limits::default(), visit)
-}
-
-/// As [`unpack`], with other limits.
-///
-/// # Errors
-/// As [`unpack`].
-pub fn unpack_within<R: Read + Seek>(
     mut archive: R,
     steps: &[Step],
     strip: usize,

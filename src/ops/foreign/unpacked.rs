@@ -15,7 +15,7 @@ use super::filter;
 use super::spool::Spool;
 use crate::digest::HashingReader;
 use crate::disk;
-use crate::layer::unpack::{Limits, Member, What, unpack_within};
+use crate::layer::unpack::{Limits, Member, What, unpack};
 use crate::lock::Pin;
 use crate::ops::error::Error;
 use crate::ops::session::Session;
@@ -59,7 +59,7 @@ impl Session<'_> {
             let hashed = scope.spawn(|| located.content(name));
             let spooled = scope.spawn(|| spool_pieces(pieces, spool));
             let visit = &mut |member: Member<'_>| members.add(member, &send);
-            let unpacked = unpack_within(&*archive, &steps, key.strip, limits, visit);
+            let unpacked = unpack(&*archive, &steps, key.strip, limits, visit);
             // Then nothing more comes.
             drop(send);
             (unpacked, hashed.join(), spooled.join())
