@@ -10,12 +10,13 @@ use std::ops::Range;
 
 use super::captured::Captured;
 use super::error::{ReadError, TextFault};
-use super::index::{HeaderKind, never_emitted};
+use super::index::HeaderKind;
 use super::links::TooManyLinks;
 use super::merged::Merged;
 use super::text::{
     Fields, Lines, escape, is_plain, push_content, push_owner, push_path, push_xattrs, unescape,
 };
+use super::v1::xattrs::never_emitted;
 use crate::tree::{Attributes, TreePath};
 
 const WHAT: &str = "facts";

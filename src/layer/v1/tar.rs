@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use tar::{EntryType, Header};
 
+use super::xattrs::never_emitted;
 use crate::digest::{Digest, HashingReader};
 use crate::layer::build_error::BuildError;
 use crate::tree::{Attributes, Content, FileTree, Kind, Node, TreePath};
@@ -209,11 +210,6 @@ fn check(tree: &FileTree, path: &TreePath, node: &Node) -> Result<(), BuildError
     Ok(())
 }
 
-/// Attributes of the machine that a file once stood on, not of the file.
-fn is_local(xattr: &[u8]) -> bool {
-    xattr == b"security.selinux" || xattr.windows(9).any(|part| part == b".overlay.")
-}
-
 impl Entry<'_> {
     /// The header, after the PAX header where one is needed.
     fn head(&self) -> Vec<u8> {
@@ -249,7 +245,7 @@ impl Entry<'_> {
                 add(key, id.to_string().as_bytes());
             }
         }
-        for (name, value) in self.attributes.xattrs.iter().filter(|(name, _)| !is_local(name)) {
+        for (name, value) in self.attributes.xattrs.iter().filter(|(name, _)| !never_emitted(name)) {
             add(&[b"SCHILY.xattr.", &name[..]].concat(), value);
         }
         records.iter().flat_map(|(key, value)| record(key, value)).collect()
