@@ -183,24 +183,6 @@ pub enum TextFault {
     Canonical,
 }
 
-impl ReadError {
-    /// The error behind an [`io::Error`] that came out of one of this room's readers.
-    pub fn from_io(error: io::Error) -> Self {
-        match error.downcast::<Self>() {
-            Ok(inner) => inner,
-            Err(error) => Self::Io(error),
-        }
-    }
-
-    /// The same as an [`io::Error`], for `impl Read`.
-    pub fn into_io(self) -> io::Error {
-        match self {
-            Self::Io(error) => error,
-            other => io::Error::other(other),
-        }
-    }
-}
-
 fn entry(path: &[u8]) -> String {
     if path.is_empty() { String::new() } else { format!("entry {} ", shown(path)) }
 }

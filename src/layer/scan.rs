@@ -62,7 +62,7 @@ pub fn scan(
         if expected.compression == Compression::None { u64::MAX } else { decompress::most(expected.size) };
     let limits = Limits { bytes: limits.bytes.min(most), ..limits };
     let outcome = unpack(&mut blob, expected.compression, limits, visit);
-    io::copy(&mut blob, &mut io::sink()).map_err(ReadError::from_io)?;
+    io::copy(&mut blob, &mut io::sink()).map_err(ReadError::Io)?;
     let (digest, size) = blob.finish();
     if size != expected.size {
         return Err(ReadError::Size { digest: expected.digest, expected: expected.size, actual: size });
@@ -84,13 +84,26 @@ fn unpack(
     mut visit: impl FnMut(&Entry, Content<'_>) -> Result<(), ReadError>,
 ) -> Result<DiffId, ReadError> {
     let blob = BufReader::with_capacity(1 << 16, blob);
-    let mut plain = HashingReader::new(compression.open(blob)?);
-    let mut tar = Reader::new(&mut plain, limits);
+    let mut plain = compression.open(blob).map_err(ReadError::Io)?;
+    let mut hashed = HashingReader::new(&mut plain);
+    let read = show_entries(&mut Reader::new(&mut hashed, limits), &mut visit);
+    let (diff_id, _) = hashed.finish();
+    match read {
+        Ok(()) => Ok(DiffId(diff_id)),
+        // Whatever is said above a damaged stream comes of that.
+        Err(error) => Err(plain.take_fault().unwrap_or(error)),
+    }
+}
+
+fn show_entries<R: Read>(
+    tar: &mut Reader<R>,
+    visit: &mut impl FnMut(&Entry, Content<'_>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
     // The reader ends only where the stream does.
     while let Some(entry) = tar.next_entry()? {
-        visit(&entry, &mut tar)?;
+        visit(&entry, tar).map_err(|error| tar.take_fault().unwrap_or(error))?;
     }
-    Ok(DiffId(plain.finish().0))
+    Ok(())
 }
 
 /// Reads a whole layer blob and keeps what will be asked of it.

@@ -176,7 +176,7 @@ impl Session<'_> {
                     .get(&path)
                     .is_some_and(|header| matches!(header.kind, HeaderKind::File { .. }))
             {
-                let content = take(content).map_err(crate::layer::error::ReadError::from_io)?;
+                let content = take(content).map_err(crate::layer::error::ReadError::Io)?;
                 // A file that is written twice is the later one.
                 found.insert(path, content);
             }

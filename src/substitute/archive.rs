@@ -188,7 +188,7 @@ impl Archive {
         let mut diff_id = DiffId(digest);
         if compression != Compression::None {
             let packed = BufReader::with_capacity(1 << 16, section.clone());
-            let plain = compression.open(packed).map_err(|error| failed(error.into_io()))?;
+            let plain = compression.open(packed).map_err(failed)?;
             let most = decompress::most(size);
             let mut plain = HashingReader::new(plain.take(most));
             io::copy(&mut plain, &mut io::sink()).map_err(failed)?;

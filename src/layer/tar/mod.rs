@@ -104,6 +104,8 @@ pub struct Reader<R> {
     body: Body,
     path: Vec<u8>,
     state: State,
+    /// Why reading content failed, until somebody asks.
+    fault: Option<ReadError>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,7 +148,13 @@ impl<R: Read> Reader<R> {
             body: Body::default(),
             path: Vec::new(),
             state: State::Open,
+            fault: None,
         }
+    }
+
+    /// What is wrong with the archive, if that is why reading content failed; otherwise it was the source that failed.
+    pub fn take_fault(&mut self) -> Option<ReadError> {
+        self.fault.take()
     }
 
     /// Where the current entry's content lies in the stream, if it is stored there as it is: not a sparse file's.
@@ -171,7 +179,7 @@ impl<R: Read> Reader<R> {
     fn fail(&mut self, trouble: Trouble) -> ReadError {
         self.state = State::Failed;
         match trouble {
-            Trouble::Io(error) => ReadError::from_io(error),
+            Trouble::Io(error) => ReadError::Io(error),
             Trouble::Fault(fault) => {
                 ReadError::Tar { path: self.path.clone(), offset: self.input.offset(), fault }
             }
@@ -365,7 +373,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// Gives the content of the current entry, holes as zeros. Errors carry a [`ReadError`].
+/// Gives the content of the current entry, holes as zeros.
 impl<R: Read> Read for Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match self.state {
@@ -373,7 +381,14 @@ impl<R: Read> Read for Reader<R> {
             State::Ended => Ok(0),
             State::Failed => Err(TarFault::AfterError.into()),
         };
-        read.map_err(|trouble| self.fail(trouble).into_io())
+        read.map_err(|trouble| match self.fail(trouble) {
+            ReadError::Io(error) => error,
+            fault => {
+                let shown = io::Error::other(fault.to_string());
+                self.fault = Some(fault);
+                shown
+            }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use super::error::{UnpackError, UnpackFault};
-use super::member::{Limits, Member, Visit, What};
+use super::member::{Limits, Member, What};
 use super::names::{self, LONGEST, Names, Seen};
 use crate::tree::TreePath;
 
@@ -18,11 +18,15 @@ pub(super) enum Found<'a> {
     HardLink(Vec<u8>),
 }
 
+/// Is shown the members, by the visitor or by whoever opens the archive in one of them. What the visitor says is
+/// [`UnpackError::Io`].
+pub(super) type Show<'v> = &'v mut dyn FnMut(Member<'_>) -> Result<(), UnpackError>;
+
 /// One archive being walked through.
 pub(super) struct Walk<'v> {
     pub(super) limits: Limits,
     strip: usize,
-    visit: Visit<'v>,
+    show: Show<'v>,
     entries: u64,
     bytes: u64,
     /// By the paths of the archive.
@@ -32,11 +36,11 @@ pub(super) struct Walk<'v> {
 }
 
 impl<'v> Walk<'v> {
-    pub(super) fn new(limits: Limits, strip: usize, visit: Visit<'v>) -> Self {
+    pub(super) fn new(limits: Limits, strip: usize, show: Show<'v>) -> Self {
         Self {
             limits,
             strip,
-            visit,
+            show,
             entries: 0,
             bytes: 0,
             names: Names::new(limits.case),
@@ -54,7 +58,7 @@ impl<'v> Walk<'v> {
         else {
             return Ok(());
         };
-        (self.visit)(Member { path, mode, what }).map_err(|error| match UnpackError::from_io(error) {
+        (self.show)(Member { path, mode, what }).map_err(|error| match error {
             UnpackError::Io(source) => UnpackError::Visit { path: raw.to_vec(), source },
             other => other,
         })
