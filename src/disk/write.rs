@@ -109,7 +109,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// In `parent`, which is made with it.
+    /// Puts the directory in `parent`, which is made with it.
     pub fn new(parent: PathBuf) -> Self {
         Self { parent, dir: Mutex::new(None) }
     }

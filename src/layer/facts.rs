@@ -44,14 +44,14 @@ type Row = Range<u32>;
 pub struct UserDatabase {
     /// Where it really lies.
     pub path: TreePath,
-    /// Of the file.
+    /// The file's attributes.
     pub attributes: Attributes,
     /// Its content.
     pub bytes: Vec<u8>,
 }
 
 impl Default for Facts {
-    /// Of nothing.
+    /// Makes the facts of a base without layers.
     fn default() -> Self {
         let text = format!("{VERSION}\n");
         Self { text, directories: Vec::new(), links: Vec::new(), passwd: None, group: None }

@@ -29,7 +29,7 @@ pub struct Archive {
     file: Arc<File>,
     members: BTreeMap<String, Member>,
     entries: Vec<Descriptor>,
-    /// Of docker archives, whose members are not named by digests.
+    /// The blobs of docker archives, whose members are not named by digests.
     blobs: BTreeMap<Digest, Section>,
     /// Manifests that were made here, because a docker archive has none.
     documents: BTreeMap<Digest, Vec<u8>>,
@@ -224,7 +224,7 @@ impl Substituter for Archive {
     }
 }
 
-/// By the first bytes, as engines do.
+/// Tells the compression by the first bytes, as engines do.
 fn compression(head: &[u8]) -> Compression {
     match head {
         [0x1f, 0x8b, ..] => Compression::Gzip,

@@ -110,7 +110,7 @@ enum Item {
     File { path: PathBuf, size: u64, executable: bool },
 }
 
-type Found = BTreeMap<TreePath, Item>;
+type Collected = BTreeMap<TreePath, Item>;
 
 impl Workspace {
     /// Reads what `key` names.
@@ -121,7 +121,7 @@ impl Workspace {
         let origin = self.origin_directory(&key.origin)?;
         let filter = Filter::new(&key.include, &key.exclude)
             .map_err(|(pattern, fault)| Error::Glob { pattern, fault })?;
-        let mut found = Found::new();
+        let mut found = Collected::new();
         let single = if has_magic(&key.from) {
             for (name, path) in matches(&origin, &key.from)? {
                 add(&path, name, &filter, &mut found)?;
@@ -156,7 +156,7 @@ pub fn read_input(path: &Path, include: &[String], exclude: &[String]) -> Result
         }
         Err(error) => return Err(disk::failed("find", path)(error).into()),
     };
-    let mut found = Found::new();
+    let mut found = Collected::new();
     let single = !kind(&real)?.is_dir();
     if single {
         let name = path.file_name().or_else(|| real.file_name()).unwrap_or_default();
@@ -171,7 +171,7 @@ pub fn read_input(path: &Path, include: &[String], exclude: &[String]) -> Result
 }
 
 /// Collects what a path without wildcards names; true when that is one file or link.
-fn named(origin: &Path, from: &str, filter: &Filter, found: &mut Found) -> Result<bool, Error> {
+fn named(origin: &Path, from: &str, filter: &Filter, found: &mut Collected) -> Result<bool, Error> {
     let path = inside(origin, from)?;
     let kind = kind(&path)?;
     if kind.is_dir() {
@@ -284,7 +284,7 @@ fn matches(origin: &Path, from: &str) -> Result<BTreeMap<TreePath, PathBuf>, Err
 }
 
 /// Collects everything in a directory.
-fn walk(directory: PathBuf, below: TreePath, filter: &Filter, found: &mut Found) -> Result<(), Error> {
+fn walk(directory: PathBuf, below: TreePath, filter: &Filter, found: &mut Collected) -> Result<(), Error> {
     let mut directories = vec![(directory, below)];
     while let Some((directory, below)) = directories.pop() {
         for (name, _) in disk::list(&directory)? {
@@ -303,7 +303,7 @@ fn walk(directory: PathBuf, below: TreePath, filter: &Filter, found: &mut Found)
 }
 
 /// Collects one thing, with everything below it.
-fn add(path: &Path, name: TreePath, filter: &Filter, found: &mut Found) -> Result<(), Error> {
+fn add(path: &Path, name: TreePath, filter: &Filter, found: &mut Collected) -> Result<(), Error> {
     if filter.excludes(&name) {
         return Ok(());
     }
@@ -338,7 +338,7 @@ fn item(path: &Path) -> Result<Item, Error> {
 }
 
 /// Hashes what was found.
-fn read(single: bool, found: Found) -> Result<Scan, Error> {
+fn read(single: bool, found: Collected) -> Result<Scan, Error> {
     let size = |item: &Item| if let Item::File { size, .. } = item { *size } else { 0 };
     let total = found.values().map(size).fold(0, u64::saturating_add);
     let keep = total <= KEPT_IN_ALL;

@@ -20,7 +20,7 @@ pub use error::{UnpackError, UnpackFault};
 pub use member::{Limits, Member, Visit, What};
 
 use self::source::Source;
-use self::walk::{Found, Show, Walk};
+use self::walk::{RawEntry, Show, Walk};
 use super::decompress::{self, Decompressed};
 use super::error::{ReadError, TarFault};
 use super::tar::{EntryKind, Limits as TarLimits, Reader};
@@ -185,13 +185,13 @@ fn walk_tar(
             EntryKind::Regular => match tar.content_offset() {
                 Some(at) => {
                     let at = whole.then(|| at..at.saturating_add(entry.size));
-                    Found::File { size: entry.size, content: &mut tar, at }
+                    RawEntry::File { size: entry.size, content: &mut tar, at }
                 }
                 None => return refused("a sparse file"),
             },
-            EntryKind::Directory => Found::Directory,
-            EntryKind::Symlink { target } => Found::Symlink(target),
-            EntryKind::HardLink { target } => Found::HardLink(target),
+            EntryKind::Directory => RawEntry::Directory,
+            EntryKind::Symlink { target } => RawEntry::Symlink(target),
+            EntryKind::HardLink { target } => RawEntry::HardLink(target),
             EntryKind::Char { .. } | EntryKind::Block { .. } => return refused("a device"),
             EntryKind::Fifo => return refused("a named pipe"),
         };

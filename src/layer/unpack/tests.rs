@@ -591,7 +591,7 @@ fn bombs() {
 
 #[test]
 fn names_are_bounded() {
-    let mut names = names::Names::default();
+    let mut names = names::Paths::default();
     let deep = "n/".repeat(2000);
     let mut last = Ok(());
     for number in 0..3000 {

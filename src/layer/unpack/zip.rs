@@ -13,7 +13,7 @@ use zip::{CompressionMethod, System, ZipReadOptions};
 use super::error::{UnpackError, UnpackFault};
 use super::names::LONGEST;
 use super::source::Seekable;
-use super::walk::{Found, Walk};
+use super::walk::{RawEntry, Walk};
 
 /// The record at the end of the archive, without the comment.
 const END: usize = 22;
@@ -133,14 +133,14 @@ fn entry(
     let size = entry.size();
     let options = ZipReadOptions::new().enforce_header_consistency(true);
     let file = archive.by_index_with_options(index, options).map_err(|error| of(&name, error))?;
-    let mut content = Content { file, name: &name, left: size, fault: None };
+    let mut content = Checked { file, name: &name, left: size, fault: None };
     let shown = show(&mut content, kind, mode, size, walk);
     shown.map_err(|error| content.fault.take().unwrap_or(error))
 }
 
 /// Shows an entry of some type, and reads it to its end.
 fn show<R: Read>(
-    content: &mut Content<'_, R>,
+    content: &mut Checked<'_, R>,
     kind: u32,
     mode: u32,
     size: u64,
@@ -148,14 +148,14 @@ fn show<R: Read>(
 ) -> Result<(), UnpackError> {
     let name = content.name;
     match kind {
-        REGULAR => walk.show(name, mode, Found::File { size, content: &mut *content, at: None })?,
+        REGULAR => walk.show(name, mode, RawEntry::File { size, content: &mut *content, at: None })?,
         SYMLINK => {
             let mut target = Vec::new();
             let mut start = content.take(LONGEST as u64 + 1);
             start.read_to_end(&mut target).map_err(UnpackError::Io)?;
-            return walk.show(name, mode, Found::Symlink(target));
+            return walk.show(name, mode, RawEntry::Symlink(target));
         }
-        _ => walk.show(name, mode, Found::Directory)?,
+        _ => walk.show(name, mode, RawEntry::Directory)?,
     }
     // What nobody wanted is checked too: an archive is intact or it isn't.
     io::copy(content, &mut io::sink()).map(drop).map_err(UnpackError::Io)
@@ -195,7 +195,7 @@ fn kind(entry: &ZipFileEntry<'_>) -> Result<(u32, u32), UnpackFault> {
 }
 
 /// What an entry holds; an error if that is less than its size, and the crate says when it is more or other.
-struct Content<'a, R> {
+struct Checked<'a, R> {
     file: R,
     name: &'a [u8],
     left: u64,
@@ -203,7 +203,7 @@ struct Content<'a, R> {
     fault: Option<UnpackError>,
 }
 
-impl<R: Read> Read for Content<'_, R> {
+impl<R: Read> Read for Checked<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let fault = match self.file.read(buffer).map_err(|error| of(self.name, error.into())) {
             Ok(0) if !buffer.is_empty() && self.left > 0 => {

@@ -93,7 +93,7 @@ fn padding(size: u64) -> &'static [u8] {
 struct Entry<'a> {
     /// As written: a directory's ends in `/`, a whiteout's is `.wh.<name>`.
     name: Vec<u8>,
-    /// Of the node it came from, for errors.
+    /// The path of the node it came from, for errors.
     path: &'a TreePath,
     kind: EntryType,
     attributes: &'a Attributes,
@@ -306,7 +306,7 @@ fn header(
 
 /// Whether this process writes a built-in tree to the bytes that encoding 1 has for it.
 ///
-/// To be asked before the first layer is written; takes less than a tenth of a millisecond.
+/// Asked before the first layer is written; it takes less than a tenth of a millisecond.
 pub(crate) fn self_check() -> bool {
     let ones = |content: &Content| Ok(io::repeat(1).take(content.size));
     let sum = |tar: Vec<u8>| Digest::of(&tar).hex();
