@@ -28,6 +28,46 @@
 //! `book/src/encoding-1.md`. The library never touches the terminal, the environment, the home directory or the
 //! clock: [`ops::Env`] carries what it needs.
 //!
+//! # A build
+//!
+//! ```
+//! use std::{fs, sync::Arc};
+//!
+//! use cooperage::{ops, progress::Silent, registry::Registries};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = std::env::temp_dir().join(format!("cooper-doctest-{}", std::process::id()));
+//! let recipe = dir.join("recipes/demo/hello");
+//! fs::create_dir_all(&recipe)?;
+//! fs::write(dir.join("cooper.toml"), "cooper = \">=0.1\"\n")?;
+//! let text = "[base]\nscratch = true\n[[file]]\ntext = \"hello\\n\"\nto = \"/hello\"\n";
+//! fs::write(recipe.join("recipe.toml"), text)?;
+//!
+//! let env = ops::Env {
+//!     store: dir.join(".cooper/store"),
+//!     dir: dir.clone(),
+//!     lockfiles: None,
+//!     locked: false,
+//!     offline: true,
+//!     substitute: Vec::new(),
+//!     epoch: None,
+//!     engine: String::new(),
+//!     platform: "linux/amd64".parse()?,
+//!     registries: &Registries::new(|| Err("nobody is called".into())),
+//!     last: false,
+//!     progress: Arc::new(Silent),
+//! };
+//! let report = ops::build(&env, &ops::BuildOptions::default())?;
+//! // The same digest on every machine: nothing of this one is in it.
+//! let image = &report.recipes[0].images[0];
+//! assert_eq!(image.name.recipe, "demo/hello");
+//! let digest = "sha256:d6740124bec26d688b1719b08fcbfce0c4d0a6b33bedec639e6790265782e349";
+//! assert_eq!(image.digest.to_string(), digest);
+//! # fs::remove_dir_all(dir)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Files on disk
 //!
 //! | path | module |
