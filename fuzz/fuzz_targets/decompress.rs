@@ -3,27 +3,21 @@
 
 use std::io::{BufReader, Read};
 
-use cooperage::layer::decompress::sniffed;
 use cooperage::oci::Compression;
 use fuzz::Trickle;
 use libfuzzer_sys::fuzz_target;
 
 const MOST: u64 = 4 << 20;
 
-/// None: it is refused. Cut after [`MOST`].
+/// None: it is refused. Cut after [`MOST`]. Without a compression the first bytes say it.
 fn plain(compression: Option<Compression>, data: &[u8], trickle: bool) -> Option<Vec<u8>> {
+    let compression = compression.unwrap_or_else(|| Compression::sniff(data));
     let mut out = Vec::new();
     let read = if trickle {
         let input = BufReader::with_capacity(3, Trickle(data, 0));
-        match compression {
-            Some(compression) => compression.open(input).ok()?.take(MOST).read_to_end(&mut out),
-            None => sniffed(input).ok()?.take(MOST).read_to_end(&mut out),
-        }
+        compression.open(input).ok()?.take(MOST).read_to_end(&mut out)
     } else {
-        match compression {
-            Some(compression) => compression.open(data).ok()?.take(MOST).read_to_end(&mut out),
-            None => sniffed(data).ok()?.take(MOST).read_to_end(&mut out),
-        }
+        compression.open(data).ok()?.take(MOST).read_to_end(&mut out)
     };
     read.ok().map(|_| out)
 }

@@ -26,7 +26,7 @@ fn list(archive: impl Read) -> Result<Vec<(Entry, Digest)>, ReadError> {
     let mut found = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         let mut content = Vec::new();
-        reader.read_to_end(&mut content).map_err(ReadError::from_io)?;
+        reader.read_to_end(&mut content).map_err(|error| reader.take_fault().unwrap_or(ReadError::Io(error)))?;
         assert_eq!(content.len() as u64, entry.size, "the size is that of the content");
         assert!(!entry.path.is_empty() && !entry.path.contains(&0) && entry.mode <= 0o7777);
         assert!(entry.kind == EntryKind::Regular || entry.size == 0);

@@ -66,7 +66,7 @@ pub struct Mount {
 /// A text to be written, and what of the recipes has no place in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
-    /// By file name.
+    /// The files, by name.
     pub files: BTreeMap<String, String>,
     /// What was left out, for people.
     pub left_out: Vec<String>,

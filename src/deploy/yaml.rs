@@ -10,7 +10,7 @@ pub(super) enum Yaml {
     Plain(String),
     /// Written on one line if it holds scalars only.
     List(Vec<Yaml>),
-    /// In this order.
+    /// Written in this order.
     Map(Vec<(String, Yaml)>),
 }
 

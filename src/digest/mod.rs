@@ -177,11 +177,6 @@ impl<W: Write> HashingWriter<W> {
         Self { inner, hash: Sha256::new(), length: 0 }
     }
 
-    /// The number of bytes written so far, in this part.
-    pub const fn length(&self) -> u64 {
-        self.length
-    }
-
     /// The digest and number of the bytes since the last part; the next one begins.
     pub fn part(&mut self) -> (Digest, u64) {
         let length = std::mem::take(&mut self.length);

@@ -9,7 +9,7 @@ pub enum Error {
     /// A call failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// Of what.
+        /// What it failed on.
         path: PathBuf,
         /// What was tried: `open`, `read`, `rename`.
         action: &'static str,

@@ -27,6 +27,4 @@ pub use self::error::{Error, failed};
 pub use self::lock::Lock;
 pub use self::read::{Section, Window, holds, open, read, read_optional, regular_size};
 pub use self::sync::sync_directory;
-pub use self::write::{
-    Staging, Temporary, link_or_copy, make_executable, publish, replace, write_atomic, write_swept,
-};
+pub use self::write::{Staging, Temporary, make_executable, publish, replace, write_atomic, write_swept};

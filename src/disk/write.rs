@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use super::directory::{create_directories, parent, remove, sweep, unused};
 use super::error::{Error, again, failed};
 use super::lock::Lock;
-use super::read::open;
 use super::sync::{sync, sync_directory};
 
 /// A file that nobody sees yet. Dropped before [`publish`] or [`replace`], it is removed.
@@ -110,7 +109,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// In `parent`, which is made with it.
+    /// Puts the directory in `parent`, which is made with it.
     pub fn new(parent: PathBuf) -> Self {
         Self { parent, dir: Mutex::new(None) }
     }
@@ -220,18 +219,4 @@ pub fn make_executable(path: &Path) -> Result<(), Error> {
     let found = fs::metadata(path).map_err(failed("look at", path))?.permissions().mode();
     let mode = found | (found & 0o444) >> 2;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("change the mode of", path))
-}
-
-/// Gives the file `from` a second name; copies it where the file system can't. Not synced.
-///
-/// # Errors
-/// When neither works, or `to` is there already.
-pub fn link_or_copy(from: &Path, to: &Path) -> Result<(), Error> {
-    if again(|| fs::hard_link(from, to)).is_ok() {
-        return Ok(());
-    }
-    let (mut source, _) = open(from)?;
-    let mut target =
-        OpenOptions::new().write(true).create_new(true).open(to).map_err(failed("create", to))?;
-    io::copy(&mut source, &mut target).map(drop).map_err(failed("copy to", to))
 }

@@ -17,9 +17,9 @@ use crate::tree::{Content, FileTree};
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// Of the tar stream. The blob's own digest is the writer's to know, who names it.
+    /// The digest of the tar stream. The blob's own is the writer's to know, who names it.
     pub diff_id: DiffId,
-    /// Of a gzip: what a later layer may copy.
+    /// What a later layer may copy of a gzip.
     pub chunks: Vec<Chunk>,
 }
 

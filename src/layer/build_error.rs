@@ -13,7 +13,7 @@ pub enum BuildError {
     /// A file's bytes couldn't be had.
     #[error("{path} can't be read")]
     Read {
-        /// In the layer.
+        /// Where it lies in the layer.
         path: TreePath,
         /// What the reader said.
         source: io::Error,
@@ -24,7 +24,7 @@ pub enum BuildError {
         expected.digest, expected.size, found.digest, found.size
     )]
     Changed {
-        /// In the layer.
+        /// Where it lies in the layer.
         path: TreePath,
         /// What the tree names.
         expected: Content,
@@ -34,7 +34,7 @@ pub enum BuildError {
     /// A hard link to what isn't a file of the same layer.
     #[error("{path} is a hard link to {target}, which is not a file of the same layer")]
     LinkTarget {
-        /// In the layer.
+        /// Where it lies in the layer.
         path: TreePath,
         /// What it links to.
         target: TreePath,
@@ -42,7 +42,7 @@ pub enum BuildError {
     /// An entry that a tar can't say, or that engines take for something else.
     #[error("{path} can't be written to a layer: {why}")]
     Unwritable {
-        /// In the layer.
+        /// Where it lies in the layer.
         path: TreePath,
         /// What is wrong with it.
         why: &'static str,

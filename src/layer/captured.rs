@@ -60,7 +60,7 @@ impl Captured {
             && self.bytes.saturating_add(entry.size) <= MOST_BYTES
         {
             let mut bytes = Vec::new();
-            content.read_to_end(&mut bytes).map_err(ReadError::from_io)?;
+            content.read_to_end(&mut bytes).map_err(ReadError::Io)?;
             self.bytes += bytes.len() as u64;
             self.files.insert(path.clone(), bytes);
         }

@@ -4,15 +4,15 @@
 //! stream is an error. xz and bzip2 are here for archives from elsewhere; no layer has them. Memory is bounded: zstd
 //! windows beyond 32 MiB are refused, xz dictionaries beyond what the caller allows.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Read};
+use std::rc::Rc;
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
 use super::error::ReadError;
-use super::unpack::UnpackError;
-use crate::digest::Mismatch;
 use crate::oci::Compression;
 
 /// 2^25 bytes: what encoders use up to level 22 without `--ultra` or `--long`.
@@ -32,32 +32,20 @@ impl Compression {
     ///
     /// # Errors
     /// The zstd decoder can't be made.
-    pub fn open<R: BufRead>(self, input: R) -> Result<Decompressed<R>, ReadError> {
-        Ok(Decompressed(match self {
-            Self::None => Decoder::None(input),
-            Self::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(input))),
-            Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(ReadError::Io)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(ReadError::Io)?;
-                Decoder::Zstd(Box::new(decoder))
+    pub fn open<R: BufRead>(self, input: R) -> io::Result<Decompressed<R>> {
+        let (input, failed) = watched(input);
+        Ok(match self {
+            Self::None => Decompressed::new("", Decoder::None(input), failed),
+            Self::Gzip => {
+                Decompressed::new("gzip", Decoder::Gzip(Box::new(MultiGzDecoder::new(input))), failed)
             }
-        }))
+            Self::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Decompressed::new("zstd", Decoder::Zstd(Box::new(decoder)), failed)
+            }
+        })
     }
-}
-
-/// Opens a stream whose first bytes say how it is compressed.
-///
-/// # Errors
-/// The source can't be read.
-pub fn sniffed<R: BufRead>(mut input: R) -> Result<Decompressed<R>, ReadError> {
-    let compression = loop {
-        match input.fill_buf() {
-            Ok(start) => break Compression::sniff(start),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ReadError::Io(error)),
-        }
-    };
-    compression.open(input)
 }
 
 /// What an LZMA2 decoder takes besides its dictionary, in KiB, rounded up.
@@ -66,16 +54,25 @@ const XZ_OVERHEAD: u64 = 128;
 /// Opens an xz file whose dictionaries have at most so many bytes.
 pub fn xz<R: BufRead>(input: R, dictionary: u64) -> Decompressed<R> {
     let memory = u32::try_from(dictionary / 1024 + XZ_OVERHEAD).unwrap_or(u32::MAX);
-    Decompressed(Decoder::Xz(Box::new(XzReader::new_mem_limit(input, true, memory))))
+    let (input, failed) = watched(input);
+    Decompressed::new("xz", Decoder::Xz(Box::new(XzReader::new_mem_limit(input, true, memory))), failed)
 }
 
 /// Opens a bzip2 file; its blocks have at most 900 kB.
 pub fn bzip2<R: BufRead>(input: R) -> Decompressed<R> {
-    Decompressed(Decoder::Bzip2(Box::new(MultiBzDecoder::new(input))))
+    let (input, failed) = watched(input);
+    Decompressed::new("bzip2", Decoder::Bzip2(Box::new(MultiBzDecoder::new(input))), failed)
 }
 
-/// The uncompressed bytes.
-pub struct Decompressed<R: BufRead>(Decoder<R>);
+/// The uncompressed bytes. Whether a failure to read them is the stream's own fault is asked of
+/// [`take_fault`](Self::take_fault).
+pub struct Decompressed<R: BufRead> {
+    compression: &'static str,
+    decoder: Decoder<Watched<R>>,
+    /// Whether the source has failed.
+    failed: Rc<Cell<bool>>,
+    fault: Option<ReadError>,
+}
 
 enum Decoder<R: BufRead> {
     None(R),
@@ -85,31 +82,68 @@ enum Decoder<R: BufRead> {
     Bzip2(Box<MultiBzDecoder<R>>),
 }
 
+impl<R: BufRead> Decompressed<R> {
+    fn new(compression: &'static str, decoder: Decoder<Watched<R>>, failed: Rc<Cell<bool>>) -> Self {
+        Self { compression, decoder, failed, fault: None }
+    }
+
+    /// What is wrong with the stream, if that is why reading it failed; otherwise it was the source that failed.
+    pub fn take_fault(&mut self) -> Option<ReadError> {
+        self.fault.take()
+    }
+}
+
 impl<R: BufRead> Read for Decompressed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // The xz decoder would take nothing for the end of a block.
         if buffer.is_empty() {
             return Ok(0);
         }
-        match &mut self.0 {
-            Decoder::None(input) => input.read(buffer),
-            Decoder::Gzip(decoder) => decoder.read(buffer).map_err(|error| blame("gzip", error)),
-            Decoder::Zstd(decoder) => decoder.read(buffer).map_err(|error| blame("zstd", error)),
-            Decoder::Xz(decoder) => decoder.read(buffer).map_err(|error| blame("xz", error)),
-            Decoder::Bzip2(decoder) => decoder.read(buffer).map_err(|error| blame("bzip2", error)),
-        }
+        self.failed.set(false);
+        let read = match &mut self.decoder {
+            Decoder::None(input) => return input.read(buffer),
+            Decoder::Gzip(decoder) => decoder.read(buffer),
+            Decoder::Zstd(decoder) => decoder.read(buffer),
+            Decoder::Xz(decoder) => decoder.read(buffer),
+            Decoder::Bzip2(decoder) => decoder.read(buffer),
+        };
+        read.map_err(|error| {
+            if self.failed.get() || error.kind() == io::ErrorKind::Interrupted {
+                return error;
+            }
+            let fault = ReadError::Compression { compression: self.compression, why: error.to_string() };
+            let shown = io::Error::other(fault.to_string());
+            self.fault = Some(fault);
+            shown
+        })
     }
 }
 
-/// Tells what the decoder met from what the source below it said: the file system, or that its bytes are wrong.
-fn blame(compression: &'static str, error: io::Error) -> io::Error {
-    let below = error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<Mismatch>() || inner.is::<ReadError>() || inner.is::<UnpackError>());
-    if below || error.raw_os_error().is_some() || error.kind() == io::ErrorKind::Interrupted {
-        return error;
+/// A source that tells when it has failed: all else that a decoder says is about the bytes.
+struct Watched<R> {
+    inner: R,
+    failed: Rc<Cell<bool>>,
+}
+
+fn watched<R>(inner: R) -> (Watched<R>, Rc<Cell<bool>>) {
+    let failed = Rc::new(Cell::new(false));
+    (Watched { inner, failed: Rc::clone(&failed) }, failed)
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer).inspect_err(|_| self.failed.set(true))
     }
-    ReadError::Compression { compression, why: error.to_string() }.into_io()
+}
+
+impl<R: BufRead> BufRead for Watched<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf().inspect_err(|_| self.failed.set(true))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.inner.consume(count);
+    }
 }
 
 /// As much as a compressed layer of `size` bytes may become: what people pack shrinks to a third, text to a tenth, zeros
@@ -185,9 +219,7 @@ mod tests {
     fn sniffing() {
         let zst = zstd::stream::encode_all(&b"barrel"[..], 3).unwrap();
         for data in [b"barrel".to_vec(), gzip(b"barrel"), zst] {
-            let mut out = Vec::new();
-            sniffed(&data[..]).unwrap().read_to_end(&mut out).unwrap();
-            assert_eq!(out, b"barrel");
+            assert_eq!(plain(Compression::sniff(&data), &data).unwrap(), b"barrel");
         }
     }
 }

@@ -43,17 +43,17 @@ pub enum ReadError {
     /// The blob has other bytes than its descriptor says.
     #[error("the blob's digest is {actual}, expected {expected}")]
     Digest {
-        /// Of the descriptor.
+        /// The digest that the descriptor says.
         expected: Digest,
-        /// Of the bytes.
+        /// The digest of the bytes.
         actual: Digest,
     },
     /// The blob has another length than its descriptor says.
     #[error("blob {digest} has {} bytes, expected {expected}", length(*actual, *expected))]
     Size {
-        /// Of the descriptor.
+        /// The digest that the descriptor says.
         digest: Digest,
-        /// Of the descriptor.
+        /// The size that the descriptor says.
         expected: u64,
         /// Bytes read; reading stops at the first one too many.
         actual: u64,
@@ -63,9 +63,9 @@ pub enum ReadError {
     DiffId {
         /// The compressed blob.
         blob: Digest,
-        /// Of the image config.
+        /// The digest that the image config says.
         expected: DiffId,
-        /// Of the bytes.
+        /// The digest of the bytes.
         actual: DiffId,
     },
     /// A header index, facts or another text of ours is damaged.
@@ -181,24 +181,6 @@ pub enum TextFault {
     /// Readable, but not as it would be written: unsorted, repeated or spelt another way.
     #[error("not in canonical form")]
     Canonical,
-}
-
-impl ReadError {
-    /// The error behind an [`io::Error`] that came out of one of this room's readers.
-    pub fn from_io(error: io::Error) -> Self {
-        match error.downcast::<Self>() {
-            Ok(inner) => inner,
-            Err(error) => Self::Io(error),
-        }
-    }
-
-    /// The same as an [`io::Error`], for `impl Read`.
-    pub fn into_io(self) -> io::Error {
-        match self {
-            Self::Io(error) => error,
-            other => io::Error::other(other),
-        }
-    }
 }
 
 fn entry(path: &[u8]) -> String {

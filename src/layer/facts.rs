@@ -10,12 +10,13 @@ use std::ops::Range;
 
 use super::captured::Captured;
 use super::error::{ReadError, TextFault};
-use super::index::{HeaderKind, never_emitted};
+use super::index::HeaderKind;
 use super::links::TooManyLinks;
 use super::merged::Merged;
 use super::text::{
     Fields, Lines, escape, is_plain, push_content, push_owner, push_path, push_xattrs, unescape,
 };
+use super::v1::xattrs::never_emitted;
 use crate::tree::{Attributes, TreePath};
 
 const WHAT: &str = "facts";
@@ -43,14 +44,14 @@ type Row = Range<u32>;
 pub struct UserDatabase {
     /// Where it really lies.
     pub path: TreePath,
-    /// Of the file.
+    /// The file's attributes.
     pub attributes: Attributes,
     /// Its content.
     pub bytes: Vec<u8>,
 }
 
 impl Default for Facts {
-    /// Of nothing.
+    /// Makes the facts of a base without layers.
     fn default() -> Self {
         let text = format!("{VERSION}\n");
         Self { text, directories: Vec::new(), links: Vec::new(), passwd: None, group: None }
@@ -120,16 +121,6 @@ impl Facts {
     pub fn gid_of(&self, uid: u32) -> Option<u32> {
         let mut users = records::<4>(self.passwd.as_ref());
         users.find_map(|[_, _, of, gid]| if id(of) == Some(uid) { id(gid) } else { None })
-    }
-
-    /// Whether a user has this uid.
-    pub fn has_uid(&self, uid: u32) -> bool {
-        self.gid_of(uid).is_some()
-    }
-
-    /// Whether a group has this gid.
-    pub fn has_gid(&self, gid: u32) -> bool {
-        records::<3>(self.group.as_ref()).any(|[_, _, of]| id(of) == Some(gid))
     }
 
     /// The canonical text: directories, links, passwd, group.
@@ -440,9 +431,8 @@ mod tests {
         for none in [&b"#c"[..], b"+nis", b"+", b"bad", b"huge", b"no", b"empty", b"", b"root"] {
             assert_eq!(facts.user(none), None, "{}", none.escape_ascii());
         }
-        assert!(facts.has_uid(33) && !facts.has_uid(0));
+        assert_eq!((facts.gid_of(33), facts.gid_of(0)), (Some(34), None));
         assert_eq!((facts.group(b"adm"), facts.group(b"-x"), facts.group(b"bad")), (Some(4), None, None));
-        assert!(facts.has_gid(4) && !facts.has_gid(1));
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub enum HeaderKind {
 pub struct Header {
     /// What it is.
     pub kind: HeaderKind,
-    /// Mode, owner, extended attributes: all of them, also those that are [`never_emitted`].
+    /// Mode, owner, extended attributes: all of them, also those that are [never emitted](super::v1::xattrs::never_emitted).
     pub attributes: Attributes,
     /// Seconds since 1970-01-01T00:00:00Z.
     pub mtime: i64,
@@ -85,13 +85,6 @@ impl PartialEq for LayerIndex {
 }
 
 impl Eq for LayerIndex {}
-
-/// Whether an extended attribute is the machine's own business and never written into a layer.
-pub fn never_emitted(xattr: &[u8]) -> bool {
-    xattr == b"security.selinux"
-        || xattr.starts_with(b"trusted.overlay.")
-        || xattr.starts_with(b"user.overlay.")
-}
 
 impl LayerIndex {
     /// Adds an archive's entry; gives its path if it stands for something in the layer, not for a mark.

@@ -14,7 +14,7 @@ use crate::tree::{Attributes, TreePath};
 const MOST_HARD_LINKS: usize = 40;
 /// What directories that no layer names may take: a path implies as many as it has components.
 const MOST_IMPLIED: usize = 16 << 20;
-/// Of one of them, beside its path.
+/// What one of them takes beside its path.
 const IMPLIED: usize = 200;
 
 /// What stands at a path of an image. Its kind is never a hard link.

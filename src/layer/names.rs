@@ -33,7 +33,7 @@ enum Said {
 const PIECE: usize = 256;
 
 impl Names {
-    /// Of a kept scan, as `LayerScan::to_bytes` wrote it, of so many bytes; none if this version doesn't know it.
+    /// Finds the names in a kept scan of so many bytes, as `LayerScan::to_bytes` wrote it; none if this version doesn't know it.
     pub fn of(size: usize, read: ReadAt) -> Option<Self> {
         let lines = header_index_of(&read(0, 4 * PIECE)?, size)?;
         let version = read(lines.start, PIECE)?.iter().position(|&byte| byte == b'\n')?;

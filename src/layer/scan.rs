@@ -16,24 +16,24 @@ use crate::oci::Compression;
 /// What manifest and config say of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expected {
-    /// Of the compressed blob.
+    /// The digest of the compressed blob.
     pub digest: Digest,
-    /// Of the compressed blob, in bytes.
+    /// How many bytes the compressed blob has.
     pub size: u64,
-    /// From its media type.
+    /// The compression that its media type says.
     pub compression: Compression,
-    /// From the image config, when it is at hand.
+    /// What the image config says, when it is at hand.
     pub diff_id: Option<DiffId>,
 }
 
 /// All that is kept of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerScan {
-    /// Of the compressed blob.
+    /// The digest of the compressed blob.
     pub digest: Digest,
-    /// Of the compressed blob, in bytes.
+    /// How many bytes the compressed blob has.
     pub size: u64,
-    /// Of the tar.
+    /// The digest of the tar.
     pub diff_id: DiffId,
     /// Every entry's header.
     pub index: LayerIndex,
@@ -42,7 +42,7 @@ pub struct LayerScan {
 }
 
 /// What hangs on to the reader that a visitor is given: the current entry's content.
-pub type Content<'a> = &'a mut dyn Read;
+pub type ContentReader<'a> = &'a mut dyn Read;
 
 /// Reads a whole layer blob and shows each entry to `visit`, which may read its content; gives the diff_id.
 ///
@@ -54,7 +54,7 @@ pub fn scan(
     blob: impl Read,
     expected: &Expected,
     limits: Limits,
-    visit: impl FnMut(&Entry, Content<'_>) -> Result<(), ReadError>,
+    visit: impl FnMut(&Entry, ContentReader<'_>) -> Result<(), ReadError>,
 ) -> Result<DiffId, ReadError> {
     // One byte more shows that there are more.
     let mut blob = HashingReader::new(blob.take(expected.size.saturating_add(1)));
@@ -62,7 +62,7 @@ pub fn scan(
         if expected.compression == Compression::None { u64::MAX } else { decompress::most(expected.size) };
     let limits = Limits { bytes: limits.bytes.min(most), ..limits };
     let outcome = unpack(&mut blob, expected.compression, limits, visit);
-    io::copy(&mut blob, &mut io::sink()).map_err(ReadError::from_io)?;
+    io::copy(&mut blob, &mut io::sink()).map_err(ReadError::Io)?;
     let (digest, size) = blob.finish();
     if size != expected.size {
         return Err(ReadError::Size { digest: expected.digest, expected: expected.size, actual: size });
@@ -81,16 +81,29 @@ fn unpack(
     blob: impl Read,
     compression: Compression,
     limits: Limits,
-    mut visit: impl FnMut(&Entry, Content<'_>) -> Result<(), ReadError>,
+    mut visit: impl FnMut(&Entry, ContentReader<'_>) -> Result<(), ReadError>,
 ) -> Result<DiffId, ReadError> {
     let blob = BufReader::with_capacity(1 << 16, blob);
-    let mut plain = HashingReader::new(compression.open(blob)?);
-    let mut tar = Reader::new(&mut plain, limits);
+    let mut plain = compression.open(blob).map_err(ReadError::Io)?;
+    let mut hashed = HashingReader::new(&mut plain);
+    let read = show_entries(&mut Reader::new(&mut hashed, limits), &mut visit);
+    let (diff_id, _) = hashed.finish();
+    match read {
+        Ok(()) => Ok(DiffId(diff_id)),
+        // Whatever is said above a damaged stream comes of that.
+        Err(error) => Err(plain.take_fault().unwrap_or(error)),
+    }
+}
+
+fn show_entries<R: Read>(
+    tar: &mut Reader<R>,
+    visit: &mut impl FnMut(&Entry, ContentReader<'_>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
     // The reader ends only where the stream does.
     while let Some(entry) = tar.next_entry()? {
-        visit(&entry, &mut tar)?;
+        visit(&entry, tar).map_err(|error| tar.take_fault().unwrap_or(error))?;
     }
-    Ok(DiffId(plain.finish().0))
+    Ok(())
 }
 
 /// Reads a whole layer blob and keeps what will be asked of it.

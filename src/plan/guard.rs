@@ -3,7 +3,7 @@
 use super::v1::view::{Found, View};
 use super::v1::{Expanded, Unit};
 use super::{Error, Fault};
-use crate::layer::index::never_emitted;
+use crate::layer::v1::xattrs::never_emitted;
 use crate::recipe::{At, Resolved, ResolvedAction, ResolvedEntry};
 use crate::tree::TreePath;
 

@@ -16,7 +16,7 @@ pub enum Error {
         url: Url,
         /// The digest in the reference, the descriptor, or the registry's own header.
         expected: Digest,
-        /// Of what came.
+        /// The digest of what came.
         found: Digest,
     },
     /// What the site says of registries can't be read.

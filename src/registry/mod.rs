@@ -33,7 +33,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
 
 /// A document of a registry.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct Fetched {
     /// Media type as the registry told it, digest and size as counted here.
     pub descriptor: Descriptor,
     /// The document.
@@ -96,7 +96,7 @@ impl Repository {
     ///
     /// # Errors
     /// When it can't be had, isn't what its digest says, or is larger than documents are.
-    pub fn manifest(&self, reference: &str) -> Result<Option<Found>, Error> {
+    pub fn manifest(&self, reference: &str) -> Result<Option<Fetched>, Error> {
         let url = self.url(&format!("manifests/{reference}"))?;
         let mut request = Request::get(url.clone());
         request.headers.push(("accept", MANIFESTS.to_owned()));
@@ -123,7 +123,7 @@ impl Repository {
             return Err(http::Error::new("GET", url, cause).into());
         };
         descriptor.media_type = media_type;
-        Ok(Some(Found { descriptor, bytes }))
+        Ok(Some(Fetched { descriptor, bytes }))
     }
 
     /// A URL below the repository's.

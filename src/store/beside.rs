@@ -12,11 +12,11 @@ pub(super) const MAX_SIDE_FILE: u64 = 256 << 20;
 /// What a derivation gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Realisation {
-    /// Of the blob.
+    /// The digest of the blob.
     pub digest: Digest,
-    /// Of the blob.
+    /// How many bytes the blob has.
     pub size: u64,
-    /// Of a layer's tar stream; nothing for images and indexes.
+    /// The digest of a layer's tar stream; nothing for images and indexes.
     pub diff_id: Option<DiffId>,
 }
 

@@ -115,11 +115,11 @@ pub fn walk<E: From<ClosureError>>(
     read: impl FnMut(&Descriptor) -> Result<Option<Vec<u8>>, E>,
     visit: impl FnMut(&Descriptor, Option<Vec<u8>>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut walk = Walk { seen: BTreeMap::new(), nested: 0, read, visit };
+    let mut walk = Walker { seen: BTreeMap::new(), nested: 0, read, visit };
     roots.iter().try_for_each(|root| walk.go(root, 0))
 }
 
-struct Walk<R, V> {
+struct Walker<R, V> {
     seen: BTreeMap<Digest, (u64, bool)>,
     /// Bytes of the documents that led here.
     nested: u64,
@@ -127,7 +127,7 @@ struct Walk<R, V> {
     visit: V,
 }
 
-impl<R, V> Walk<R, V> {
+impl<R, V> Walker<R, V> {
     fn go<E: From<ClosureError>>(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), E>
     where
         R: FnMut(&Descriptor) -> Result<Option<Vec<u8>>, E>,

@@ -123,11 +123,6 @@ impl Store {
         Ok(disk::write_atomic(&layout, OCI_LAYOUT)?)
     }
 
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     fn blobs(&self) -> PathBuf {
         self.path.join("blobs/sha256")
     }

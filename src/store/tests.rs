@@ -71,7 +71,7 @@ fn what_is_committed_reads_back() {
     let roots = store.roots().unwrap();
     assert_eq!(roots[0].name.as_deref(), Some("a/b:prod"));
     assert_eq!((roots.len(), &roots[0].key), (1, &Some(key("a/b"))));
-    assert_eq!(names(&store.path().join("tmp")), [""; 0]);
+    assert_eq!(names(&store.path.join("tmp")), [""; 0]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn what_is_not_committed_was_never_there() {
     assert!(matches!(writer.finish(Some((digest, 4))), Err(Error::Unexpected { found_size: 5, .. })));
     drop(transaction);
     assert!(!store.has(digest, 4).unwrap());
-    assert_eq!(names(&store.path().join("tmp")), [""; 0]);
+    assert_eq!(names(&store.path.join("tmp")), [""; 0]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn damage_is_seen_and_heals_when_the_bytes_come_by() {
     let error = store.open_blob(layer, 5).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("has the bytes of"));
     assert!(matches!(store.read(layer, 5, 5), Err(Error::Damaged { .. })));
-    damage(&store.path().join("headers").join(layer.hex()));
+    damage(&store.path.join("headers").join(layer.hex()));
     assert_eq!(store.header(layer).unwrap(), None);
     build(&store, "a/b", b"layer");
     assert_eq!(store.read(layer, 5, 5).unwrap(), b"layer");
@@ -200,7 +200,7 @@ fn gc_removes_what_no_root_reaches() {
     let (_dir, store) = store();
     let (_, one) = build(&store, "a/one", b"one");
     let (two_root, two) = build(&store, "a/two", b"two");
-    disk::write_atomic(&store.path().join(".tmp-1-1"), b"left behind").unwrap();
+    disk::write_atomic(&store.path.join(".tmp-1-1"), b"left behind").unwrap();
     let transaction = store.begin().unwrap();
     let kept = transaction.put(b"kept").unwrap();
     transaction.commit().unwrap();
@@ -215,8 +215,8 @@ fn gc_removes_what_no_root_reaches() {
     assert_eq!((store.header(one).unwrap(), store.chunks(one).unwrap()), (None, None));
     assert!(store.header(two).unwrap().is_some());
     assert!(store.realisation(Digest::of(b"derivation of two")).unwrap().is_some());
-    assert!(!store.path().join(".tmp-1-1").exists());
-    assert_eq!(names(&store.path().join("realisations")).len(), 1);
+    assert!(!store.path.join(".tmp-1-1").exists());
+    assert_eq!(names(&store.path.join("realisations")).len(), 1);
     // Not knowing what is needed, it removes nothing.
     damage(&store.blob(two_root.digest));
     assert!(matches!(store.gc(false, &keep, &|_| true), Err(Error::Damaged { .. })));
@@ -236,7 +236,7 @@ fn verify_finds_every_damage_and_repair_lets_it_heal() {
     std::os::unix::fs::symlink("/etc/passwd", blob(&Digest::of(b"link").hex())).unwrap();
     disk::create_directories(&blob(&Digest::of(b"directory").hex())).unwrap();
     damage(&store.blob(layer));
-    damage(&store.path().join("chunks").join(layer.hex()));
+    damage(&store.path.join("chunks").join(layer.hex()));
     let find = |repair| {
         let mut found: Vec<_> = store.verify(repair, &Silent).unwrap().damaged;
         found.sort_by_key(|(_, damage)| damage.to_string());
@@ -263,12 +263,12 @@ fn a_store_that_lost_its_own_documents_is_not_emptied() {
     let (_dir, store) = store();
     let (root, _) = build(&store, "a/b", b"layer");
     for damage in [&b""[..], b"\0\0\0", b"{}"] {
-        disk::write_atomic(&store.path().join("oci-layout"), damage).unwrap();
-        assert_eq!(Store::open(store.path()).unwrap().roots().unwrap().len(), 1);
+        disk::write_atomic(&store.path.join("oci-layout"), damage).unwrap();
+        assert_eq!(Store::open(&store.path).unwrap().roots().unwrap().len(), 1);
     }
-    disk::remove(&store.path().join("oci-layout")).unwrap();
+    disk::remove(&store.path.join("oci-layout")).unwrap();
     disk::remove(&store.index().path).unwrap();
-    let store = Store::open(store.path()).unwrap();
+    let store = Store::open(&store.path).unwrap();
     assert!(matches!(store.roots(), Err(Error::Unlisted { .. })));
     assert!(matches!(store.verify(false, &Silent).unwrap().damaged[..], [(_, Damage::Index { .. })]));
     store.verify(true, &Silent).unwrap();

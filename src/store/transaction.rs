@@ -26,7 +26,7 @@ pub struct Transaction {
 
 #[derive(Debug, Default)]
 struct Pending {
-    /// By target: a blob that two threads wrote is published once.
+    /// What was written, by target: a blob that two threads wrote is published once.
     files: BTreeMap<PathBuf, (Temporary, u64)>,
     /// Whether blobs were found here whose writer may not have synced their directory yet.
     relies: bool,

@@ -29,7 +29,7 @@ pub struct Archive {
     file: Arc<File>,
     members: BTreeMap<String, Member>,
     entries: Vec<Descriptor>,
-    /// Of docker archives, whose members are not named by digests.
+    /// The blobs of docker archives, whose members are not named by digests.
     blobs: BTreeMap<Digest, Section>,
     /// Manifests that were made here, because a docker archive has none.
     documents: BTreeMap<Digest, Vec<u8>>,
@@ -188,7 +188,7 @@ impl Archive {
         let mut diff_id = DiffId(digest);
         if compression != Compression::None {
             let packed = BufReader::with_capacity(1 << 16, section.clone());
-            let plain = compression.open(packed).map_err(|error| failed(error.into_io()))?;
+            let plain = compression.open(packed).map_err(failed)?;
             let most = decompress::most(size);
             let mut plain = HashingReader::new(plain.take(most));
             io::copy(&mut plain, &mut io::sink()).map_err(failed)?;
@@ -224,7 +224,7 @@ impl Substituter for Archive {
     }
 }
 
-/// By the first bytes, as engines do.
+/// Tells the compression by the first bytes, as engines do.
 fn compression(head: &[u8]) -> Compression {
     match head {
         [0x1f, 0x8b, ..] => Compression::Gzip,

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Beside, Error, Substituter, read};
 use crate::digest::{Digest, VerifyingReader};
 use crate::oci::{Descriptor, Document, MediaType, Reference};
-use crate::registry::{self, Download, Found, Repository};
+use crate::registry::{self, Download, Fetched, Repository};
 
 /// Header indexes of the largest images in the field are a few megabytes.
 const MAX_BESIDE: u64 = 256 << 20;
@@ -55,7 +55,7 @@ impl Registry {
         crate::recipe::suggest(name, tags.iter().map(String::as_str))
     }
 
-    fn keep(&self, found: Found) -> Descriptor {
+    fn keep(&self, found: Fetched) -> Descriptor {
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.insert(found.descriptor.digest, found.bytes);
         found.descriptor

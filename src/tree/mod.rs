@@ -21,9 +21,9 @@ use crate::digest::Digest;
 /// A file's bytes, by name. Whoever builds a layer is given a function that opens them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Content {
-    /// Of the bytes as they stand in the layer.
+    /// The digest of the bytes as they stand in the layer.
     pub digest: Digest,
-    /// In bytes.
+    /// How many bytes there are.
     pub size: u64,
 }
 

@@ -77,12 +77,6 @@ impl TreePath {
         path
     }
 
-    /// This path with all components of `below` after it.
-    #[must_use]
-    pub fn join_path(&self, below: &Self) -> Self {
-        if below.is_root() { self.clone() } else { self.join(&below.0) }
-    }
-
     fn push(&mut self, name: &[u8]) {
         debug_assert!(!name.is_empty() && name != b"." && name != b"..");
         if !self.0.is_empty() {
@@ -170,6 +164,5 @@ mod tests {
         assert!(nginx.starts_with(&path("etc/nginx")) && !path("etc/nginx2").starts_with(&path("etc/nginx")));
         assert_eq!(nginx.strip_prefix(&path("etc")), Some(path("nginx/conf.d")));
         assert_eq!(nginx.strip_prefix(&nginx), Some(TreePath::root()));
-        assert_eq!(TreePath::root().join_path(&path("a/b")), path("a/b"));
     }
 }

@@ -59,7 +59,7 @@ impl fmt::Display for Format {
 /// One archive to open: the outermost first, each further one is a member of the one before.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step {
-    /// Of the archive.
+    /// The format of the archive.
     pub format: Format,
     /// Only this file of it, by its path in the archive; the next step reads it.
     pub member: Option<String>,

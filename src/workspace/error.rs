@@ -125,7 +125,7 @@ pub enum Error {
     /// A content that none of the sources read has.
     #[error("no source that was read has the content {digest}")]
     UnknownContent {
-        /// Of the content.
+        /// The digest of the content.
         digest: Digest,
     },
 }

@@ -81,11 +81,6 @@ impl Workspace {
         fs::metadata(self.root.join(FILE)).map_or(true, |file| file.permissions().mode() & 0o100 == 0)
     }
 
-    /// Where a recipe lies.
-    pub fn recipe_path(&self, target: &Target) -> PathBuf {
-        self.root.join(target.origin()).join("recipe.toml")
-    }
-
     /// Where a recipe's lock lies, or would.
     pub fn lock_path(&self, target: &Target) -> PathBuf {
         self.lockfiles.join(&target.stack).join(format!("{}.lock", target.name))

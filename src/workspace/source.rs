@@ -110,7 +110,7 @@ enum Item {
     File { path: PathBuf, size: u64, executable: bool },
 }
 
-type Found = BTreeMap<TreePath, Item>;
+type Collected = BTreeMap<TreePath, Item>;
 
 impl Workspace {
     /// Reads files of the checkout.
@@ -122,7 +122,7 @@ impl Workspace {
         let origin = self.origin_directory(directory)?;
         let filter = Filter::new(&portion.include, &portion.exclude)
             .map_err(|(pattern, fault)| Error::Glob { pattern, fault })?;
-        let mut found = Found::new();
+        let mut found = Collected::new();
         let single = if has_magic(from) {
             for (name, path) in matches(&origin, from)? {
                 add(&path, name, &filter, &mut found)?;
@@ -154,7 +154,7 @@ pub fn read_input(path: &Path, include: &[String], exclude: &[String]) -> Result
         }
         Err(error) => return Err(disk::failed("find", path)(error).into()),
     };
-    let mut found = Found::new();
+    let mut found = Collected::new();
     let single = !kind(&real)?.is_dir();
     if single {
         let name = path.file_name().or_else(|| real.file_name()).unwrap_or_default();
@@ -169,7 +169,7 @@ pub fn read_input(path: &Path, include: &[String], exclude: &[String]) -> Result
 }
 
 /// Collects what a path without wildcards names; true when that is one file or link.
-fn named(origin: &Path, from: &str, filter: &Filter, found: &mut Found) -> Result<bool, Error> {
+fn named(origin: &Path, from: &str, filter: &Filter, found: &mut Collected) -> Result<bool, Error> {
     let path = inside(origin, from)?;
     let kind = kind(&path)?;
     if kind.is_dir() {
@@ -282,7 +282,7 @@ fn matches(origin: &Path, from: &str) -> Result<BTreeMap<TreePath, PathBuf>, Err
 }
 
 /// Collects everything in a directory.
-fn walk(directory: PathBuf, below: TreePath, filter: &Filter, found: &mut Found) -> Result<(), Error> {
+fn walk(directory: PathBuf, below: TreePath, filter: &Filter, found: &mut Collected) -> Result<(), Error> {
     let mut directories = vec![(directory, below)];
     while let Some((directory, below)) = directories.pop() {
         for (name, _) in disk::list(&directory)? {
@@ -301,7 +301,7 @@ fn walk(directory: PathBuf, below: TreePath, filter: &Filter, found: &mut Found)
 }
 
 /// Collects one thing, with everything below it.
-fn add(path: &Path, name: TreePath, filter: &Filter, found: &mut Found) -> Result<(), Error> {
+fn add(path: &Path, name: TreePath, filter: &Filter, found: &mut Collected) -> Result<(), Error> {
     if filter.excludes(&name) {
         return Ok(());
     }
@@ -336,7 +336,7 @@ fn item(path: &Path) -> Result<Item, Error> {
 }
 
 /// Hashes what was found.
-fn read(single: bool, found: Found) -> Result<Scan, Error> {
+fn read(single: bool, found: Collected) -> Result<Scan, Error> {
     let size = |item: &Item| if let Item::File { size, .. } = item { *size } else { 0 };
     let total = found.values().map(size).fold(0, u64::saturating_add);
     let keep = total <= KEPT_IN_ALL;

@@ -39,11 +39,10 @@ pub(in crate::layer) fn read(
     let mut bytes = 0;
     loop {
         line.clear();
-        let read =
-            input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(ReadError::from_io)?;
+        let read = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(ReadError::Io)?;
         if read as u64 == LONGEST_LINE && !line.ends_with(b"\n") {
             // No field that matters is so long: a description, a list of files.
-            input.skip_until(b'\n').map_err(ReadError::from_io)?;
+            input.skip_until(b'\n').map_err(ReadError::Io)?;
             line.truncate(SHOWN_LINE);
         }
         let text = line.trim_ascii_end();

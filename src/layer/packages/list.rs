@@ -20,17 +20,17 @@ pub enum Ecosystem {
 /// One installed package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Package {
-    /// Whose.
+    /// Whose package it is.
     pub ecosystem: Ecosystem,
-    /// Of the binary package.
+    /// The name of the binary package.
     pub name: String,
-    /// Of the binary package.
+    /// The version of the binary package.
     pub version: String,
     /// As the ecosystem calls it (`amd64`, `x86_64`).
     pub architecture: String,
     /// The package that it was built from.
     pub source: String,
-    /// Of that.
+    /// The version of that one.
     pub source_version: String,
 }
 

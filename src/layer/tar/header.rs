@@ -5,7 +5,7 @@ use crate::layer::error::TarFault;
 pub(super) const BLOCK: usize = 512;
 
 /// A block whose checksum is right.
-pub(super) struct Header([u8; BLOCK]);
+pub(super) struct HeaderBlock([u8; BLOCK]);
 
 /// Who wrote a block: it decides what lies behind byte 257.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Dialect {
     Gnu,
 }
 
-impl Header {
+impl HeaderBlock {
     pub(super) fn parse(block: [u8; BLOCK]) -> Result<Self, TarFault> {
         let recorded = number(&block[148..156]).and_then(|sum| i64::try_from(sum).ok());
         let recorded = recorded.ok_or(TarFault::Number { field: "checksum" })?;

@@ -12,7 +12,7 @@ mod sparse;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use self::header::{BLOCK, Dialect, Header};
+use self::header::{BLOCK, Dialect, HeaderBlock};
 use self::input::{Input, Trouble};
 use self::pax::Pax;
 use self::sparse::{Extent, MapParser, SparseMap};
@@ -103,11 +103,13 @@ pub struct Reader<R> {
     expanded: u64,
     body: Body,
     path: Vec<u8>,
-    state: State,
+    state: Phase,
+    /// Why reading content failed, until somebody asks.
+    fault: Option<ReadError>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Phase {
     Open,
     Ended,
     Failed,
@@ -119,7 +121,7 @@ struct Body {
     /// Stored bytes not read yet, and the padding behind them.
     stored: u64,
     padding: u64,
-    /// Of the expanded file.
+    /// Bytes of the expanded file.
     size: u64,
     at: u64,
     /// None: all of it is stored.
@@ -129,7 +131,7 @@ struct Body {
 
 /// Headers that stand before the entry that they speak of.
 #[derive(Default)]
-struct Pending {
+struct Ahead {
     pax: Option<Pax>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
@@ -145,8 +147,14 @@ impl<R: Read> Reader<R> {
             expanded: 0,
             body: Body::default(),
             path: Vec::new(),
-            state: State::Open,
+            state: Phase::Open,
+            fault: None,
         }
+    }
+
+    /// What is wrong with the archive, if that is why reading content failed; otherwise it was the source that failed.
+    pub fn take_fault(&mut self) -> Option<ReadError> {
+        self.fault.take()
     }
 
     /// Where the current entry's content lies in the stream, if it is stored there as it is: not a sparse file's.
@@ -161,17 +169,17 @@ impl<R: Read> Reader<R> {
     /// The source fails, or the archive is refused; the reader then stays unusable.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, ReadError> {
         let next = match self.state {
-            State::Open => self.advance(),
-            State::Ended => Ok(None),
-            State::Failed => Err(TarFault::AfterError.into()),
+            Phase::Open => self.advance(),
+            Phase::Ended => Ok(None),
+            Phase::Failed => Err(TarFault::AfterError.into()),
         };
         next.map_err(|trouble| self.fail(trouble))
     }
 
     fn fail(&mut self, trouble: Trouble) -> ReadError {
-        self.state = State::Failed;
+        self.state = Phase::Failed;
         match trouble {
-            Trouble::Io(error) => ReadError::from_io(error),
+            Trouble::Io(error) => ReadError::Io(error),
             Trouble::Fault(fault) => {
                 ReadError::Tar { path: self.path.clone(), offset: self.input.offset(), fault }
             }
@@ -182,42 +190,42 @@ impl<R: Read> Reader<R> {
         let body = std::mem::take(&mut self.body);
         self.input.skip(body.stored)?;
         self.input.skip(body.padding)?;
-        let mut pending = Pending::default();
+        let mut ahead = Ahead::default();
         loop {
             let Some(header) = self.header()? else {
-                if pending.pax.is_some() || pending.name.is_some() || pending.link.is_some() {
+                if ahead.pax.is_some() || ahead.name.is_some() || ahead.link.is_some() {
                     return Err(TarFault::Dangling.into());
                 }
-                self.state = State::Ended;
+                self.state = Phase::Ended;
                 return Ok(None);
             };
             self.path = header.name()?;
             match header.flag() {
-                b'x' => put(&mut pending.pax, "entry", Pax::parse(&self.extension(&header)?)?)?,
+                b'x' => put(&mut ahead.pax, "entry", Pax::parse(&self.extension(&header)?)?)?,
                 b'g' => pax::check_global(&self.extension(&header)?)?,
                 // That size could be taken for the long name's.
-                b'L' | b'K' if pending.pax.as_ref().is_some_and(|pax| pax.size.is_some()) => {
+                b'L' | b'K' if ahead.pax.as_ref().is_some_and(|pax| pax.size.is_some()) => {
                     return Err(TarFault::Conflict { field: "size" }.into());
                 }
-                b'L' => put(&mut pending.name, "name", self.long_name(&header)?)?,
-                b'K' => put(&mut pending.link, "link target", self.long_name(&header)?)?,
-                _ => return self.entry(&header, pending).map(Some),
+                b'L' => put(&mut ahead.name, "name", self.long_name(&header)?)?,
+                b'K' => put(&mut ahead.link, "link target", self.long_name(&header)?)?,
+                _ => return self.entry(&header, ahead).map(Some),
             }
         }
     }
 
     /// The next block; none at the end, after looking at everything behind it.
-    fn header(&mut self) -> Result<Option<Header>, Trouble> {
+    fn header(&mut self) -> Result<Option<HeaderBlock>, Trouble> {
         let Some(block) = self.input.block()? else { return Ok(None) };
         if block.iter().any(|&byte| byte != 0) {
-            return Ok(Some(Header::parse(block)?));
+            return Ok(Some(HeaderBlock::parse(block)?));
         }
         self.input.expect_zeros(MOST_PADDING)?;
         Ok(None)
     }
 
     /// The content of an extended header.
-    fn extension(&mut self, header: &Header) -> Result<Vec<u8>, Trouble> {
+    fn extension(&mut self, header: &HeaderBlock) -> Result<Vec<u8>, Trouble> {
         let (size, limit) = (header.size()?, self.limits.extension);
         if size > limit {
             return Err(TarFault::ExtensionTooLarge { size, limit }.into());
@@ -227,7 +235,7 @@ impl<R: Read> Reader<R> {
         Ok(data)
     }
 
-    fn long_name(&mut self, header: &Header) -> Result<Vec<u8>, Trouble> {
+    fn long_name(&mut self, header: &HeaderBlock) -> Result<Vec<u8>, Trouble> {
         let mut name = self.extension(header)?;
         let end = name.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
         name.truncate(end);
@@ -237,20 +245,20 @@ impl<R: Read> Reader<R> {
         if name.is_empty() { Err(TarFault::EmptyName.into()) } else { Ok(name) }
     }
 
-    fn entry(&mut self, header: &Header, pending: Pending) -> Result<Entry, Trouble> {
+    fn entry(&mut self, header: &HeaderBlock, ahead: Ahead) -> Result<Entry, Trouble> {
         self.entries += 1;
         if self.entries > self.limits.entries {
             return Err(TarFault::TooManyEntries { limit: self.limits.entries }.into());
         }
-        let mut pax = pending.pax.unwrap_or_default();
+        let mut pax = ahead.pax.unwrap_or_default();
         let sparse = std::mem::take(&mut pax.sparse);
-        let path = either("name", pax.path.take(), pending.name)?;
+        let path = either("name", pax.path.take(), ahead.name)?;
         let path = sparse.name.clone().or(path).map_or_else(|| header.name(), Ok)?;
         if path.is_empty() {
             return Err(TarFault::EmptyName.into());
         }
         self.path.clone_from(&path);
-        let target = either("link target", pax.link.take(), pending.link)?.unwrap_or_else(|| header.link());
+        let target = either("link target", pax.link.take(), ahead.link)?.unwrap_or_else(|| header.link());
         let stored = pax.size.map_or_else(|| header.size(), Ok)?;
         let sparse = sparse.layout()?;
         let kind = kind(header, target, sparse.is_none() && path.ends_with(b"/"))?;
@@ -274,7 +282,7 @@ impl<R: Read> Reader<R> {
     /// Gets ready to read the content.
     fn body(
         &mut self,
-        header: &Header,
+        header: &HeaderBlock,
         kind: &EntryKind,
         sparse: Option<(u64, SparseMap)>,
         stored: u64,
@@ -300,7 +308,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Format `S`: four places in the header, then blocks of 21 that the size doesn't count.
-    fn old_sparse(&mut self, header: &Header, stored: u64) -> Result<Body, Trouble> {
+    fn old_sparse(&mut self, header: &HeaderBlock, stored: u64) -> Result<Body, Trouble> {
         if header.dialect() != Dialect::Gnu {
             return Err(TarFault::Type { flag: b'S' }.into());
         }
@@ -365,15 +373,22 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// Gives the content of the current entry, holes as zeros. Errors carry a [`ReadError`].
+/// Gives the content of the current entry, holes as zeros.
 impl<R: Read> Read for Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match self.state {
-            State::Open => self.content(buffer),
-            State::Ended => Ok(0),
-            State::Failed => Err(TarFault::AfterError.into()),
+            Phase::Open => self.content(buffer),
+            Phase::Ended => Ok(0),
+            Phase::Failed => Err(TarFault::AfterError.into()),
         };
-        read.map_err(|trouble| self.fail(trouble).into_io())
+        read.map_err(|trouble| match self.fail(trouble) {
+            ReadError::Io(error) => error,
+            fault => {
+                let shown = io::Error::other(fault.to_string());
+                self.fault = Some(fault);
+                shown
+            }
+        })
     }
 }
 
@@ -397,7 +412,7 @@ impl Body {
     }
 }
 
-fn kind(header: &Header, target: Vec<u8>, slash: bool) -> Result<EntryKind, TarFault> {
+fn kind(header: &HeaderBlock, target: Vec<u8>, slash: bool) -> Result<EntryKind, TarFault> {
     let kind = match header.flag() {
         // Before type 5 existed a directory was a file whose name ends in a slash.
         0 | b'0' | b'7' if slash => EntryKind::Directory,

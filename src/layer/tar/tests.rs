@@ -10,7 +10,9 @@ fn list(archive: &[u8], limits: Limits) -> Result<Listed, ReadError> {
     let mut all = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         let mut content = Vec::new();
-        reader.read_to_end(&mut content).map_err(ReadError::from_io)?;
+        reader
+            .read_to_end(&mut content)
+            .map_err(|error| reader.take_fault().unwrap_or(ReadError::Io(error)))?;
         all.push((entry, content));
     }
     Ok(all)

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::error::UnpackError;
-use super::walk::{Found, Walk};
+use super::walk::{RawEntry, Walk};
 
 pub(super) const MAGIC: &[u8; 8] = b"!<arch>\n";
 const HEADER: usize = 60;
@@ -11,7 +11,7 @@ const HEADER: usize = 60;
 /// Shows every member.
 pub(super) fn walk(mut source: impl Read, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
     let mut magic = Vec::new();
-    (&mut source).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(UnpackError::from_io)?;
+    (&mut source).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(UnpackError::Io)?;
     let mut offset = 0;
     if magic != MAGIC {
         return Err(UnpackError::Ar { offset, why: "it does not begin as one" });
@@ -20,7 +20,7 @@ pub(super) fn walk(mut source: impl Read, walk: &mut Walk<'_>) -> Result<(), Unp
     loop {
         let damaged = |why| UnpackError::Ar { offset, why };
         let mut header = Vec::new();
-        (&mut source).take(HEADER as u64).read_to_end(&mut header).map_err(UnpackError::from_io)?;
+        (&mut source).take(HEADER as u64).read_to_end(&mut header).map_err(UnpackError::Io)?;
         if header.is_empty() {
             return Ok(());
         }
@@ -36,14 +36,14 @@ pub(super) fn walk(mut source: impl Read, walk: &mut Walk<'_>) -> Result<(), Unp
         }
         let name = name.strip_suffix(b"/").unwrap_or(name);
         let mut content = (&mut source).take(size);
-        walk.show(name, mode as u32 & 0o7777, Found::File { size, content: &mut content, at: None })?;
-        io::copy(&mut content, &mut io::sink()).map_err(UnpackError::from_io)?;
+        walk.show(name, mode as u32 & 0o7777, RawEntry::File { size, content: &mut content, at: None })?;
+        io::copy(&mut content, &mut io::sink()).map_err(UnpackError::Io)?;
         if content.limit() > 0 {
             return Err(damaged("the archive ends in the middle of this member"));
         }
         if size % 2 == 1 {
             let mut padding = Vec::new();
-            (&mut source).take(1).read_to_end(&mut padding).map_err(UnpackError::from_io)?;
+            (&mut source).take(1).read_to_end(&mut padding).map_err(UnpackError::Io)?;
             if padding != b"\n" {
                 return Err(damaged("no line feed follows this member of odd size"));
             }

@@ -140,32 +140,12 @@ impl UnpackError {
     pub(super) fn entry(path: &[u8], fault: UnpackFault) -> Self {
         Self::Entry { path: path.to_vec(), fault }
     }
-
-    /// The error behind an [`io::Error`] that came out of one of this room's readers.
-    pub(super) fn from_io(error: io::Error) -> Self {
-        let error = match error.downcast::<Self>() {
-            Ok(inner) => return inner,
-            Err(error) => error,
-        };
-        match error.downcast::<ReadError>() {
-            Ok(inner) => Self::Read(inner),
-            Err(error) => Self::Io(error),
-        }
-    }
-
-    /// The same as an [`io::Error`], for `impl Read` and visitors.
-    pub(super) fn into_io(self) -> io::Error {
-        match self {
-            Self::Io(error) => error,
-            other => io::Error::other(other),
-        }
-    }
 }
 
 impl From<ReadError> for UnpackError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Io(error) => Self::from_io(error),
+            ReadError::Io(error) => Self::Io(error),
             other => Self::Read(other),
         }
     }

@@ -14,14 +14,14 @@ mod source;
 mod walk;
 mod zip;
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufRead, Read, Seek, SeekFrom};
 
 pub use error::{UnpackError, UnpackFault};
 pub use member::{Limits, Member, Visit, What};
 
 use self::source::Source;
-use self::walk::{Found, Walk};
-use super::decompress;
+use self::walk::{RawEntry, Show, Walk};
+use super::decompress::{self, Decompressed};
 use super::error::{ReadError, TarFault};
 use super::tar::{EntryKind, Limits as TarLimits, Reader};
 use crate::oci::Compression;
@@ -36,19 +36,6 @@ use crate::tree::{Format, Step, TreePath, check_steps};
 /// # Errors
 /// The archive is refused, `visit` fails, or the source does.
 pub fn unpack<R: Read + Seek>(
-    archive: R,
-    steps: &[Step],
-    strip: usize,
-    visit: Visit<'_>,
-) -> Result<(), UnpackError> {
-    unpack_within(archive, steps, strip, Limits::default(), visit)
-}
-
-/// As [`unpack`], with other limits.
-///
-/// # Errors
-/// As [`unpack`].
-pub fn unpack_within<R: Read + Seek>(
     mut archive: R,
     steps: &[Step],
     strip: usize,
@@ -56,12 +43,13 @@ pub fn unpack_within<R: Read + Seek>(
     visit: Visit<'_>,
 ) -> Result<(), UnpackError> {
     check_steps(steps)?;
-    let size = archive.seek(SeekFrom::End(0)).map_err(UnpackError::from_io)?;
-    archive.rewind().map_err(UnpackError::from_io)?;
+    let size = archive.seek(SeekFrom::End(0)).map_err(UnpackError::Io)?;
+    archive.rewind().map_err(UnpackError::Io)?;
     let limits = Limits { bytes: limits.bytes.min(decompress::most(size)), ..limits };
     let any = [Step::whole(Format::Any)];
     let steps = if steps.is_empty() { &any } else { steps };
-    open(Source::Whole(&mut archive), steps, &Rules { limits, strip }, visit)
+    let show = &mut |member: Member<'_>| visit(member).map_err(UnpackError::Io);
+    open(Source::Whole(&mut archive), steps, &Rules { limits, strip }, show)
 }
 
 /// What holds on the whole way.
@@ -72,40 +60,39 @@ struct Rules {
 }
 
 /// Reads an archive and goes on with the next step.
-fn open(source: Source<'_>, steps: &[Step], rules: &Rules, visit: Visit<'_>) -> Result<(), UnpackError> {
+fn open(source: Source<'_>, steps: &[Step], rules: &Rules, show: Show<'_>) -> Result<(), UnpackError> {
     let Some((step, later)) = steps.split_first() else { return Ok(()) };
     let (format, source) = source.sniffed(step.format)?;
-    let inner = |content: &mut dyn Read, format: Format, visit: Visit<'_>| {
+    let inner = |content: &mut dyn Read, format: Format, show: Show<'_>| {
         let source = Source::Stream(Box::new(content));
         let (format, source) = if format == Format::Any { source.tar()? } else { (format, source) };
-        walk(source, format, rules.limits, rules.strip, visit)
+        walk(source, format, rules.limits, rules.strip, show)
     };
     match (&step.member, format) {
         (Some(member), _) => {
             let chosen = |path: &TreePath| path.as_bytes() == member.as_bytes();
             choose(source, format, rules.limits, member, &chosen, &mut |file, content| {
                 if !later.is_empty() {
-                    return open(Source::Stream(Box::new(content)), later, rules, visit);
+                    return open(Source::Stream(Box::new(content)), later, rules, show);
                 }
                 let Some(path) = names::stripped(&file.path, rules.strip) else { return Ok(()) };
-                visit(Member { path, mode: file.mode, what: What::File { content, at: None } })
-                    .map_err(UnpackError::from_io)
+                show(Member { path, mode: file.mode, what: What::File { content, at: None } })
             })
         }
         (None, Format::Deb) => {
             let chosen =
                 |path: &TreePath| path.as_bytes() == b"data.tar" || path.as_bytes().starts_with(b"data.tar.");
             choose(source, format, rules.limits, "data.tar", &chosen, &mut |_, content| {
-                inner(content, Format::Any, visit)
+                inner(content, Format::Any, show)
             })
         }
         (None, Format::Gem) => {
             let chosen = |path: &TreePath| path.as_bytes() == b"data.tar.gz";
             choose(source, format, rules.limits, "data.tar.gz", &chosen, &mut |_, content| {
-                inner(content, Format::TarGz, visit)
+                inner(content, Format::TarGz, show)
             })
         }
-        (None, _) => walk(source, format, rules.limits, rules.strip, visit),
+        (None, _) => walk(source, format, rules.limits, rules.strip, show),
     }
 }
 
@@ -135,10 +122,10 @@ fn choose(
             return Ok(());
         }
         if found {
-            return Err(UnpackError::entry(path.as_bytes(), UnpackFault::SecondData).into_io());
+            return Err(UnpackError::entry(path.as_bytes(), UnpackFault::SecondData));
         }
         found = true;
-        then(Chosen { path, mode }, content).map_err(UnpackError::into_io)
+        then(Chosen { path, mode }, content)
     })?;
     if found { Ok(()) } else { Err(UnpackError::NoMember { member: member.into(), names }) }
 }
@@ -149,18 +136,20 @@ fn walk(
     format: Format,
     limits: Limits,
     strip: usize,
-    visit: Visit<'_>,
+    show: Show<'_>,
 ) -> Result<(), UnpackError> {
-    let mut walk = Walk::new(limits, strip, visit);
+    let mut walk = Walk::new(limits, strip, show);
     match format {
         Format::Zip => source.seekable(limits.inside, |source| zip::walk(source, &mut walk)),
         Format::Deb => ar::walk(source.buffered(), &mut walk),
-        Format::TarGz => walk_tar(Compression::Gzip.open(source.buffered())?, "gzip", false, &mut walk),
-        Format::TarZst => walk_tar(Compression::Zstd.open(source.buffered())?, "zstd", false, &mut walk),
-        Format::TarXz => {
-            walk_tar(decompress::xz(source.buffered(), limits.dictionary), "xz", false, &mut walk)
+        Format::TarGz => {
+            packed(Compression::Gzip.open(source.buffered()).map_err(UnpackError::Io)?, "gzip", &mut walk)
         }
-        Format::TarBz2 => walk_tar(decompress::bzip2(source.buffered()), "bzip2", false, &mut walk),
+        Format::TarZst => {
+            packed(Compression::Zstd.open(source.buffered()).map_err(UnpackError::Io)?, "zstd", &mut walk)
+        }
+        Format::TarXz => packed(decompress::xz(source.buffered(), limits.dictionary), "xz", &mut walk),
+        Format::TarBz2 => packed(decompress::bzip2(source.buffered()), "bzip2", &mut walk),
         Format::Any | Format::Tar | Format::Gem => {
             let whole = matches!(source, Source::Whole(_));
             walk_tar(source.stream(), "", whole, &mut walk)
@@ -168,6 +157,19 @@ fn walk(
     }
 }
 
+/// Shows the entries of a compressed tar.
+fn packed<R: BufRead>(
+    mut plain: Decompressed<R>,
+    compression: &'static str,
+    walk: &mut Walk<'_>,
+) -> Result<(), UnpackError> {
+    let walked = walk_tar(&mut plain, compression, false, walk);
+    // Whatever is said above a damaged stream comes of that.
+    walked.map_err(|error| plain.take_fault().map_or(error, UnpackError::Read))
+}
+
+/// Shows the entries of a tar.
+///
 /// `compression` is for messages, empty where there is none; `whole` says that the source is the fetched file itself.
 fn walk_tar(
     source: impl Read,
@@ -183,17 +185,18 @@ fn walk_tar(
             EntryKind::Regular => match tar.content_offset() {
                 Some(at) => {
                     let at = whole.then(|| at..at.saturating_add(entry.size));
-                    Found::File { size: entry.size, content: &mut tar, at }
+                    RawEntry::File { size: entry.size, content: &mut tar, at }
                 }
                 None => return refused("a sparse file"),
             },
-            EntryKind::Directory => Found::Directory,
-            EntryKind::Symlink { target } => Found::Symlink(target),
-            EntryKind::HardLink { target } => Found::HardLink(target),
+            EntryKind::Directory => RawEntry::Directory,
+            EntryKind::Symlink { target } => RawEntry::Symlink(target),
+            EntryKind::HardLink { target } => RawEntry::HardLink(target),
             EntryKind::Char { .. } | EntryKind::Block { .. } => return refused("a device"),
             EntryKind::Fifo => return refused("a named pipe"),
         };
-        walk.show(&entry.path, entry.mode, found)?;
+        let shown = walk.show(&entry.path, entry.mode, found);
+        shown.map_err(|error| tar.take_fault().map_or(error, UnpackError::Read))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::error::UnpackFault;
 use crate::tree::{TreePath, TreePathError};
 
-/// Of a name or a link target: the longest path that Linux takes.
+/// The most bytes of a name or a link target: Linux takes no longer path.
 pub(super) const LONGEST: usize = 4096;
 /// Memory for the names of one archive. A hundred bytes of compressed tar can name thousands of directories.
 const MOST: usize = 256 << 20;
@@ -54,8 +54,8 @@ pub(super) enum Seen {
 
 /// The paths of an archive so far, implied directories too.
 #[derive(Default)]
-pub(super) struct Names {
-    /// By the number of the directory (0 is the root) and the name, folded.
+pub(super) struct Paths {
+    /// What was seen, by the number of the directory (0 is the root) and the name, folded.
     nodes: BTreeMap<(usize, Vec<u8>), Node>,
     bytes: usize,
     /// Names that differ by case alone are two.
@@ -69,7 +69,7 @@ struct Node {
     seen: Seen,
 }
 
-impl Names {
+impl Paths {
     pub(super) fn new(exact: bool) -> Self {
         Self { exact, ..Self::default() }
     }

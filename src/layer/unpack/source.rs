@@ -42,7 +42,7 @@ impl<'a> Source<'a> {
             Self::Whole(source) => then(source),
             Self::Stream(source) => {
                 let mut data = Vec::new();
-                source.take(limit.saturating_add(1)).read_to_end(&mut data).map_err(UnpackError::from_io)?;
+                source.take(limit.saturating_add(1)).read_to_end(&mut data).map_err(UnpackError::Io)?;
                 if data.len() as u64 > limit {
                     return Err(UnpackError::ZipInside { limit });
                 }
@@ -57,11 +57,11 @@ impl<'a> Source<'a> {
         match self {
             Self::Whole(source) => {
                 let read = (&mut *source).take(512).read_to_end(&mut start).and_then(|_| source.rewind());
-                read.map_err(UnpackError::from_io)?;
+                read.map_err(UnpackError::Io)?;
                 Ok((start, Self::Whole(source)))
             }
             Self::Stream(mut source) => {
-                (&mut source).take(512).read_to_end(&mut start).map_err(UnpackError::from_io)?;
+                (&mut source).take(512).read_to_end(&mut start).map_err(UnpackError::Io)?;
                 let again = Cursor::new(start.clone()).chain(source);
                 Ok((start, Self::Stream(Box::new(again))))
             }

@@ -6,45 +6,49 @@ use std::io::Read;
 use std::ops::Range;
 
 use super::error::{UnpackError, UnpackFault};
-use super::member::{Limits, Member, Visit, What};
-use super::names::{self, LONGEST, Names, Seen};
+use super::member::{Limits, Member, What};
+use super::names::{self, LONGEST, Paths, Seen};
 use crate::tree::TreePath;
 
 /// An entry as its format has it.
-pub(super) enum Found<'a> {
+pub(super) enum RawEntry<'a> {
     Directory,
     File { size: u64, content: &'a mut dyn Read, at: Option<Range<u64>> },
     Symlink(Vec<u8>),
     HardLink(Vec<u8>),
 }
 
+/// Is shown the members, by the visitor or by whoever opens the archive in one of them. What the visitor says is
+/// [`UnpackError::Io`].
+pub(super) type Show<'v> = &'v mut dyn FnMut(Member<'_>) -> Result<(), UnpackError>;
+
 /// One archive being walked through.
 pub(super) struct Walk<'v> {
     pub(super) limits: Limits,
     strip: usize,
-    visit: Visit<'v>,
+    show: Show<'v>,
     entries: u64,
     bytes: u64,
-    /// By the paths of the archive.
-    names: Names,
-    /// By the paths that are shown, where those differ.
-    stripped: Names,
+    /// What was seen, by the paths of the archive.
+    names: Paths,
+    /// What was shown, by the paths that it has there, where those differ.
+    stripped: Paths,
 }
 
 impl<'v> Walk<'v> {
-    pub(super) fn new(limits: Limits, strip: usize, visit: Visit<'v>) -> Self {
+    pub(super) fn new(limits: Limits, strip: usize, show: Show<'v>) -> Self {
         Self {
             limits,
             strip,
-            visit,
+            show,
             entries: 0,
             bytes: 0,
-            names: Names::new(limits.case),
-            stripped: Names::new(limits.case),
+            names: Paths::new(limits.case),
+            stripped: Paths::new(limits.case),
         }
     }
 
-    pub(super) fn show(&mut self, raw: &[u8], mode: u32, found: Found<'_>) -> Result<(), UnpackError> {
+    pub(super) fn show(&mut self, raw: &[u8], mode: u32, found: RawEntry<'_>) -> Result<(), UnpackError> {
         let limit = self.limits.entries;
         self.entries += 1;
         if self.entries > limit {
@@ -54,7 +58,7 @@ impl<'v> Walk<'v> {
         else {
             return Ok(());
         };
-        (self.visit)(Member { path, mode, what }).map_err(|error| match UnpackError::from_io(error) {
+        (self.show)(Member { path, mode, what }).map_err(|error| match error {
             UnpackError::Io(source) => UnpackError::Visit { path: raw.to_vec(), source },
             other => other,
         })
@@ -64,21 +68,21 @@ impl<'v> Walk<'v> {
     fn check<'a>(
         &mut self,
         raw: &[u8],
-        found: Found<'a>,
+        found: RawEntry<'a>,
     ) -> Result<Option<(TreePath, What<'a>)>, UnpackFault> {
         let path = names::path(raw)?;
         if path.is_root() {
-            return if matches!(found, Found::Directory) { Ok(None) } else { Err(UnpackFault::Root) };
+            return if matches!(found, RawEntry::Directory) { Ok(None) } else { Err(UnpackFault::Root) };
         }
-        if let Found::File { size, .. } = found {
+        if let RawEntry::File { size, .. } = found {
             self.count(size)?;
         }
         let shown = names::stripped(&path, self.strip);
         let (seen, what) = match found {
-            Found::Directory => (Seen::Directory, What::Directory),
-            Found::File { content, at, .. } => (Seen::File, What::File { content, at }),
-            Found::Symlink(target) => (Seen::Symlink, What::Symlink(link(target)?)),
-            Found::HardLink(target) => {
+            RawEntry::Directory => (Seen::Directory, What::Directory),
+            RawEntry::File { content, at, .. } => (Seen::File, What::File { content, at }),
+            RawEntry::Symlink(target) => (Seen::Symlink, What::Symlink(link(target)?)),
+            RawEntry::HardLink(target) => {
                 let file = self.target(&target, shown.is_some()).ok_or(UnpackFault::HardLink { target })?;
                 (Seen::HardLink(file.clone()), What::HardLink(file))
             }

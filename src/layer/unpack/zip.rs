@@ -13,7 +13,7 @@ use zip::{CompressionMethod, System, ZipReadOptions};
 use super::error::{UnpackError, UnpackFault};
 use super::names::LONGEST;
 use super::source::Seekable;
-use super::walk::{Found, Walk};
+use super::walk::{RawEntry, Walk};
 
 /// The record at the end of the archive, without the comment.
 const END: usize = 22;
@@ -40,7 +40,7 @@ pub(super) fn walk(source: &mut dyn Seekable, walk: &mut Walk<'_>) -> Result<(),
     let mut archive = ZipArchive::with_config(config, source).map_err(whole)?;
     if archive.has_duplicate_names() {
         let start = archive.central_directory_start();
-        let name = twice(archive.into_inner(), start).map_err(UnpackError::from_io)?;
+        let name = twice(archive.into_inner(), start).map_err(UnpackError::Io)?;
         let damaged = || damaged("two entries have one name");
         return Err(name.map_or_else(damaged, |name| UnpackError::entry(&name, UnpackFault::Duplicate)));
     }
@@ -61,11 +61,11 @@ pub(super) fn walk(source: &mut dyn Seekable, walk: &mut Walk<'_>) -> Result<(),
 
 /// Finds the last record and what could be large in it, before the crate makes room for so many entries.
 fn end(source: &mut dyn Seekable, most: u64) -> Result<End, UnpackError> {
-    let length = source.seek(SeekFrom::End(0)).map_err(UnpackError::from_io)?;
+    let length = source.seek(SeekFrom::End(0)).map_err(UnpackError::Io)?;
     let start = length.saturating_sub((LOCATOR + END + usize::from(u16::MAX)) as u64);
     let mut tail = Vec::new();
-    source.seek(SeekFrom::Start(start)).map_err(UnpackError::from_io)?;
-    source.read_to_end(&mut tail).map_err(UnpackError::from_io)?;
+    source.seek(SeekFrom::Start(start)).map_err(UnpackError::Io)?;
+    source.read_to_end(&mut tail).map_err(UnpackError::Io)?;
     let at = tail.windows(4).rposition(|bytes| bytes == b"PK\x05\x06");
     let (before, record) = at.map_or((&[][..], &[][..]), |at| tail.split_at(at));
     let Some((record, comment)) = record.split_at_checked(END) else {
@@ -78,9 +78,9 @@ fn end(source: &mut dyn Seekable, most: u64) -> Result<End, UnpackError> {
     let locator = before.len().checked_sub(LOCATOR).map(|at| &before[at..]);
     let entries = match locator.filter(|bytes| bytes.starts_with(b"PK\x06\x07")) {
         Some(locator) => {
-            source.seek(SeekFrom::Start(u64_at(locator, 8))).map_err(UnpackError::from_io)?;
+            source.seek(SeekFrom::Start(u64_at(locator, 8))).map_err(UnpackError::Io)?;
             let mut large = Vec::new();
-            source.take(56).read_to_end(&mut large).map_err(UnpackError::from_io)?;
+            source.take(56).read_to_end(&mut large).map_err(UnpackError::Io)?;
             if large.len() < 56 || !large.starts_with(b"PK\x06\x06") {
                 return Err(damaged("its zip64 end is missing"));
             }
@@ -133,22 +133,32 @@ fn entry(
     let size = entry.size();
     let options = ZipReadOptions::new().enforce_header_consistency(true);
     let file = archive.by_index_with_options(index, options).map_err(|error| of(&name, error))?;
-    let mut content = Content { file, name: &name, left: size };
+    let mut content = Checked { file, name: &name, left: size, fault: None };
+    let shown = show(&mut content, kind, mode, size, walk);
+    shown.map_err(|error| content.fault.take().unwrap_or(error))
+}
+
+/// Shows an entry of some type, and reads it to its end.
+fn show<R: Read>(
+    content: &mut Checked<'_, R>,
+    kind: u32,
+    mode: u32,
+    size: u64,
+    walk: &mut Walk<'_>,
+) -> Result<(), UnpackError> {
+    let name = content.name;
     match kind {
-        REGULAR => walk.show(&name, mode, Found::File { size, content: &mut content, at: None })?,
+        REGULAR => walk.show(name, mode, RawEntry::File { size, content: &mut *content, at: None })?,
         SYMLINK => {
             let mut target = Vec::new();
-            let mut start = (&mut content).take(LONGEST as u64 + 1);
-            start.read_to_end(&mut target).map_err(UnpackError::from_io)?;
-            walk.show(&name, mode, Found::Symlink(target))?;
+            let mut start = content.take(LONGEST as u64 + 1);
+            start.read_to_end(&mut target).map_err(UnpackError::Io)?;
+            return walk.show(name, mode, RawEntry::Symlink(target));
         }
-        _ => walk.show(&name, mode, Found::Directory)?,
+        _ => walk.show(name, mode, RawEntry::Directory)?,
     }
-    if kind != SYMLINK {
-        // What nobody wanted is checked too: an archive is intact or it isn't.
-        io::copy(&mut content, &mut io::sink()).map_err(UnpackError::from_io)?;
-    }
-    Ok(())
+    // What nobody wanted is checked too: an archive is intact or it isn't.
+    io::copy(content, &mut io::sink()).map(drop).map_err(UnpackError::Io)
 }
 
 /// The encoding of other names depends on who reads them, and only Windows takes a backslash for a slash.
@@ -185,21 +195,31 @@ fn kind(entry: &ZipFileEntry<'_>) -> Result<(u32, u32), UnpackFault> {
 }
 
 /// What an entry holds; an error if that is less than its size, and the crate says when it is more or other.
-struct Content<'a, R> {
+struct Checked<'a, R> {
     file: R,
     name: &'a [u8],
     left: u64,
+    /// Why reading failed, unless it was the source.
+    fault: Option<UnpackError>,
 }
 
-impl<R: Read> Read for Content<'_, R> {
+impl<R: Read> Read for Checked<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer).map_err(|error| of(self.name, error.into()).into_io())?;
-        if read == 0 && !buffer.is_empty() && self.left > 0 {
-            let why = format!("it ends {} bytes before its size", self.left);
-            return Err(UnpackError::entry(self.name, UnpackFault::Damaged { why }).into_io());
-        }
-        self.left = self.left.saturating_sub(read as u64);
-        Ok(read)
+        let fault = match self.file.read(buffer).map_err(|error| of(self.name, error.into())) {
+            Ok(0) if !buffer.is_empty() && self.left > 0 => {
+                let why = format!("it ends {} bytes before its size", self.left);
+                UnpackError::entry(self.name, UnpackFault::Damaged { why })
+            }
+            Ok(count) => {
+                self.left = self.left.saturating_sub(count as u64);
+                return Ok(count);
+            }
+            Err(UnpackError::Io(error)) => return Err(error),
+            Err(fault) => fault,
+        };
+        let shown = io::Error::other(fault.to_string());
+        self.fault = Some(fault);
+        Err(shown)
     }
 }
 
@@ -210,7 +230,7 @@ fn damaged(why: &str) -> UnpackError {
 /// What the crate says of the archive. Only errors of the machine are no fault of the archive's.
 fn whole(error: ZipError) -> UnpackError {
     match error {
-        ZipError::Io(error) if foreign(&error) => UnpackError::from_io(error),
+        ZipError::Io(error) if error.raw_os_error().is_some() => UnpackError::Io(error),
         ZipError::Io(error) => damaged(&error.to_string()),
         ZipError::InvalidArchive(why) => damaged(&why),
         error => damaged(&error.to_string()),
@@ -223,13 +243,6 @@ fn of(name: &[u8], error: ZipError) -> UnpackError {
         UnpackError::Zip { why } => UnpackError::entry(name, UnpackFault::Damaged { why }),
         other => other,
     }
-}
-
-fn foreign(error: &io::Error) -> bool {
-    error.raw_os_error().is_some()
-        || error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<UnpackError>() || inner.is::<crate::digest::Mismatch>())
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

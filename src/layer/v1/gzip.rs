@@ -169,7 +169,7 @@ pub fn deflated_len(chunks: &[&[u8]]) -> usize {
 
 /// Whether this process compresses a built-in vector to the bytes that encoding 1 has for it.
 ///
-/// To be asked before the first layer is written; takes some 0.1 ms.
+/// Asked before the first layer is written; it takes some 0.1 ms.
 pub fn self_check() -> bool {
     check_digest().hex() == SELF_CHECK
 }

@@ -3,3 +3,4 @@
 pub(crate) mod deflate;
 pub mod gzip;
 pub mod tar;
+pub mod xattrs;

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use tar::{EntryType, Header};
 
+use super::xattrs::never_emitted;
 use crate::digest::{Digest, HashingReader};
 use crate::layer::build_error::BuildError;
 use crate::tree::{Attributes, Content, FileTree, Kind, Node, TreePath};
@@ -92,7 +93,7 @@ fn padding(size: u64) -> &'static [u8] {
 struct Entry<'a> {
     /// As written: a directory's ends in `/`, a whiteout's is `.wh.<name>`.
     name: Vec<u8>,
-    /// Of the node it came from, for errors.
+    /// The path of the node it came from, for errors.
     path: &'a TreePath,
     kind: EntryType,
     attributes: &'a Attributes,
@@ -209,11 +210,6 @@ fn check(tree: &FileTree, path: &TreePath, node: &Node) -> Result<(), BuildError
     Ok(())
 }
 
-/// Attributes of the machine that a file once stood on, not of the file.
-fn is_local(xattr: &[u8]) -> bool {
-    xattr == b"security.selinux" || xattr.windows(9).any(|part| part == b".overlay.")
-}
-
 impl Entry<'_> {
     /// The header, after the PAX header where one is needed.
     fn head(&self) -> Vec<u8> {
@@ -249,7 +245,7 @@ impl Entry<'_> {
                 add(key, id.to_string().as_bytes());
             }
         }
-        for (name, value) in self.attributes.xattrs.iter().filter(|(name, _)| !is_local(name)) {
+        for (name, value) in self.attributes.xattrs.iter().filter(|(name, _)| !never_emitted(name)) {
             add(&[b"SCHILY.xattr.", &name[..]].concat(), value);
         }
         records.iter().flat_map(|(key, value)| record(key, value)).collect()
@@ -310,7 +306,7 @@ fn header(
 
 /// Whether this process writes a built-in tree to the bytes that encoding 1 has for it.
 ///
-/// To be asked before the first layer is written; takes less than a tenth of a millisecond.
+/// Asked before the first layer is written; it takes less than a tenth of a millisecond.
 pub(crate) fn self_check() -> bool {
     let ones = |content: &Content| Ok(io::repeat(1).take(content.size));
     let sum = |tar: Vec<u8>| Digest::of(&tar).hex();

@@ -116,7 +116,7 @@ fn entries(session: &Session<'_>, made: &Made) -> Result<Entries, Error> {
     let mut all = Entries::new();
     let read = scan(&mut blob, &expected, Limits::default(), |entry, content| {
         let mut bytes = Vec::new();
-        content.take(1 << 20).read_to_end(&mut bytes).map_err(crate::layer::error::ReadError::from_io)?;
+        content.take(1 << 20).read_to_end(&mut bytes).map_err(crate::layer::error::ReadError::Io)?;
         let header = format!(
             "{:?} {:04o} {}:{} {} {:?}",
             entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.xattrs

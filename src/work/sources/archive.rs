@@ -15,7 +15,7 @@ use super::portion::filter;
 use super::read::Read;
 use crate::digest::HashingReader;
 use crate::disk;
-use crate::layer::unpack::{Limits, Member, What, unpack_within};
+use crate::layer::unpack::{Limits, Member, What, unpack};
 use crate::lock::Pin;
 use crate::progress::Event;
 use crate::recipe::SourcePath;
@@ -58,7 +58,7 @@ pub(super) fn unpacked(
         let hashed = scope.spawn(|| located.content(name));
         let spooled = scope.spawn(|| spool_pieces(pieces, spool));
         let visit = &mut |member: Member<'_>| members.add(member, &send);
-        let unpacked = unpack_within(&*archive, &steps, portion.strip, limits, visit);
+        let unpacked = unpack(&*archive, &steps, portion.strip, limits, visit);
         // Then nothing more comes.
         drop(send);
         (unpacked, hashed.join(), spooled.join())

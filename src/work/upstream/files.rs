@@ -9,10 +9,11 @@ use std::io::{self, Read};
 use super::image::Image;
 use crate::digest::DiffId;
 use crate::layer::error::ReadError;
-use crate::layer::index::{HeaderKind, LayerIndex, never_emitted};
+use crate::layer::index::{HeaderKind, LayerIndex};
 use crate::layer::merged::{Merged, Placed};
 use crate::layer::scan::{Expected, scan};
 use crate::layer::tar::Limits;
+use crate::layer::v1::xattrs::never_emitted;
 use crate::oci::Descriptor;
 use crate::progress::Event;
 use crate::tree::{Attributes, Content, Kind, SourceNode, SourceTree, TreePath};
@@ -164,7 +165,7 @@ fn files_of(
         if let Some(path) = index.add(entry)?.filter(|path| wanted.contains_key(path))
             && index.entries.get(&path).is_some_and(|header| matches!(header.kind, HeaderKind::File { .. }))
         {
-            let content = take(content).map_err(ReadError::from_io)?;
+            let content = take(content).map_err(ReadError::Io)?;
             // A file that is written twice is the later one.
             found.insert(path, content);
         }
