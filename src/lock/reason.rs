@@ -385,3 +385,11 @@ fn output(variant: &str, old: &Output, new: &Output, same_inputs: bool, found: &
         found.push(Reason::OutputDiffers { variant: variant.to_owned(), platform: None, old, new });
     }
 }
+
+impl State {
+    /// The state that `reasons` amount to; `open`: the recipe has open inputs.
+    pub fn of(reasons: &[Reason], open: bool) -> Self {
+        let sound = if open { Self::Open } else { Self::Complete };
+        reasons.iter().map(Reason::state).fold(sound, Ord::max)
+    }
+}

@@ -1,7 +1,5 @@
 //! In what state a lock is, in one word.
 
-use super::Reason;
-
 /// A lock's state, worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -20,12 +18,6 @@ pub enum State {
 }
 
 impl State {
-    /// The state that `reasons` amount to; `open`: the recipe has open inputs.
-    pub fn of(reasons: &[Reason], open: bool) -> Self {
-        let sound = if open { Self::Open } else { Self::Complete };
-        reasons.iter().map(Reason::state).fold(sound, Ord::max)
-    }
-
     /// The state's name in messages and JSON.
     pub const fn name(self) -> &'static str {
         match self {
