@@ -25,15 +25,7 @@ type Moved = (Option<Digest>, String);
 pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<PinMove>, Error> {
     let checkout = Checkout::open(env, Asks::default())?;
     let selected = checkout.select_or_all(select)?;
-    let mut wanted: BTreeMap<BaseOrigin, (Digest, Vec<Moved>)> = BTreeMap::new();
-    for reference in pins {
-        let Some(digest) = reference.digest else {
-            let why = "has no digest to pin: REFERENCE@sha256:… is expected";
-            return Err(Error::usage(format!("{reference} {why}")));
-        };
-        let origin = BaseOrigin::Image(Reference { digest: None, ..reference.clone() });
-        wanted.insert(origin, (digest, Vec::new()));
-    }
+    let mut wanted = pins.iter().map(wanted).collect::<Result<BTreeMap<_, _>, _>>()?;
     let mut changed: Vec<(Target, Lock)> = Vec::new();
     for target in selected.keys() {
         let mut lock = checkout.lock(target)?.lock.clone();
@@ -83,6 +75,13 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
         packages: None,
     });
     Ok(moves.collect())
+}
+
+/// What a reference pins, and by what; no recipe is known to stand on it yet.
+fn wanted(reference: &Reference) -> Result<(BaseOrigin, (Digest, Vec<Moved>)), Error> {
+    let why = "has no digest to pin: REFERENCE@sha256:… is expected";
+    let digest = reference.digest.ok_or_else(|| Error::usage(format!("{reference} {why}")))?;
+    Ok((BaseOrigin::Image(Reference { digest: None, ..reference.clone() }), (digest, Vec::new())))
 }
 
 /// Everything else that such a lock can say: which variants stand on what, the recipe and its own files.

@@ -1,4 +1,4 @@
-//! Where images go: layouts, archives and engines.
+//! Where images go: layouts, archives, engines and registries.
 //!
 //! Owns the trait [`Sink`] and what is written for each kind of place, verified against digest and size while
 //! it is copied. A sink publishes all or nothing: a stale output is replaced at once, a failed one leaves the

@@ -1,7 +1,13 @@
+use std::collections::BTreeMap;
+
 use super::super::conflict::{self, Take};
-use super::super::{Reason, State, Want, because, reasons};
+use super::super::{
+    BaseOrigin, BasePin, Error, ImageOutput, Listing, Lock, Output, Pin, PlatformPin, Reason, SourceLock,
+    State, Want, because, reasons,
+};
 use super::*;
-use crate::tree::{SourceNode, SourceTree};
+use crate::digest::{DiffId, Digest, Encoding};
+use crate::tree::{Content, Files, SourceKey, SourceNode, SourceTree, TreePath};
 
 fn digest(n: u8) -> Digest {
     Digest::from_bytes([n; 32])
@@ -115,7 +121,7 @@ fn example() -> Lock {
 }
 
 /// The text of [`example`].
-const GOLDEN: &str = include_str!("v1_golden.lock");
+const GOLDEN: &str = include_str!("golden.lock");
 
 #[test]
 fn golden_text_and_back() {
