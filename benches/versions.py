@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""One Cooper beside another, alternating in one run: whether a change made something slower.
+
+    benches/versions.py OLD NEW [--memory DIR] [--rounds N] [--only PART,...]
+
+Parts: noop (50 recipes, 2 variants, 2 platforms, 500 files), list (the same), cold (200 MB into an empty store), change (one small
+file of a recipe with 200 MB), copy (that image to an archive). A row gives NEW in parts of OLD: median and least wall time, and CPU.
+"""
+
+import argparse
+import random
+import shutil
+import statistics
+import tempfile
+from pathlib import Path
+
+import peers
+
+PARTS = ["noop", "list", "cold", "change", "copy"]
+
+
+def many(work):
+    """50 recipes with ten small files each."""
+    for number in range(50):
+        recipe = work / f"recipes/many/r{number:02}"
+        (recipe / "files").mkdir(parents=True)
+        for file in range(10):
+            (recipe / f"files/{file}").write_text(f"{number} {file}\n" * 40)
+        (recipe / "recipe.toml").write_text(
+            '[base]\nscratch = true\n[[file]]\nfrom = "files/"\nto = "/srv"\n'
+            '[config]\ncmd = ["/srv/0"]\n[[variant.dev.file]]\ntext = "dev"\nto = "/dev.txt"\n')
+
+
+def large(work):
+    """One recipe with 200 MB in 40 files that compress as text does."""
+    words = [random.Random(7).randbytes(6).hex() for _ in range(4000)]
+    recipe = work / "recipes/large/app"
+    (recipe / "files").mkdir(parents=True)
+    for file in range(40):
+        pick = random.Random(file)
+        block = " ".join(pick.choice(words) for _ in range(80_000)).encode()
+        (recipe / f"files/{file:02}").write_bytes(block * 5)
+    (recipe / "small").write_text("0")
+    (recipe / "recipe.toml").write_text(
+        '[base]\nscratch = true\n[[file]]\nfrom = "files/"\nto = "/srv"\n[[file]]\nfrom = "small"\nto = "/small"\nlayer = "small"\n')
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("old", type=Path)
+    parser.add_argument("new", type=Path)
+    parser.add_argument("--memory", default="/dev/shm", help="a directory on tmpfs, with room for 1.5 GB")
+    parser.add_argument("--rounds", default=20, type=int)
+    parser.add_argument("--only", default=",".join(PARTS))
+    options = parser.parse_args()
+    chosen = options.only.split(",")
+    with tempfile.TemporaryDirectory(dir=options.memory) as scratch:
+        sides = []
+        for name in ("old", "new"):
+            side = {"cooper": getattr(options, name).resolve(), "dir": Path(scratch, name)}
+            for kind, make in (("many", many), ("large", large)):
+                work = side["dir"] / kind
+                work.mkdir(parents=True)
+                (work / "cooper.toml").write_text(
+                    'cooper = ">=0.1"\n[workspace]\nplatforms = ["linux/amd64", "linux/arm64"]\n')
+                make(work)
+                peers.quiet(side["cooper"], "-C", work, "--store", side["dir"] / f"{kind}.store", "build", "--all")
+            side["measured"] = {part: peers.Measured() for part in PARTS}
+            sides.append(side)
+        for number in range(options.rounds):
+            for side in sides if number % 2 else reversed(sides):
+                for part in chosen:
+                    once(side, part, number)
+        print(f"{'part':8} {'median':>8} {'least':>8} {'cpu':>8}   old median s")
+        for part in chosen:
+            old, new = (side["measured"][part] for side in sides)
+            rows = (new.median / old.median, min(new.wall) / min(old.wall),
+                    statistics.median(new.cpu) / statistics.median(old.cpu))
+            print(f"{part:8} " + " ".join(f"{ratio:8.3f}" for ratio in rows) + f"   {old.median:.4f}")
+
+
+def once(side, part, number):
+    many, large = side["dir"] / "many", side["dir"] / "large"
+    stores = {"many": side["dir"] / "many.store", "large": side["dir"] / "large.store"}
+    take = side["measured"][part].take
+    if part == "noop":
+        take([side["cooper"], "-C", many, "--store", stores["many"], "build", "--all"])
+    elif part == "list":
+        take([side["cooper"], "-C", many, "--store", stores["many"], "list"])
+    elif part == "cold":
+        empty = side["dir"] / "empty.store"
+        take([side["cooper"], "-C", large, "--store", empty, "build", "--all"])
+        shutil.rmtree(empty)
+    elif part == "change":
+        (large / "recipes/large/app/small").write_text(str(number + 1))
+        take([side["cooper"], "-C", large, "--store", stores["large"], "build", "--all"])
+    else:
+        archive = side["dir"] / "out.tar"
+        take([side["cooper"], "-C", large, "--store", stores["large"], "build", "large/app#prod", "--to",
+              f"oci-archive:{archive}"])
+        archive.unlink()
+
+
+if __name__ == "__main__":
+    main()
