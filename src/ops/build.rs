@@ -33,7 +33,7 @@ pub struct BuildOptions {
     pub unrecorded: bool,
 }
 
-/// What `build --twice` adds to the reports: differences, if any.
+/// What `build` answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildReport {
     /// One for each recipe, in order of their names, parents first where a child was asked for.

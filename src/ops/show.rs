@@ -65,7 +65,7 @@ pub struct ShownLayer {
     pub entries: Vec<String>,
 }
 
-/// One image, or both variants' when a target names none: digests, layers, entries, config.
+/// The images that a target names, the default variant where it names none: digests, layers, entries, config.
 ///
 /// # Errors
 /// As for a build: what is shown is what would be built.

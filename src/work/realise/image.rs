@@ -7,7 +7,6 @@ use super::layer;
 use super::plan::Planned;
 use crate::image;
 use crate::oci::{Descriptor, MediaType};
-use crate::store::{Realisation, Transaction};
 use crate::work::Error;
 
 /// Makes an image; what a person should know of it comes last.
@@ -37,20 +36,8 @@ pub(super) fn make(
     let warnings = image.warnings.iter().map(ToString::to_string).collect();
     let transaction = work.sources.supply().transaction()?;
     let descriptor = image.descriptor.clone();
-    realised(transaction, &derivation.to_bytes(), &descriptor)?;
     transaction.put(&image.config)?;
     transaction.put(&image.manifest)?;
     let derivation = Some(derivation);
     Ok((Image { descriptor, derivation, layers, below, own: Some(image), users }, warnings))
-}
-
-/// Stores a derivation and what it gave, even if that is there: it may have been damaged, and taken out by a repair.
-pub(super) fn realised(
-    transaction: &Transaction,
-    derivation: &[u8],
-    output: &Descriptor,
-) -> Result<(), Error> {
-    let Descriptor { digest, size, .. } = *output;
-    let name = transaction.put(derivation)?;
-    Ok(transaction.realisation(name, Realisation { digest, size, diff_id: None })?)
 }

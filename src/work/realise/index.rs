@@ -6,7 +6,6 @@ use std::rc::Rc;
 use super::computed::{Image, Variant};
 use super::draft::{Ground, Grounded, Work};
 use super::ground::base_name;
-use super::image::realised;
 use crate::derivation::IndexDerivation;
 use crate::image;
 use crate::oci::{Descriptor, Document, MediaType, Platform};
@@ -59,9 +58,7 @@ fn own(
     images.sort_by(|a, b| key(a).cmp(&key(b)));
     let derivations = images.iter().filter_map(|image| Some(image.derivation.as_ref()?.digest()));
     let derivation = IndexDerivation { images: derivations.collect(), annotations };
-    let transaction = work.sources.supply().transaction()?;
-    realised(transaction, &derivation.to_bytes(), &descriptor)?;
-    transaction.put(&bytes)?;
+    work.sources.supply().transaction()?.put(&bytes)?;
     Ok((descriptor, derivation))
 }
 
