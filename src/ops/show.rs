@@ -1,7 +1,7 @@
 //! `show`: what an image is, or would be: digests, layers, entries, config.
 
 use super::{Env, Error, ImageName, Selection};
-use crate::derivation::{ImageDerivation, IndexDerivation};
+use crate::derivation::ImageDerivation;
 use crate::digest::Digest;
 use crate::lock::State;
 use crate::tree::{FileTree, Kind};
@@ -101,7 +101,7 @@ fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Sho
         base: variant.base.text.clone(),
         base_digest: variant.base.digest,
         published: published(checkout, computed, name),
-        derivation: variant.derivation.as_ref().map(IndexDerivation::digest),
+        derivation: variant.derivation().map(|derivation| derivation.digest()),
         platforms,
     })
 }

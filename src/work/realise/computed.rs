@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::image;
 use crate::layer::facts::Facts;
 use crate::lock::{BaseOrigin, Lock, Reason};
-use crate::oci::{Descriptor, Document, DocumentError, ImageConfig};
+use crate::oci::{Descriptor, Document, DocumentError, ImageConfig, Platform};
 use crate::recipe::Resolved;
 use crate::tree::{Content, FileTree};
 use crate::work::Error;
@@ -38,8 +38,8 @@ pub(crate) struct Computed {
 pub(crate) struct Variant {
     /// The index, or upstream's descriptor.
     pub(crate) descriptor: Descriptor,
-    /// What determines the index; nothing where it is upstream's own.
-    pub(crate) derivation: Option<IndexDerivation>,
+    /// Of the index; nothing where it is upstream's own.
+    pub(super) annotations: Option<BTreeMap<String, String>>,
     /// By the platform's short name.
     pub(crate) images: BTreeMap<String, Box<Image>>,
     pub(crate) resolved: Option<Resolved>,
@@ -89,6 +89,16 @@ impl Computed {
 }
 
 impl Variant {
+    /// What determines the index; nothing where it is upstream's own.
+    pub(crate) fn derivation(&self) -> Option<IndexDerivation> {
+        let annotations = self.annotations.clone()?;
+        let mut images: Vec<&Image> = self.images.values().map(|image| &**image).collect();
+        let key = |image: &Image| image.descriptor.platform.clone();
+        images.sort_by(|a, b| key(a).as_ref().map(Platform::key).cmp(&key(b).as_ref().map(Platform::key)));
+        let derivations = images.iter().filter_map(|image| Some(image.derivation.as_ref()?.digest()));
+        Some(IndexDerivation { images: derivations.collect(), annotations })
+    }
+
     /// Every layer that the recipe adds, each once.
     pub(crate) fn own_layers(&self) -> Vec<Made> {
         let mut seen = BTreeSet::new();

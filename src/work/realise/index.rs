@@ -6,9 +6,8 @@ use std::rc::Rc;
 use super::computed::{Image, Variant};
 use super::draft::{Ground, Grounded, Work};
 use super::ground::base_name;
-use crate::derivation::IndexDerivation;
 use crate::image;
-use crate::oci::{Descriptor, Document, MediaType, Platform};
+use crate::oci::{Descriptor, Document, MediaType};
 use crate::recipe::Resolved;
 use crate::store::RootKey;
 use crate::work::Error;
@@ -21,11 +20,11 @@ pub(super) fn make(
     resolved: Option<Resolved>,
 ) -> Result<Variant, Error> {
     let transaction = work.sources.supply().transaction()?;
-    let (descriptor, derivation) = match passed_through(work, variant)? {
+    let (descriptor, annotations) = match passed_through(work, variant)? {
         Some(descriptor) => (descriptor, None),
         None => {
-            let (descriptor, derivation) = own(work, &images)?;
-            (descriptor, Some(derivation))
+            let (descriptor, annotations) = own(work, &images)?;
+            (descriptor, Some(annotations))
         }
     };
     let key = RootKey {
@@ -43,28 +42,19 @@ pub(super) fn make(
             parent.variants.get(&variant.draft.name).and_then(|variant| variant.root.clone())
         }
     };
-    Ok(Variant { descriptor, derivation, images, resolved, base: base_name(variant), root, tags })
+    Ok(Variant { descriptor, annotations, images, resolved, base: base_name(variant), root, tags })
 }
 
-/// An index of this recipe's own.
+/// An index of this recipe's own, and its annotations.
 fn own(
     work: &Work<'_, '_>,
     images: &BTreeMap<String, Box<Image>>,
-) -> Result<(Descriptor, IndexDerivation), Error> {
+) -> Result<(Descriptor, BTreeMap<String, String>), Error> {
     let own = images.values().filter_map(|image| image.own.as_ref());
     let (bytes, annotations) = image::index_of(work.encoding, own);
     let descriptor = Descriptor::of(MediaType::Index, &bytes);
-    let mut images: Vec<&Image> = images.values().map(|image| &**image).collect();
-    images.sort_by(|a, b| key(a).cmp(&key(b)));
-    let derivations = images.iter().filter_map(|image| Some(image.derivation.as_ref()?.digest()));
-    let derivation = IndexDerivation { images: derivations.collect(), annotations };
     work.sources.supply().transaction()?.put(&bytes)?;
-    Ok((descriptor, derivation))
-}
-
-/// The order of an index.
-fn key(image: &Image) -> Option<(&str, &str, &str)> {
-    image.descriptor.platform.as_ref().map(Platform::key)
+    Ok((descriptor, annotations))
 }
 
 /// A bare recipe's output: what stands below, as it stands; its documents come into the store.
