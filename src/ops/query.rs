@@ -1,6 +1,6 @@
 //! `list --uses`, `--package`, `--has`, `--digest`: which images a thing is in.
 //!
-//! Owns that nothing is asked of anybody: what locks say, and what the store knows of images that it holds. Where that isn't
+//! Owns that nothing is asked of anybody, where the environment is offline: what locks say, and what the store knows of images that it holds. Where that isn't
 //! enough there is a row that says so, never silence.
 
 use std::cmp::Ordering;

@@ -44,6 +44,7 @@ impl Held<'_> {
         })
     }
 
+    /// A document of the store. One that this command has made isn't there yet: whoever made it has its bytes.
     fn document(&self, blob: &Descriptor) -> Result<Vec<u8>, store::Error> {
         let store = match self {
             Self::Store(store) => store,
