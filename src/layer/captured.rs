@@ -2,7 +2,7 @@
 //!
 //! Owns which files those are and the text that is stored beside the header index, so that a layer is read once for
 //! all images that share it. Which of the files an image shows is for [`facts`](super::facts) and
-//! [`packages`] to say.
+//! [`packages`](super::packages) to say.
 
 use std::collections::BTreeMap;
 use std::io::Read;

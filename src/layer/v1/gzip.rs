@@ -1,7 +1,7 @@
 //! The gzip of a layer (RFC 1952), encoding 1: one member of content-defined chunks.
 //!
 //! Owns where a stream is cut and what stands around its chunks (`book/src/encoding-1.md`, "Gzip"). What a chunk
-//! becomes is [`deflate`]'s. It must not know how the chunks are made: threads, writes and what is copied from an earlier
+//! becomes is `deflate`'s. It must not know how the chunks are made: threads, writes and what is copied from an earlier
 //! layer are the caller's, and reach no byte.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
