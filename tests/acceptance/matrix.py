@@ -848,7 +848,7 @@ def cells(binaries):
         Cell("warm store", "that has some of the layers", run=warm),
         Cell("--twice", "Cooper's own comparison", run=twice),
         # the program
-        Cell("debug build", "opt-level 1 and debug assertions", binary="debug"),
+        Cell("debug build", "no optimisation, debug assertions", binary="debug"),
     ]
     for cpu, note in (("qemu64", "x86-64 of the first kind: SSE2, no SHA, no AVX"), ("Haswell", "AVX2"), ("max", "all that qemu has")):
         table.append(Cell(f"qemu-x86_64 -cpu {cpu}", note, prefix=["qemu-x86_64", "-cpu", cpu]))
