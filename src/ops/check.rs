@@ -59,9 +59,7 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
             }
         }
         let state = State::of(&reasons, false);
-        for variant in
-            checkout.file.variants.iter().filter(|name| variants.is_empty() || variants.contains(name))
-        {
+        for variant in checkout.meant(variants) {
             let service = service(checkout, target, variant)?;
             let env = service.iter().flat_map(|service| &service.env);
             let env = env.map(|(name, value)| (name.clone(), value.value.clone())).collect();

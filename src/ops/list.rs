@@ -33,9 +33,7 @@ pub fn list(env: &Env<'_>, select: &Selection) -> Result<Vec<Listed>, Error> {
         let recipe = checkout.recipe(&target)?;
         let old = checkout.lock(&target)?;
         let bases = wants::bases(&checkout, &target)?;
-        for name in
-            checkout.file.variants.iter().filter(|name| variants.is_empty() || variants.contains(name))
-        {
+        for name in checkout.meant(&variants) {
             let evaluated = checkout.variant(&target, name)?;
             let own: Vec<_> = bases.iter().filter(|want| want.variant == *name).cloned().collect();
             let open = evaluated.open_inputs().next().is_some();

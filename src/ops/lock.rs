@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use super::{Env, Error, LockedRecipe, RecipeReport, Selection};
 use crate::digest::Digest;
 use crate::lock::{BaseOrigin, BasePin, State, conflict};
 use crate::registry::each;
-use crate::work::Asks;
 use crate::work::realise::{Computed, Session, finish};
+use crate::work::{Asks, mutex};
 
 /// What `lock` is asked.
 #[derive(Debug, Clone, Default)]
@@ -84,17 +84,17 @@ fn moved(session: &Session<'_>, all: &[Rc<Computed>]) -> BTreeMap<String, Vec<St
     let _: Result<(), ()> =
         each(&places, session.checkout().env.registries.concurrency(), |(origin, place)| {
             let host = origin.to_string().split('/').next().unwrap_or_default().to_owned();
-            if lock_of(&silent).contains(&host) {
+            if mutex::lock(&silent).contains(&host) {
                 return Ok(());
             }
             match place.told() {
-                Ok(Some(digest)) => drop(lock_of(&moved).insert(*origin, digest)),
+                Ok(Some(digest)) => drop(mutex::lock(&moved).insert(*origin, digest)),
                 Ok(None) => {}
-                Err(_) => drop(lock_of(&silent).insert(host)),
+                Err(_) => drop(mutex::lock(&silent).insert(host)),
             }
             Ok(())
         });
-    for (origin, digest) in &*lock_of(&moved) {
+    for (origin, digest) in &*mutex::lock(&moved) {
         for (pinned, recipe) in pins.get(origin).into_iter().flatten().filter(|(pinned, _)| pinned != digest)
         {
             warnings.entry(recipe.clone()).or_default().push(format!(
@@ -104,10 +104,6 @@ fn moved(session: &Session<'_>, all: &[Rc<Computed>]) -> BTreeMap<String, Vec<St
         }
     }
     warnings
-}
-
-fn lock_of<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn check(all: &[Rc<Computed>]) -> Result<(), Error> {

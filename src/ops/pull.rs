@@ -10,10 +10,10 @@ use crate::progress::{Counting, Event};
 use crate::registry::each;
 use crate::sink::{self, Moved};
 use crate::store::{RootKey, closure};
-use crate::work::Asks;
 use crate::work::bytes::{Bytes, Supply, open_reference};
 use crate::work::checkout::lock_file;
 use crate::work::deliver::published::{is_meant, needed};
+use crate::work::{Asks, mutex};
 use crate::workspace::Target;
 
 /// What `pull` is asked.
@@ -92,7 +92,7 @@ fn fetch(supply: &Supply<'_>, bytes: &Bytes<'_>, root: &Descriptor) -> Result<(M
     let moved = Mutex::new(Moved::default());
     each(&all.blobs, env.registries.concurrency(), |blob| -> Result<(), Error> {
         let count = |fetched: bool| {
-            let mut moved = moved.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut moved = mutex::lock(&moved);
             match fetched {
                 true => (moved.blobs, moved.bytes) = (moved.blobs + 1, moved.bytes + blob.size),
                 false => moved.there += 1,

@@ -1,7 +1,7 @@
 //! `list --uses`, `--package`, `--has`, `--digest`: which images a thing is in.
 //!
-//! Owns that nothing is asked of anybody, where the environment is offline: what locks say, and what the store knows of images that it holds. Where that isn't
-//! enough there is a row that says so, never silence.
+//! Owns that nothing is asked of anybody where the environment is offline: what locks say, and what the store knows of
+//! images that it holds. Where that isn't enough there is a row that says so, never silence.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,7 +117,7 @@ pub fn query(env: &Env<'_>, select: &Selection, query: &Query) -> Result<Vec<Fou
     let mut found = Vec::new();
     for (target, asked) in checkout.select_or_all(select)? {
         let old = checkout.lock(&target)?;
-        for variant in checkout.file.variants.iter().filter(|name| asked.is_empty() || asked.contains(name)) {
+        for variant in checkout.meant(&asked) {
             let name = ImageName { recipe: target.to_string(), variant: variant.clone() };
             let rows = match query {
                 Query::Uses(text) => {

@@ -128,7 +128,7 @@ fn one(computed: &Computed, platform: &str, image: &Image) -> Result<ShownPlatfo
     Ok(ShownPlatform {
         platform: platform.to_owned(),
         manifest: image.descriptor.digest,
-        config: manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest),
+        config: image.id(),
         derivation: image.derivation.as_ref().map(ImageDerivation::digest),
         layers: shown.collect(),
         config_json: stand.config.to_bytes(),

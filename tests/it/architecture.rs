@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::Visit;
 
-use crate::source::{File, House};
+use crate::source::{File, House, relative};
 
 /// From the ground up; rooms on one floor never see each other.
 const FLOORS: [&[&str]; 9] = [
@@ -32,7 +32,7 @@ const STOREYS: [(&str, &[&[&str]]); 2] = [
     (
         "work",
         &[
-            &["env", "error"],
+            &["env", "error", "mutex"],
             &["checkout"],
             &["bytes"],
             &["upstream"],
@@ -78,16 +78,7 @@ impl Finder<'_> {
         let absolute: Vec<String> = match first.as_str() {
             "crate" | "cooperage" => segments[1..].to_vec(),
             "self" | "super" => {
-                let mut here = self.module.clone();
-                let mut rest = segments;
-                while let Some((word, tail)) = rest.split_first() {
-                    match word.as_str() {
-                        "self" => {}
-                        "super" => drop(here.pop()),
-                        _ => break,
-                    }
-                    rest = tail;
-                }
+                let (mut here, rest) = relative(&self.module, segments);
                 here.extend(rest.iter().cloned());
                 here
             }

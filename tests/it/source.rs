@@ -18,6 +18,20 @@ pub(crate) type Module = Vec<String>;
 /// A type, by its module and name.
 pub(crate) type TypeId = (Module, String);
 
+/// Where a path leads that begins with `self` or `super`, and what is left of it.
+pub(crate) fn relative<'p>(module: &[String], path: &'p [String]) -> (Module, &'p [String]) {
+    let (mut here, mut rest) = (module.to_vec(), path);
+    while let Some((word, tail)) = rest.split_first() {
+        match word.as_str() {
+            "self" => {}
+            "super" => drop(here.pop()),
+            _ => break,
+        }
+        rest = tail;
+    }
+    (here, rest)
+}
+
 /// One file, its tests taken out.
 pub(crate) struct File {
     /// Below `src/`, with `/`.
@@ -190,28 +204,11 @@ impl House {
     }
 
     fn resolve(&self, module: &[String], path: &[String], trail: &mut Vec<(Module, String)>) -> Vec<Target> {
-        let mut here = module.to_vec();
-        let mut rest = path;
-        match path.first().map(String::as_str) {
-            Some("crate") => {
-                here.truncate(1);
-                rest = &path[1..];
-            }
-            Some("cooperage") => {
-                here = vec!["cooperage".into()];
-                rest = &path[1..];
-            }
-            _ => {
-                while let Some((word, tail)) = rest.split_first() {
-                    match word.as_str() {
-                        "self" => {}
-                        "super" => drop(here.pop()),
-                        _ => break,
-                    }
-                    rest = tail;
-                }
-            }
-        }
+        let (here, rest) = match path.first().map(String::as_str) {
+            Some("crate") => (module[..1].to_vec(), &path[1..]),
+            Some("cooperage") => (vec!["cooperage".into()], &path[1..]),
+            _ => relative(module, path),
+        };
         self.walk(&here, rest, trail)
     }
 

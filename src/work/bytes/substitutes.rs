@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::place::{open_place, open_reference};
 use crate::digest::{DiffId, Digest};
@@ -18,6 +18,7 @@ use crate::oci::{Descriptor, Document, ImageConfig, MediaType, Place};
 use crate::progress::Event;
 use crate::store::Transaction;
 use crate::substitute::{self, Beside, Substituter};
+use crate::work::mutex::lock;
 use crate::work::{Env, Error};
 
 /// The layers of an image by their diff_ids.
@@ -94,6 +95,36 @@ impl Substitutes {
         found
     }
 
+    /// The layer with the tar of that `diff_id`, as one of the locked `outputs` has it, brought into the store.
+    pub(crate) fn layer(
+        &self,
+        env: &Env<'_>,
+        transaction: &Transaction,
+        outputs: &BTreeMap<String, Output>,
+        diff_id: DiffId,
+    ) -> Result<Option<Descriptor>, Error> {
+        let holds = |output: &&Output| output.platforms.values().any(|image| image.layers.contains(&diff_id));
+        for output in outputs.values().filter(holds) {
+            let layers = self.layers(output);
+            let Some(layer) = layers.get(&diff_id) else { continue };
+            let name = layer.digest.short();
+            env.progress.event(Event::Begin { what: "fetching layer", name: &name });
+            let found = transaction.has(layer.digest, layer.size)? || self.fetch(transaction, layer);
+            env.progress.event(Event::End);
+            if !found {
+                continue;
+            }
+            let table = self.beside(Beside::Chunks, layer.digest);
+            if let Some(rows) = table.as_ref().and_then(|table| chunks::parse(table))
+                && chunks::is_of(&rows, transaction.open(layer.digest, layer.size)?)
+            {
+                transaction.chunks(layer.digest, chunks::to_text(&rows).as_bytes())?;
+            }
+            return Ok(Some(layer.clone()));
+        }
+        Ok(None)
+    }
+
     /// What is claimed of a layer.
     pub(crate) fn beside(&self, kind: Beside, layer: Digest) -> Option<Vec<u8>> {
         self.first(|place| Ok(place.beside(kind, layer)?))
@@ -130,40 +161,4 @@ fn layers(place: &dyn Substituter, index: &Descriptor) -> Result<Option<Layers>,
         found.extend(diff_ids.into_iter().zip(manifest.layers));
     }
     Ok(Some(found))
-}
-
-impl Substitutes {
-    /// The layer with the tar of that `diff_id`, as one of the locked `outputs` has it, brought into the store.
-    pub(crate) fn layer(
-        &self,
-        env: &Env<'_>,
-        transaction: &Transaction,
-        outputs: &BTreeMap<String, Output>,
-        diff_id: DiffId,
-    ) -> Result<Option<Descriptor>, Error> {
-        let holds = |output: &&Output| output.platforms.values().any(|image| image.layers.contains(&diff_id));
-        for output in outputs.values().filter(holds) {
-            let layers = self.layers(output);
-            let Some(layer) = layers.get(&diff_id) else { continue };
-            let name = layer.digest.short();
-            env.progress.event(Event::Begin { what: "fetching layer", name: &name });
-            let found = transaction.has(layer.digest, layer.size)? || self.fetch(transaction, layer);
-            env.progress.event(Event::End);
-            if !found {
-                continue;
-            }
-            let table = self.beside(Beside::Chunks, layer.digest);
-            if let Some(rows) = table.as_ref().and_then(|table| chunks::parse(table))
-                && chunks::is_of(&rows, transaction.open(layer.digest, layer.size)?)
-            {
-                transaction.chunks(layer.digest, chunks::to_text(&rows).as_bytes())?;
-            }
-            return Ok(Some(layer.clone()));
-        }
-        Ok(None)
-    }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

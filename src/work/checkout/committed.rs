@@ -1,11 +1,12 @@
 //! `lockfiles/blobs`, each blob read and written once by a command.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::digest::Digest;
 use crate::tree::Content;
 use crate::work::Error;
+use crate::work::mutex::lock;
 use crate::workspace::{MAX_BULK, Workspace};
 
 /// Documents, facts and listings by their digests.
@@ -53,8 +54,4 @@ impl Committed {
         }
         Ok(())
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -76,6 +76,11 @@ impl<'a> Checkout<'a> {
         self.select(&Selection { all, targets: selection.targets.clone() })
     }
 
+    /// The variants that are meant by those that `select` gave for a recipe.
+    pub(crate) fn meant<'s>(&'s self, asked: &'s [String]) -> impl Iterator<Item = &'s String> {
+        self.file.variants.iter().filter(|name| asked.is_empty() || asked.contains(name))
+    }
+
     /// A recipe, laid on those that it extends.
     pub(crate) fn recipe(&self, target: &Target) -> Result<Rc<Recipe>, Error> {
         self.extended(target, &mut Vec::new())

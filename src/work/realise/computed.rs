@@ -108,6 +108,15 @@ impl Variant {
 }
 
 impl Image {
+    /// The digest of its config: what Docker calls the image ID.
+    pub(crate) fn id(&self) -> Digest {
+        match (&self.own, &self.below.manifest) {
+            (Some(own), _) => Digest::of(&own.config),
+            (None, Some((base, _))) => base.config.digest,
+            (None, None) => self.descriptor.digest,
+        }
+    }
+
     /// What recipes that stand on this one, which is of `target`, stand on.
     pub(crate) fn stand(&self, target: &Target) -> Result<Below, Error> {
         let mut below = self.below.clone();

@@ -6,14 +6,13 @@ use std::path::Path;
 use super::mounts::{copies, mount};
 use super::runner::Runner;
 use crate::deploy::{self, Unit};
-use crate::digest::Digest;
 use crate::disk;
 use crate::oci::json;
 use crate::recipe::{ResolvedAction, ResolvedFile, Service, Spanned};
 use crate::tree::Kind;
 use crate::work::Error;
 use crate::work::deliver::published::needed;
-use crate::work::realise::{Computed, Image, Session, Variant};
+use crate::work::realise::{Session, Variant};
 use crate::work::upstream::Below;
 use crate::workspace::Target;
 
@@ -52,7 +51,7 @@ pub(crate) fn unit(
             have: have(),
         })?;
         // What engines without containerd's store call an image by itself.
-        (config_of(&computed, image)?.to_string(), format!("{target}:{variant}"))
+        (image.id().to_string(), format!("{target}:{variant}"))
     };
     let stand = here.or_else(|| made.images.values().next()).map(|image| image.stand(target)).transpose()?;
     let (user, group) = stand.as_ref().map(user).unwrap_or_default();
@@ -123,11 +122,6 @@ pub(crate) fn files(made: &Variant) -> (Vec<&ResolvedFile>, Vec<Spanned<String>>
         }
     }
     (mounted, others.into_values().flatten().collect())
-}
-
-fn config_of(computed: &Computed, image: &Image) -> Result<Digest, Error> {
-    let stand = image.stand(&computed.target)?;
-    Ok(stand.manifest.map_or(image.descriptor.digest, |(manifest, _)| manifest.config.digest))
 }
 
 fn exposed(stand: &Below) -> Vec<String> {

@@ -37,7 +37,7 @@ impl<'b> Documents<'b> {
     }
 
     /// The same, of one document.
-    pub(crate) fn wrong_in(&self, digest: Digest, source: DocumentError) -> Error {
+    fn wrong_in(&self, digest: Digest, source: DocumentError) -> Error {
         Error::Document { base: format!("{}: {digest}", self.bytes.of), source }
     }
 

@@ -32,6 +32,7 @@ pub(crate) fn pinned_external(
     let old = old.pin(&want.origin);
     let asked = Asked {
         platforms: want.platforms.to_vec(),
+        encoding: want.encoding,
         removes: want.removes.clone(),
         lenient: want.lenient,
         pin: old.cloned(),

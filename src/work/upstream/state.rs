@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::below::External;
-use crate::digest::Digest;
+use crate::digest::{Digest, Encoding};
 use crate::layer::captured::Captured;
 use crate::layer::facts::Facts;
 use crate::layer::merged::Merged;
@@ -42,6 +42,7 @@ pub(super) type Answers = Vec<(Asked, Rc<External>)>;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) platforms: Vec<Platform>,
+    pub(super) encoding: Encoding,
     pub(super) removes: BTreeMap<String, Vec<String>>,
     pub(super) lenient: bool,
     pub(super) pin: Option<BasePin>,
