@@ -1,6 +1,6 @@
 //! Images and indexes, assembled from a base's documents, built layers and a config patch.
 //!
-//! Owns the choice of the encoding and the checks of the result; what decides bytes lies in [`v1`]. It works on
+//! Owns the choice of the encoding and the checks of the result; what decides bytes lies in `v1`. It works on
 //! documents only: it must not know recipes, locks or where a blob lies.
 
 mod parts;
