@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """One Cooper beside another, alternating in one run: whether a change made something slower.
 
-    benches/versions.py OLD NEW [--memory DIR] [--rounds N] [--only PART,...]
+    benches/versions.py OLD NEW [--memory DIR] [--rounds N] [--only PART,...] [--debian ROOT.tar]
 
 Parts: noop (50 recipes, 2 variants, 2 platforms, 500 files), list (the same), cold (200 MB into an empty store), change (one small
-file of a recipe with 200 MB), copy (that image to an archive). A row gives NEW in parts of OLD: median and least wall time, and CPU.
+file of a recipe with 200 MB), copy (that image to an archive), overlay (ten new files on the Debian root), fetched (an archive of
+100 MB in 4,000 files, cold), pull and push (65 MB, Debian's docker-registry). A row gives NEW in parts of OLD: median and least
+wall time, and CPU.
 """
 
 import argparse
+import os
 import random
 import shutil
 import statistics
@@ -15,8 +18,10 @@ import tempfile
 from pathlib import Path
 
 import peers
+import registry
+import wire
 
-PARTS = ["noop", "list", "cold", "change", "copy"]
+PARTS = ["noop", "list", "cold", "change", "copy", "overlay", "fetched", "pull", "push"]
 
 
 def many(work):
@@ -45,6 +50,35 @@ def large(work):
         '[base]\nscratch = true\n[[file]]\nfrom = "files/"\nto = "/srv"\n[[file]]\nfrom = "small"\nto = "/small"\nlayer = "small"\n')
 
 
+def overlay(side, root):
+    """Ten files on a base of a layout."""
+    peers.layout(root, side["dir"] / "base")
+    workspace = peers.Workspace(side["dir"] / "overlay", side["cooper"], side["dir"] / "base")
+    files = workspace.recipe("app/web", peers.OVERLAY) / "conf"
+    files.mkdir()
+    side["renew"] = [peers.new_files(side["dir"]), files]
+    peers.run(*side["renew"])
+    workspace.build(side["dir"] / "overlay.store")
+    side["overlay"] = workspace.command(side["dir"] / "overlay.store", "build")
+
+
+def fetched(side, root):
+    """An archive of the workspace's own, by its URL."""
+    workspace = peers.Workspace(side["dir"] / "fetched", side["cooper"])
+    files, rng = side["dir"] / "unpacked", random.Random(3)
+    for number in range(4_000):
+        path = files / f"{number // 100:03}" / f"{number % 100:02}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(peers.cut(root, rng, rng.choice([500, 5_000, 20_000, 75_000])))
+    archive = workspace.at / "fetched.tar"
+    peers.run("tar", "-C", files, "--sort=name", "-cf", archive, ".")
+    shutil.rmtree(files)
+    workspace.recipe("app/fetched", f'[base]\nscratch = true\n[[file]]\nfetch = "file://{archive}"\n'
+                     f'sha256 = "{peers.sha256(archive)}"\nunpack = "tar"\nto = "/srv/"\n')
+    side["fetched"] = workspace.command(side["dir"] / "fetched.store", "build", "--all")
+    workspace.build(side["dir"] / "fetched.store")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("old", type=Path)
@@ -52,10 +86,18 @@ def main():
     parser.add_argument("--memory", default="/dev/shm", help="a directory on tmpfs, with room for 1.5 GB")
     parser.add_argument("--rounds", default=20, type=int)
     parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--debian", help="the tar of a Debian root, for overlay and fetched")
     options = parser.parse_args()
     chosen = options.only.split(",")
     with tempfile.TemporaryDirectory(dir=options.memory) as scratch:
-        sides = []
+        sides, server, image = [], None, Path(scratch, "image")
+        if {"overlay", "fetched"} & set(chosen):
+            root = peers.debian_root(options.debian, Path(scratch))
+        if {"pull", "push"} & set(chosen):
+            registry.layout(image, registry.IMAGES["65MB"])
+            for name in ("data", "seed"):
+                Path(scratch, "registry", name).mkdir(parents=True)
+            server = wire.Registry(Path(scratch, "registry"))
         for name in ("old", "new"):
             side = {"cooper": getattr(options, name).resolve(), "dir": Path(scratch, name)}
             for kind, make in (("many", many), ("large", large)):
@@ -65,12 +107,20 @@ def main():
                     'cooper = ">=0.1"\n[workspace]\nplatforms = ["linux/amd64", "linux/arm64"]\n')
                 make(work)
                 peers.quiet(side["cooper"], "-C", work, "--store", side["dir"] / f"{kind}.store", "build", "--all")
+            for part, make in (("overlay", overlay), ("fetched", fetched)):
+                if part in chosen:
+                    make(side, root)
+            side["image"], side["registry"] = image, server
             side["measured"] = {part: peers.Measured() for part in PARTS}
             sides.append(side)
-        for number in range(options.rounds):
-            for side in sides if number % 2 else reversed(sides):
-                for part in chosen:
-                    once(side, part, number)
+        try:
+            for number in range(options.rounds):
+                for side in sides if number % 2 else reversed(sides):
+                    for part in chosen:
+                        once(side, part, number)
+        finally:
+            if server:
+                server.stop()
         print(f"{'part':8} {'median':>8} {'least':>8} {'cpu':>8}   old median s")
         for part in chosen:
             old, new = (side["measured"][part] for side in sides)
@@ -94,6 +144,24 @@ def once(side, part, number):
     elif part == "change":
         (large / "recipes/large/app/small").write_text(str(number + 1))
         take([side["cooper"], "-C", large, "--store", stores["large"], "build", "--all"])
+    elif part == "overlay":
+        peers.run(*side["renew"])
+        take(side["overlay"])
+    elif part == "fetched":
+        shutil.rmtree(side["dir"] / "fetched.store")
+        take(side["fetched"])
+    elif part in ("pull", "push"):
+        there, here = f"docker://127.0.0.1:{side['registry'].port}/a/image:1", f"oci:{side['image']}:1"
+        env = os.environ | {"COOPER_STORE": str(side["dir"] / "copy.store"), "HOME": str(side["dir"])}
+        if part == "push" or not side["registry"].child:
+            side["registry"].restore()
+            push = [side["cooper"], "copy", here, there]
+            take(push, env=env) if part == "push" else peers.quiet(*push, env=env)
+        if part == "pull":
+            out = side["dir"] / "out"
+            take([side["cooper"], "copy", there, f"oci:{out}:1"], env=env)
+            shutil.rmtree(out)
+        shutil.rmtree(side["dir"] / "copy.store", ignore_errors=True)
     else:
         archive = side["dir"] / "out.tar"
         take([side["cooper"], "-C", large, "--store", stores["large"], "build", "large/app#prod", "--to",
