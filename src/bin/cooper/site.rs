@@ -66,6 +66,9 @@ struct File {
     backoff: Option<u64>,
     /// Blobs that travel at once.
     concurrency: Option<usize>,
+    /// Directories that recipes may read, outside of their workspace.
+    #[serde(default)]
+    allow_files: Vec<PathBuf>,
     #[serde(default)]
     registry: BTreeMap<String, Registry>,
     #[serde(default)]
@@ -147,6 +150,7 @@ fn parse(text: &str, dir: &Path) -> Result<http::Settings, String> {
         backoff: file.backoff.map_or(defaults.backoff, Duration::from_millis),
         timeout: file.timeout.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.max(1))),
         concurrency: file.concurrency.map_or(defaults.concurrency, |many| many.clamp(1, 64)),
+        files: file.allow_files.iter().map(|files| dir.join(files)).collect(),
     })
 }
 
