@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_site() {
-        let text = "attempts = 2\n[registry.\"r.example:5000\"]\nplain-http = true\nca = \"ca.pem\"\n\
+        let text = "attempts = 2\nallow-files = [\"dist\", \"/srv\"]\n[registry.\"r.example:5000\"]\nplain-http = true\nca = \"ca.pem\"\n\
             [[mirror]]\nprefix = \"docker.io\"\nlocation = \"m.example/hub/\"\n";
         let settings = parse(text, Path::new("/etc/cooper")).unwrap();
         assert_eq!((settings.attempts, settings.timeout.as_secs()), (2, 60));
@@ -170,6 +170,7 @@ mod tests {
             (Some(true), Some(Path::new("/etc/cooper/ca.pem")))
         );
         assert_eq!(settings.mirrors[0].locations, ["m.example/hub"]);
+        assert_eq!(settings.files, ["/etc/cooper/dist", "/srv"].map(PathBuf::from));
         for bad in [
             "x = 1",
             "[registry.a]\ncert = \"c\"",
