@@ -32,6 +32,21 @@ pub enum Error {
         /// What is allowed.
         cap: u64,
     },
+    /// A link leads out of the directory that it must stay in, or back to itself.
+    #[error("{} is a link to {}, which leads {}", link.display(), target.display(), whither(out_of.as_deref()))]
+    Led {
+        /// The link.
+        link: PathBuf,
+        /// What it says.
+        target: PathBuf,
+        /// The directory; none where it leads to no end.
+        out_of: Option<PathBuf>,
+    },
+}
+
+fn whither(out_of: Option<&Path>) -> String {
+    out_of
+        .map_or_else(|| "round in a circle".to_owned(), |directory| format!("out of {}", directory.display()))
 }
 
 impl Error {

@@ -4,11 +4,13 @@
 //! either not there or whole, locks, listings. It knows nothing of what the files hold, and decides no place.
 //!
 //! Reading opens with `O_NOFOLLOW | O_NONBLOCK` and insists on a regular file: whoever hands over a
-//! directory can't make Cooper follow a link out of it or wait on a FIFO. Writing follows one order: temporary
-//! file, data, fsync, rename, fsync of the directory. What a killed process leaves is at most one `.tmp-*` entry;
-//! beside a file of the user's it is nothing, wherever Linux can write a file that has no name yet.
+//! directory can't make Cooper follow a link in a file's place or wait on a FIFO; [`Beneath`] looks at what is on the way
+//! there. Writing follows one order: temporary file, data, fsync, rename, fsync of the directory. What a killed process
+//! leaves is at most one `.tmp-*` entry; beside a file of the user's it is nothing, wherever Linux can write a file that
+//! has no name yet.
 #![allow(clippy::disallowed_methods, reason = "this module is where std::fs is allowed")]
 
+mod beneath;
 mod directory;
 mod error;
 mod lock;
@@ -20,6 +22,7 @@ mod write;
 
 pub use std::fs::File;
 
+pub use self::beneath::{Beneath, lies_in};
 pub use self::directory::{
     Scratch, TEMPORARY, create_directories, is_directory, list, parent, remove, sweep,
 };

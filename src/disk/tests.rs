@@ -136,3 +136,86 @@ fn where_nothing_can_be_made_is_an_error() {
         assert!(create_directories(Path::new("/proc/cooper/a")).is_err());
     }
 }
+
+#[test]
+fn what_stays_beneath_a_directory_does_so_whatever_links_there_are() {
+    const NAMES: [&str; 5] = ["a", "b", "a/c", "b/c", "a/c/d"];
+    let (dir, mut state) = (Scratch::new(), 7_u64);
+    let mut pick = |many: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % many
+    };
+    let (root, named) = (dir.join("w/x/root"), dir.join("w/named"));
+    fs::create_dir_all(dir.join("w/out/a/c")).unwrap();
+    fs::create_dir_all(dir.join("w/x")).unwrap();
+    std::os::unix::fs::symlink(&root, &named).unwrap();
+    let texts =
+        [dir.join("w/out"), root.join("a"), named.join("b/c"), named.join("../x/root/b"), root.clone()];
+    let texts = texts.map(|path| path.to_str().unwrap().to_owned());
+    let others = [
+        "..",
+        "../..",
+        "../../out",
+        "a",
+        "b/c",
+        "../a",
+        "../b/./c",
+        "../../x/root/a",
+        "../root",
+        "a/../..",
+        "c/d",
+        "../../../out",
+        "/nowhere/at/all",
+        "/proc/self/none",
+        "nothing",
+        "../nothing/../..",
+    ];
+    let targets: Vec<&str> = texts.iter().map(String::as_str).chain(others).collect();
+    let (mut held, mut led) = (0, 0);
+    for _ in 0..300 {
+        _ = fs::remove_dir_all(&root);
+        fs::create_dir(&root).unwrap();
+        let above = fs::canonicalize(&root).unwrap();
+        for name in NAMES {
+            let path = root.join(name);
+            // Nothing is arranged through a link: some lead to `/`.
+            if !fs::canonicalize(parent(&path)).is_ok_and(|real| real == above.join(parent(Path::new(name))))
+            {
+                continue;
+            }
+            match pick(3) {
+                0 => _ = fs::create_dir(&path),
+                1 => _ = std::os::unix::fs::symlink(targets[pick(targets.len())], &path),
+                _ => {}
+            }
+        }
+        let beneath = Beneath::new(&named).unwrap();
+        let real = fs::canonicalize(&root).unwrap();
+        for path in ["a", "b/c/d", "a/c", "a/c/d/a", "b/b"] {
+            let path = named.join(path);
+            match beneath.check(&path) {
+                Ok(()) => {
+                    // What isn't there yet can be made, if it can.
+                    _ = fs::create_dir_all(&path);
+                    let found = fs::canonicalize(&path);
+                    assert!(
+                        found.as_ref().is_ok_and(|found| found.starts_with(&real)) || found.is_err(),
+                        "{path:?}"
+                    );
+                    held += 1;
+                }
+                Err(Error::Led { .. }) => led += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    assert!(held > 200 && led > 200, "{held} {led}");
+    assert_eq!(names(&dir.join("w/out")), ["a"]);
+    // Others' paths are their own business, also those that say themselves that they lead out.
+    let beneath = Beneath::new(&named).unwrap();
+    for path in [dir.join("w/out"), named.join("../out"), named.join("../x/none"), "/none".into()] {
+        beneath.check(&path).unwrap();
+    }
+    assert!(lies_in(&named.join("none/x"), &root) && lies_in(&root, &root));
+    assert!(!lies_in(&dir.join("w/x/rootx"), &root) && !lies_in(&named.join("none/../.."), &root));
+}

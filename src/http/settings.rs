@@ -19,6 +19,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// So many blobs travel at once.
     pub concurrency: usize,
+    /// Directories outside of a workspace that its recipes may read, by `file://` or through a link.
+    pub files: Vec<PathBuf>,
 }
 
 /// What is special about a server.
@@ -52,6 +54,7 @@ impl Default for Settings {
             backoff: Duration::from_millis(250),
             timeout: Duration::from_secs(60),
             concurrency: 4,
+            files: Vec::new(),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! on `scratch`, and says in comments how to stand on something.
 
 use super::{Env, Error};
-use crate::disk;
+use crate::disk::{self, Beneath};
+use crate::workspace;
 
 /// What `init` wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,10 +29,14 @@ pub fn init(env: &Env<'_>, name: Option<&str>) -> Result<Initialised, Error> {
         return Err(Error::usage(format!("{name:?} can't be the name of a recipe")));
     }
     let mut done = Initialised::default();
+    let files = workspace_files(name).map(|(path, text)| (env.dir.join(&path), path, text));
+    let beneath = Beneath::new(&env.dir)?;
+    for (file, ..) in &files {
+        beneath.check(disk::parent(file)).map_err(workspace::Error::from)?;
+    }
     // A recipe that exists is somebody's work: nothing is added beside it.
     let theirs = env.dir.join("recipes").join(name).join("recipe.toml").symlink_metadata().is_ok();
-    for (path, text) in workspace_files(name) {
-        let file = env.dir.join(&path);
+    for (file, path, text) in files {
         if file.symlink_metadata().is_ok() {
             done.kept.push(path);
         } else if !(theirs && path.starts_with("recipes/")) {
@@ -53,7 +58,7 @@ pub fn is_recipe_name(name: &str) -> bool {
 }
 
 /// The files of a new workspace whose first recipe is `recipe`: path, relative with `/`, and text.
-fn workspace_files(recipe: &str) -> Vec<(String, String)> {
+fn workspace_files(recipe: &str) -> [(String, String); 5] {
     let own = |file: &str| format!("recipes/{recipe}/{file}");
     [
         ("cooper.toml".to_owned(), WORKSPACE),
@@ -66,7 +71,6 @@ fn workspace_files(recipe: &str) -> Vec<(String, String)> {
         ),
     ]
     .map(|(path, text)| (path, text.to_owned()))
-    .to_vec()
 }
 
 const WORKSPACE: &str = r#"cooper = ">=0.1"                                # oldest version that understands this workspace

@@ -12,7 +12,7 @@ use crate::tree::{Content, SourceKey};
 use crate::work::Asks;
 use crate::work::bytes::Supply;
 use crate::work::checkout::wants;
-use crate::work::sources::{VENDOR, fetch};
+use crate::work::sources::{fetch, vendored};
 
 /// A fetched file in `vendor/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub fn vendor(env: &Env<'_>, select: &Selection) -> Result<Vec<Vendored>, Error>
             wanted.insert(content, url.clone());
         }
     }
-    let directory = checkout.workspace.root().join(VENDOR).join("sha256");
+    let directory = vendored(checkout)?;
     let mut found = Vec::new();
     for (content, url) in wanted {
         let path = directory.join(content.digest.hex());

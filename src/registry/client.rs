@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use super::credentials::Credentials;
 use super::error::Error;
+use crate::disk;
 use crate::http::{self, Url};
 
 /// Where Docker Hub answers.
@@ -56,6 +58,14 @@ impl Registries {
     /// How many blobs may travel at once.
     pub fn concurrency(&self) -> usize {
         self.client().map_or(1, |client| client.http.settings().concurrency)
+    }
+
+    /// Whether the site lets recipes read a path outside of their workspace.
+    ///
+    /// # Errors
+    /// As for [`Registries::client`].
+    pub fn may_read(&self, path: &Path) -> Result<bool, Error> {
+        Ok(self.client()?.http.settings().files.iter().any(|dir| disk::lies_in(path, dir)))
     }
 
     /// The client.

@@ -1,13 +1,14 @@
 //! What a command is given of the world, and what it is asked beyond building.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::lock::conflict;
 use crate::oci::{Place, Platform};
 use crate::progress::{Progress, Silent};
 use crate::registry::Registries;
+use crate::workspace;
 
 /// What verbs need of the world. A new field is a decision, not a convenience.
 #[derive(Debug)]
@@ -52,6 +53,19 @@ impl<'a> Env<'a> {
             registries,
             progress: Arc::new(Silent),
         }
+    }
+
+    /// The path of something that is written where the user says. That may be anywhere; but what is called as if it lay in
+    /// the workspace does, whatever links were committed there.
+    ///
+    /// # Errors
+    /// [`disk::Error::Led`](crate::disk::Error::Led). The last component is followed: of a file, ask for its directory.
+    pub fn output(&self, path: &Path) -> Result<PathBuf, workspace::Error> {
+        let path = self.dir.join(path);
+        if let Some(workspace) = workspace::surrounding(&self.dir)? {
+            workspace.check(&path)?;
+        }
+        Ok(path)
     }
 }
 

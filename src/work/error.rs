@@ -319,6 +319,7 @@ impl Error {
     /// The same, with the place in a recipe that it comes from, unless it names one itself.
     pub(crate) fn at(self, at: &recipe::At) -> Self {
         match self {
+            Self::Workspace(source) if source.leads_out() => Self::Source { at: at.clone(), source },
             Self::At { .. }
             | Self::Source { .. }
             | Self::Recipes(_)

@@ -8,6 +8,9 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::tree::Content;
 
+/// Where they lie among the locks.
+const BLOBS: &str = "blobs/sha256";
+
 impl Workspace {
     /// A committed blob, verified; none when it isn't there.
     ///
@@ -15,7 +18,7 @@ impl Workspace {
     /// More bytes than `cap`, or others than `content` names.
     pub fn blob(&self, content: &Content, cap: u64) -> Result<Option<Vec<u8>>, Error> {
         for directory in [&self.lockfiles, &self.root.join("lockfiles")] {
-            let path = blob_path(directory, &content.digest);
+            let path = self.blob_path(directory, &content.digest)?;
             let Some(bytes) = disk::read_optional(&path, cap)? else { continue };
             if Content::of(&bytes) == *content {
                 return Ok(Some(bytes));
@@ -31,9 +34,9 @@ impl Workspace {
     /// The file system's.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Content, Error> {
         let content = Content::of(bytes);
-        let path = blob_path(&self.lockfiles, &content.digest);
+        let path = self.blob_path(&self.lockfiles, &content.digest)?;
         if !disk::holds(&path, &[bytes]) {
-            disk::create_directories(path.parent().unwrap_or(&self.lockfiles))?;
+            disk::create_directories(disk::parent(&path))?;
             disk::write_swept(&path, bytes)?;
         }
         Ok(content)
@@ -44,7 +47,8 @@ impl Workspace {
     /// # Errors
     /// The file system's.
     pub fn blobs(&self) -> Result<Vec<Content>, Error> {
-        let directory = self.lockfiles.join("blobs/sha256");
+        let directory = self.lockfiles.join(BLOBS);
+        self.check(&directory)?;
         let mut found = Vec::new();
         for (name, kind) in disk::list(&directory)? {
             let digest = name.to_str().and_then(|name| Digest::from_hex(name).ok());
@@ -60,10 +64,12 @@ impl Workspace {
     /// # Errors
     /// The file system's.
     pub fn remove_blob(&self, digest: &Digest) -> Result<(), Error> {
-        Ok(disk::remove(&blob_path(&self.lockfiles, digest))?)
+        Ok(disk::remove(&self.blob_path(&self.lockfiles, digest)?)?)
     }
-}
 
-fn blob_path(lockfiles: &Path, digest: &Digest) -> PathBuf {
-    lockfiles.join("blobs/sha256").join(digest.hex())
+    fn blob_path(&self, lockfiles: &Path, digest: &Digest) -> Result<PathBuf, Error> {
+        let directory = lockfiles.join(BLOBS);
+        self.check(&directory)?;
+        Ok(directory.join(digest.hex()))
+    }
 }

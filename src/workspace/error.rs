@@ -103,6 +103,14 @@ pub enum Error {
         /// Where it must stay.
         directory: PathBuf,
     },
+    /// A path that leads anywhere but into the workspace.
+    #[error("{} lies outside of the workspace {}", path.display(), root.display())]
+    Elsewhere {
+        /// The path.
+        path: PathBuf,
+        /// The workspace.
+        root: PathBuf,
+    },
     /// A device, FIFO or socket.
     #[error("{} is a {kind}: only files, directories and symbolic links can be in an image's sources", path.display())]
     Special {
@@ -128,6 +136,13 @@ pub enum Error {
         /// The digest of the content.
         digest: Digest,
     },
+}
+
+impl Error {
+    /// Whether a path of the workspace leads out of it.
+    pub const fn leads_out(&self) -> bool {
+        matches!(self, Self::Elsewhere { .. } | Self::Disk(disk::Error::Led { .. }))
+    }
 }
 
 /// For readers: the same in words and in kind.

@@ -2,7 +2,8 @@
 //!
 //! Owns finding and reading them, as bytes, and writing locks and blobs. It must not know what a recipe or lock
 //! says: texts go up as they are, and what to read of the sources comes down as [`Files`](crate::tree::Files). Nothing here
-//! follows a symbolic link out of the directory that it belongs to.
+//! follows a symbolic link out of the directory that it belongs to: a file of a recipe's out of the recipe's, everything
+//! else out of the workspace ([`Workspace::check`]).
 
 mod blobs;
 mod error;
@@ -13,7 +14,7 @@ mod v1;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 pub use error::Error;
 pub use line_endings::differs_by_crlf_only;
@@ -22,7 +23,7 @@ pub use target::{Selected, Target, TargetPattern};
 pub use v1::Filter;
 
 use crate::digest::Digest;
-use crate::disk;
+use crate::disk::{self, Beneath};
 use crate::oci::MAX_DOCUMENT;
 
 /// The file that makes a directory a workspace.
@@ -37,8 +38,16 @@ pub struct Workspace {
     root: PathBuf,
     lockfiles: PathBuf,
     text: String,
-    /// The root with no link in it, once somebody has asked.
-    real_root: OnceLock<PathBuf>,
+    beneath: Arc<Beneath>,
+}
+
+/// The workspace that a directory lies in, whatever its `cooper.toml` is: no link of it may lead out.
+///
+/// # Errors
+/// When it can't be found.
+pub fn surrounding(start: &Path) -> Result<Option<Beneath>, Error> {
+    let root = start.ancestors().find(|root| fs::symlink_metadata(root.join(FILE)).is_ok());
+    Ok(root.map(Beneath::new).transpose()?)
 }
 
 impl Workspace {
@@ -50,7 +59,8 @@ impl Workspace {
         for root in start.ancestors() {
             if let Some(text) = text(&root.join(FILE))? {
                 let lockfiles = root.join("lockfiles");
-                return Ok(Self { root: root.to_owned(), lockfiles, text, real_root: OnceLock::new() });
+                let beneath = Arc::new(Beneath::new(root)?);
+                return Ok(Self { root: root.to_owned(), lockfiles, text, beneath });
             }
         }
         Err(Error::NoWorkspace { start: start.to_owned() })
@@ -67,6 +77,26 @@ impl Workspace {
     /// Where `cooper.toml` lies.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Refuses a path of the workspace that a link in it leads out of it; see [`Beneath::check`].
+    ///
+    /// # Errors
+    /// [`disk::Error::Led`], and what else is wrong on the way.
+    pub fn check(&self, path: &Path) -> Result<(), Error> {
+        Ok(self.beneath.check(path)?)
+    }
+
+    /// Refuses a path that leads anywhere but into the workspace, links followed.
+    ///
+    /// # Errors
+    /// [`Error::Elsewhere`], and those of [`Workspace::check`].
+    pub fn holds(&self, path: &Path) -> Result<(), Error> {
+        self.check(path)?;
+        if disk::lies_in(path, self.beneath.real()) {
+            return Ok(());
+        }
+        Err(Error::Elsewhere { path: path.to_owned(), root: self.root.clone() })
     }
 
     /// What `cooper.toml` says.
@@ -92,9 +122,10 @@ impl Workspace {
     /// A directory that holds a recipe and has a name that no recipe can have, or is a link.
     pub fn recipes(&self) -> Result<Vec<Target>, Error> {
         let recipes = self.root.join("recipes");
+        self.check(&recipes)?;
         let mut found = Vec::new();
-        for (stack_path, stack, stack_linked) in directories(&recipes)? {
-            for (path, name, linked) in directories(&stack_path)? {
+        for (stack_path, stack, stack_linked) in self.directories(&recipes)? {
+            for (path, name, linked) in self.directories(&stack_path)? {
                 if !exists(&path.join("recipe.toml"))? {
                     continue;
                 }
@@ -116,8 +147,9 @@ impl Workspace {
     /// # Errors
     /// An unreadable directory.
     pub fn locks(&self) -> Result<Vec<Target>, Error> {
+        self.check(&self.lockfiles)?;
         let mut found = Vec::new();
-        for (path, stack, _) in directories(&self.lockfiles)? {
+        for (path, stack, _) in self.directories(&self.lockfiles)? {
             for (file, kind) in disk::list(&path)? {
                 let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".lock")) else { continue };
                 let sound = |text: &&str| target::is_name(text);
@@ -150,7 +182,9 @@ impl Workspace {
     /// # Errors
     /// Unreadable, not text.
     pub fn lock_text(&self, target: &Target) -> Result<Option<String>, Error> {
-        text(&self.lock_path(target))
+        let path = self.lock_path(target);
+        self.check(disk::parent(&path))?;
+        text(&path)
     }
 
     /// Writes a recipe's lock and tells whether that was needed. A lock that differs in its line endings only
@@ -160,26 +194,21 @@ impl Workspace {
     /// The file system's.
     pub fn write_lock(&self, target: &Target, new: &str) -> Result<bool, Error> {
         let path = self.lock_path(target);
+        self.check(disk::parent(&path))?;
         let old = disk::read_optional(&path, MAX_BULK)?;
         if old.is_some_and(|old| {
             old == new.as_bytes() || differs_by_crlf_only(&old, Digest::of(new.as_bytes()))
         }) {
             return Ok(false);
         }
-        disk::create_directories(path.parent().unwrap_or(&self.lockfiles))?;
+        disk::create_directories(disk::parent(&path))?;
         disk::write_swept(&path, new.as_bytes())?;
         Ok(true)
     }
 
     /// The real path of a recipe's directory, which no link may lead to.
     fn origin_directory(&self, origin: &str) -> Result<PathBuf, Error> {
-        let mut path = match self.real_root.get() {
-            Some(root) => root.clone(),
-            None => {
-                let real = fs::canonicalize(&self.root).map_err(disk::failed("find", &self.root))?;
-                self.real_root.get_or_init(|| real).clone()
-            }
-        };
+        let mut path = self.beneath.real().to_owned();
         for component in Path::new(origin).components() {
             path.push(component);
             let found = fs::symlink_metadata(&path).map_err(disk::failed("find", &path))?;
@@ -189,6 +218,21 @@ impl Workspace {
         }
         Ok(path)
     }
+
+    /// The directories, and links to some (`true`), in a directory; a name that isn't text is none.
+    fn directories(&self, path: &Path) -> Result<Vec<(PathBuf, Option<String>, bool)>, Error> {
+        let mut found = Vec::new();
+        for (name, kind) in disk::list(path)? {
+            let path = path.join(&name);
+            if kind.is_symlink() && path.is_dir() {
+                self.check(&path)?;
+            } else if !kind.is_dir() {
+                continue;
+            }
+            found.push((path, name.into_string().ok(), kind.is_symlink()));
+        }
+        Ok(found)
+    }
 }
 
 fn exists(path: &Path) -> Result<bool, Error> {
@@ -197,14 +241,6 @@ fn exists(path: &Path) -> Result<bool, Error> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(disk::failed("find", path)(error).into()),
     }
-}
-
-/// The directories, and links to some (`true`), in a directory; a name that isn't text is none.
-fn directories(path: &Path) -> Result<Vec<(PathBuf, Option<String>, bool)>, Error> {
-    let entries = disk::list(path)?.into_iter();
-    let paths = entries.map(|(name, kind)| (path.join(&name), name.into_string().ok(), kind));
-    let found = paths.filter(|(path, _, kind)| kind.is_dir() || kind.is_symlink() && path.is_dir());
-    Ok(found.map(|(path, name, kind)| (path, name, kind.is_symlink())).collect())
 }
 
 fn text(path: &Path) -> Result<Option<String>, Error> {

@@ -231,6 +231,8 @@ fn similar(origin: &Path, wrong: &TreePath) -> Option<String> {
     let mut components = wrong.components();
     while let Some(name) = components.next() {
         let directory = on_disk(origin, &prefix);
+        // What lies elsewhere isn't even named.
+        fs::canonicalize(&directory).ok().filter(|real| real.starts_with(origin))?;
         if directory.join(OsStr::from_bytes(name)).symlink_metadata().is_ok() {
             prefix = prefix.join(name);
             continue;

@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod checkouts;
 mod cli;
 mod contract;
 mod craft;

@@ -66,6 +66,9 @@ struct File {
     backoff: Option<u64>,
     /// Blobs that travel at once.
     concurrency: Option<usize>,
+    /// Directories that recipes may read, outside of their workspace.
+    #[serde(default)]
+    allow_files: Vec<PathBuf>,
     #[serde(default)]
     registry: BTreeMap<String, Registry>,
     #[serde(default)]
@@ -147,6 +150,7 @@ fn parse(text: &str, dir: &Path) -> Result<http::Settings, String> {
         backoff: file.backoff.map_or(defaults.backoff, Duration::from_millis),
         timeout: file.timeout.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.max(1))),
         concurrency: file.concurrency.map_or(defaults.concurrency, |many| many.clamp(1, 64)),
+        files: file.allow_files.iter().map(|files| dir.join(files)).collect(),
     })
 }
 
@@ -156,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_site() {
-        let text = "attempts = 2\n[registry.\"r.example:5000\"]\nplain-http = true\nca = \"ca.pem\"\n\
+        let text = "attempts = 2\nallow-files = [\"dist\", \"/srv\"]\n[registry.\"r.example:5000\"]\nplain-http = true\nca = \"ca.pem\"\n\
             [[mirror]]\nprefix = \"docker.io\"\nlocation = \"m.example/hub/\"\n";
         let settings = parse(text, Path::new("/etc/cooper")).unwrap();
         assert_eq!((settings.attempts, settings.timeout.as_secs()), (2, 60));
@@ -166,6 +170,7 @@ mod tests {
             (Some(true), Some(Path::new("/etc/cooper/ca.pem")))
         );
         assert_eq!(settings.mirrors[0].locations, ["m.example/hub"]);
+        assert_eq!(settings.files, ["/etc/cooper/dist", "/srv"].map(PathBuf::from));
         for bad in [
             "x = 1",
             "[registry.a]\ncert = \"c\"",

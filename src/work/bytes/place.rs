@@ -1,25 +1,25 @@
 //! Places that images are read from, opened by what they are called.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::lock::BaseOrigin;
 use crate::oci::{Place, Reference};
 use crate::recipe::layout_place;
 use crate::substitute::{self, Substituter};
+use crate::work::checkout::Checkout;
 use crate::work::{Env, Error};
 
 /// Where a base's bytes come from; none where a layout isn't there, or no connection may be opened.
 pub(super) fn open_origin(
-    env: &Env<'_>,
-    root: &Path,
+    checkout: &Checkout<'_>,
     origin: &BaseOrigin,
 ) -> Result<Option<Arc<dyn Substituter>>, Error> {
+    let env = checkout.env;
     let opened = match origin {
         BaseOrigin::Image(_) if env.offline => return Ok(None),
         BaseOrigin::Image(reference) => return Ok(Some(open_reference(env, reference)?)),
         BaseOrigin::Layout(text) => match layout_place(text) {
-            Ok((path, _)) => substitute::open(&root.join(path)),
+            Ok((path, _)) => substitute::open(&checkout.readable_layout(&path)?),
             Err(_) => return Ok(None),
         },
     };

@@ -98,7 +98,7 @@ impl<'a> Supply<'a> {
         if let Some(known) = self.places.borrow().get(origin) {
             return Ok(Some(Arc::clone(known)));
         }
-        let opened = open_origin(self.checkout.env, self.checkout.workspace.root(), origin)?;
+        let opened = open_origin(&self.checkout, origin)?;
         if let Some(opened) = &opened {
             self.places.borrow_mut().insert(origin.clone(), Arc::clone(opened));
         }

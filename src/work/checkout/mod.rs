@@ -8,6 +8,7 @@ pub(crate) mod wants;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 pub(crate) use committed::{Blobs, Committed};
@@ -17,6 +18,7 @@ use crate::digest::Encoding;
 use crate::lock::{Lock, Reason, conflict};
 use crate::oci::Platform;
 use crate::recipe::{self, Evaluated, Recipe, Scope, Spanned, WorkspaceFile, parse_workspace};
+use crate::substitute;
 use crate::tree::Files;
 use crate::work::{Asks, Env, Error};
 use crate::workspace::{Scan, Target, Workspace};
@@ -185,6 +187,25 @@ impl<'a> Checkout<'a> {
             Error::Workspace(source) => Error::Source { at: at.clone(), source },
             other => other,
         })
+    }
+
+    /// What a recipe or lock names of the disk, if it lies in the workspace, or where the site lets recipes read.
+    pub(crate) fn readable(&self, path: PathBuf) -> Result<PathBuf, Error> {
+        match self.workspace.holds(&path) {
+            Ok(()) => Ok(path),
+            Err(error) if error.leads_out() => {
+                let allowed = self.env.registries.may_read(&path).map_err(substitute::Error::from)?;
+                if allowed { Ok(path) } else { Err(error.into()) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same of a layout or archive of images, relative to the workspace.
+    pub(crate) fn readable_layout(&self, path: &str) -> Result<PathBuf, Error> {
+        let path = self.readable(self.workspace.root().join(path))?;
+        self.readable(path.join("blobs/sha256"))?;
+        Ok(path)
     }
 
     /// The scope of everything that doesn't depend on base and platform.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::digest::{Digest, Encoding};
+use crate::disk;
 use crate::image;
 use crate::oci::{Descriptor, Document, Index, MediaType, Place, Platform, Reference};
 use crate::progress::{Counting, Event};
@@ -93,15 +95,18 @@ fn document(bytes: &Bytes<'_>, descriptor: &Descriptor) -> Result<Option<Vec<u8>
 
 /// What takes an image in a place.
 fn sink(env: &Env<'_>, origin: &Origin<'_>, to: &Place, root: Digest) -> Result<Box<dyn Sink<Error>>, Error> {
+    // A link in its place is replaced.
+    let archive = |file: &Path| env.output(disk::parent(file)).map(|_| env.dir.join(file));
     Ok(match to {
         Place::Layout { dir, .. } => {
             // What comes over a wire comes faster on several.
             let here = origin.references.is_empty() || env.offline;
             let at_once = if here { 1 } else { env.registries.concurrency() };
+            env.output(&dir.join("blobs/sha256"))?;
             Box::new(Layout { dir: env.dir.join(dir), at_once })
         }
-        Place::OciArchive { file, .. } => Box::new(OciArchive { file: env.dir.join(file) }),
-        Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: env.dir.join(file) }),
+        Place::OciArchive { file, .. } => Box::new(OciArchive { file: archive(file)? }),
+        Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: archive(file)? }),
         Place::Daemon(_) => Box::new(sink::Daemon { host: env.engine.clone(), stall: sink::STALL }),
         Place::Registry(reference) => Box::new(registry(env, origin, reference, root)?),
     })

@@ -65,9 +65,14 @@ pub(super) fn mount(
     let one = |mounted: Mounted<'_>| {
         let source = match &file.template {
             ResolvedTemplate::Off => {
-                checkout.workspace.root().join(&mounted.files.directory).join(&mounted.files.from)
+                let files = mounted.files;
+                let path = checkout.workspace.root().join(&files.directory).join(&files.from);
+                // An image has the link; an engine binds what it leads to.
+                let held = checkout.workspace.check(&path);
+                held.map_err(|error| Error::from(error).at(&mounted.path.at))?;
+                path
             }
-            _ => rendered(&copies(checkout, target, variant), file, names, &mounted)?,
+            _ => rendered(&copies(checkout, target, variant)?, file, names, &mounted)?,
         };
         Ok(Mount {
             source: from(beside, &source, runner),
@@ -79,8 +84,10 @@ pub(super) fn mount(
 }
 
 /// Where the rendered copies of a recipe lie.
-pub(super) fn copies(checkout: &Checkout<'_>, target: &Target, variant: &str) -> PathBuf {
-    checkout.workspace.root().join(RENDERED).join(variant).join(&target.stack).join(&target.name)
+pub(super) fn copies(checkout: &Checkout<'_>, target: &Target, variant: &str) -> Result<PathBuf, Error> {
+    let path = checkout.workspace.root().join(RENDERED).join(variant).join(&target.stack).join(&target.name);
+    checkout.workspace.check(&path)?;
+    Ok(path)
 }
 
 /// Writes the rendered copy of a source, and says where.

@@ -60,7 +60,7 @@ pub(crate) fn unit(
     let mut mounts = Vec::new();
     if let Some(resolved) = made.resolved.as_ref().filter(|_| !mounted.is_empty()) {
         // What was there before may have other files.
-        disk::remove(&copies(session.checkout(), target, variant))?;
+        disk::remove(&copies(session.checkout(), target, variant)?)?;
         for file in mounted {
             if how.runner == Runner::Kube {
                 let fault = deploy::Fault::Mounted { name: target.name.clone(), path: file.to.value.clone() };

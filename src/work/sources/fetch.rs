@@ -13,9 +13,14 @@ use crate::substitute;
 use crate::tree::Content;
 use crate::work::Error;
 use crate::work::bytes::Supply;
+use crate::work::checkout::Checkout;
 
-/// Where `vendor` puts what was fetched.
-pub(crate) const VENDOR: &str = "vendor";
+/// Where `vendor` puts what was fetched, each file by its digest.
+pub(crate) fn vendored(checkout: &Checkout<'_>) -> Result<PathBuf, Error> {
+    let directory = checkout.workspace.root().join("vendor/sha256");
+    checkout.workspace.check(&directory)?;
+    Ok(directory)
+}
 
 /// A file that is at hand.
 pub(crate) struct Located {
@@ -66,13 +71,14 @@ pub(crate) fn fetch(
     }
     let wanted = pinned.map(|content| content.digest).or(sha256);
     if let Some(digest) = wanted {
-        let path = supply.checkout.workspace.root().join(VENDOR).join("sha256").join(digest.hex());
+        let path = vendored(&supply.checkout)?.join(digest.hex());
         if disk::regular_size(&path)?.is_some() {
             return Ok(Located { path, content: Known::Unread(wanted) });
         }
     }
     if let Some(path) = url.strip_prefix("file://") {
         let path = PathBuf::from(OsString::from_vec(unescaped(path.as_bytes())));
+        let path = supply.checkout.readable(path)?;
         // Here, where it is known who asks for it.
         return match disk::open(&path) {
             Ok(_) => Ok(Located { path, content: Known::Unread(wanted) }),

@@ -10,7 +10,7 @@ use crate::tree::{Files, Portion, SourceKey, SourceNode};
 use crate::work::Error;
 use crate::work::bytes::Supply;
 use crate::work::checkout::Checkout;
-use crate::workspace::{Scan, read_input};
+use crate::workspace::{self, Scan, read_input};
 
 /// Where an input lies: as the recipe says, or `--input`.
 fn input_path(checkout: &Checkout<'_>, name: &str, path: &SourcePath) -> Result<PathBuf, Error> {
@@ -18,7 +18,7 @@ fn input_path(checkout: &Checkout<'_>, name: &str, path: &SourcePath) -> Result<
         return Ok(checkout.env.dir.join(given));
     }
     let open = || Error::foreign(name, format!("it is open: --input {name}=PATH gives it"));
-    Ok(checkout.workspace.root().join(path.lies.as_ref().ok_or_else(open)?))
+    checkout.readable(checkout.workspace.root().join(path.lies.as_ref().ok_or_else(open)?))
 }
 
 /// What an input holds.
@@ -28,15 +28,16 @@ pub(super) fn input_scan(
     path: &SourcePath,
     Portion { include, exclude, .. }: &Portion,
 ) -> Result<Scan, Error> {
-    let file = input_path(checkout, name, path)?;
-    if disk::regular_size(&file)?.is_none() && !disk::is_directory(&file) {
-        let given = checkout.asks.inputs.get(name).map(|given| given.display().to_string());
-        let given = given.or_else(|| path.lies.clone()).unwrap_or_default();
-        let name = format!("[input.{name}] {given}");
-        return Err(Error::Nowhere { name, made_by: path.made_by.clone() });
-    }
-    let scan = read_input(&file, include, exclude);
-    scan.map_err(|source| Error::Source { at: path.at.clone(), source })
+    let file = input_path(checkout, name, path).map_err(|error| error.at(&path.at))?;
+    read_input(&file, include, exclude).map_err(|error| match error {
+        workspace::Error::NoSource { .. } => {
+            let given = checkout.asks.inputs.get(name).map(|given| given.display().to_string());
+            let given = given.or_else(|| path.lies.clone()).unwrap_or_default();
+            let name = format!("[input.{name}] {given}");
+            Error::Nowhere { name, made_by: path.made_by.clone() }
+        }
+        source => Error::Source { at: path.at.clone(), source },
+    })
 }
 
 /// The one file that a source of the checkout, or an input, is.

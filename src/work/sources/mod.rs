@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 pub(crate) use elsewhere::Elsewhere;
-pub(crate) use fetch::{Located, VENDOR, fetch};
+pub(crate) use fetch::{Located, fetch, vendored};
 
 use self::archive::unpacked;
 use self::image::{of_base, of_image, of_recipe};
@@ -230,7 +230,7 @@ impl<'a> Sources<'a> {
                     Some(Pin::File(content)) => Some(content),
                     _ => None,
                 };
-                let located = fetch(supply, url, pinned, path.sha256)?;
+                let located = fetch(supply, url, pinned, path.sha256).map_err(|error| error.at(&path.at))?;
                 if portion.unpack.is_empty() {
                     fetched(url, located)
                 } else {

@@ -42,7 +42,7 @@ fn resolve_now(upstream: &Upstream<'_>, origin: &BaseOrigin) -> Result<Descripto
         BaseOrigin::Layout(text) => {
             let (path, selector) =
                 layout_place(text).map_err(|kind| Error::Recipes(vec![recipe::Error { at: None, kind }]))?;
-            let place = substitute::open(&upstream.checkout().workspace.root().join(path))?;
+            let place = substitute::open(&upstream.checkout().readable_layout(&path)?)?;
             let selector = selector.map(|selector| match selector {
                 Selector::Tag(tag) => tag,
                 Selector::Digest(digest) => digest.to_string(),

@@ -68,6 +68,7 @@ impl Verb for Compose {
             (None, Some(file)) => disk::parent(file).to_owned(),
             (None, None) => env.dir.clone(),
         };
+        env.output(&beside).map_err(ops::Error::from)?;
         let options = DeployOptions {
             targets: self.targets.clone(),
             variant: self.variant.clone(),

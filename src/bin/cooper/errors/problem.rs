@@ -89,7 +89,7 @@ impl Problem {
             Some(Machine::Disk(disk::Error::NotRegular { .. })) => {
                 problem.hint("a plain file belongs there: take away what there is, or name another place")
             }
-            Some(Machine::Disk(disk::Error::TooLarge { .. })) | None => problem,
+            Some(Machine::Disk(disk::Error::TooLarge { .. } | disk::Error::Led { .. })) | None => problem,
         }
     }
 

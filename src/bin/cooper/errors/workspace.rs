@@ -1,5 +1,6 @@
 //! Workspaces and sources that aren't there, or can't be read.
 
+use cooperage::disk;
 use cooperage::workspace::{self, Error};
 
 use super::problem::{Machine, Problem, Room};
@@ -28,9 +29,21 @@ pub(super) fn problem(error: &workspace::Error) -> Problem {
             .hint("save it as UTF-8; a damaged one is restored from version control"),
         Error::Blob { .. } => Problem::chain("lock", Exit::Input, error)
             .hint("restore it from version control, or delete it and run `cooper lock`"),
+        Error::Disk(disk::Error::Led { out_of, .. }) => {
+            let problem = Problem::chain("workspace", Exit::Input, error)
+                .hint("put what it leads to in its place: cooper follows no link out of a workspace");
+            if out_of.is_none() {
+                return problem;
+            }
+            problem.hint(format!("or name the place yourself: --lockfiles DIR, --input NAME=PATH; {SITE}"))
+        }
+        Error::Elsewhere { .. } => Problem::chain("workspace", Exit::Input, error)
+            .hint(format!("take it into the workspace; {SITE}")),
         _ => Problem::chain("workspace", Exit::Input, error),
     }
 }
+
+const SITE: &str = "what recipes may read elsewhere, `allow-files` of the site's configuration says";
 
 /// What a `from` names.
 pub(super) fn source(error: &workspace::Error) -> Problem {
