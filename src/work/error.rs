@@ -311,6 +311,14 @@ impl Error {
         Self::Usage { message: message.to_string() }
     }
 
+    /// Says where a document comes from that can't be taken.
+    pub(crate) fn out_of(self, place: &str) -> Self {
+        match self {
+            Self::Document { base, source } => Self::Document { base: format!("{base} of {place}"), source },
+            error => error,
+        }
+    }
+
     /// Refuses what comes from elsewhere: `name` is a URL, an input, an archive.
     pub(crate) fn foreign(name: impl Into<String>, why: impl std::fmt::Display) -> Self {
         Self::Foreign { name: name.into(), why: why.to_string() }
