@@ -47,6 +47,11 @@ pub enum Cause {
         /// What the server said, as it said it.
         text: String,
     },
+    /// So long in all the server let us wait.
+    #[error(
+        "it has let us wait for {} seconds in all; `patience` in cooper's configuration says how long it may", .0.as_secs()
+    )]
+    Patience(Duration),
     /// `Retry-After` with a long time.
     #[error("the server asks to come back in {} seconds", .0.as_secs())]
     ComeBack(Duration),
@@ -59,6 +64,12 @@ pub enum Cause {
     /// An answer larger than it may be.
     #[error("the answer has more than {cap} bytes")]
     TooLarge {
+        /// In bytes.
+        cap: u64,
+    },
+    /// What nobody has said the size of goes on and on.
+    #[error("it has more than {cap} bytes; `max-size` in cooper's configuration says how many it may have")]
+    Endless {
         /// In bytes.
         cap: u64,
     },

@@ -4,8 +4,11 @@
 //! clear that wasn't allowed to. It must not know what it carries: bodies are streams, and credentials are asked of
 //! the caller through [`Authorize`], for the server that the request names and no other.
 
+mod body;
 mod error;
+mod patience;
 mod pem;
+mod response;
 mod settings;
 mod url;
 
@@ -16,18 +19,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use error::{Cause, Error};
+pub use response::Response;
 pub use settings::{Host, Mirror, Settings};
 use ureq::SendBody;
-use ureq::http::{HeaderMap, Method};
+use ureq::http::Method;
 use ureq::tls::{ClientCert, RootCerts, TlsConfig};
-pub use url::Url;
+pub use url::{Url, shown};
+
+use self::body::{Stream, Watched, longest};
+use self::patience::Patience;
+use self::response::MAX_COMPLAINT;
 
 /// A server that asks for more patience than this is reported instead.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 /// As many hops as curl's users meet.
 const MAX_REDIRECTS: usize = 5;
-/// What is kept of an answer that says what is wrong.
-const MAX_COMPLAINT: u64 = 16 << 10;
 
 /// Gives what a server wants to see in `Authorization`.
 pub trait Authorize: Sync {
@@ -53,6 +59,8 @@ pub struct Request<'r> {
     pub body: Body<'r>,
     /// Who knows the credentials; nobody: none are sent.
     pub auth: Option<&'r dyn Authorize>,
+    /// Its headers or its body hold a secret: it is for the server of its URL alone.
+    pub secret: bool,
     /// Nothing in it is secret and whoever reads the answer knows its digest: it may go in the clear, where its URL says so
     /// and the settings don't forbid it.
     pub clear: bool,
@@ -79,7 +87,7 @@ pub type Source<'r> = &'r dyn Fn() -> io::Result<Box<dyn Read + Send>>;
 impl Request<'_> {
     /// Without anything special.
     pub const fn new(method: &'static str, url: Url) -> Self {
-        Self { method, url, headers: Vec::new(), body: Body::None, auth: None, clear: false }
+        Self { method, url, headers: Vec::new(), body: Body::None, auth: None, secret: false, clear: false }
     }
 
     /// GET without anything special.
@@ -88,78 +96,11 @@ impl Request<'_> {
     }
 }
 
-/// A server's answer, its body unread.
-pub struct Response {
-    /// 200, 404 …
-    pub status: u16,
-    headers: HeaderMap,
-    body: Box<dyn Read + Send>,
-    /// As asked, for messages.
-    method: &'static str,
-    url: Url,
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.method, self.url, self.status)
-    }
-}
-
-impl Response {
-    /// The first header of that name, if it is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// All headers of that name.
-    pub fn headers(&self, name: &str) -> Vec<String> {
-        let all = self.headers.get_all(name).into_iter();
-        all.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
-    }
-
-    /// Where it came from.
-    pub const fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// `Content-Length`.
-    pub fn length(&self) -> Option<u64> {
-        self.header("content-length")?.trim().parse().ok()
-    }
-
-    /// The body.
-    pub fn into_body(self) -> Box<dyn Read + Send> {
-        self.body
-    }
-
-    /// The body, whole.
-    ///
-    /// # Errors
-    /// When it can't be read, or has more than `cap` bytes.
-    pub fn bytes(self, cap: u64) -> Result<Vec<u8>, Error> {
-        let failed = |cause| Error::new(self.method, self.url, cause);
-        let mut bytes = Vec::new();
-        match self.body.take(cap + 1).read_to_end(&mut bytes) {
-            Err(error) => Err(failed(Cause::Broken(error.to_string()))),
-            Ok(_) if bytes.len() as u64 > cap => Err(failed(Cause::TooLarge { cap })),
-            Ok(_) => Ok(bytes),
-        }
-    }
-
-    /// The error that this answer amounts to.
-    pub fn refused(self) -> Error {
-        let mut text = Vec::new();
-        // A complaint that can't be read is none.
-        _ = self.body.take(MAX_COMPLAINT).read_to_end(&mut text);
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
-        Error::new(self.method, self.url, Cause::Status { status: self.status, text })
-    }
-}
-
 /// Connections to all servers of a process.
 pub struct Client {
     settings: Settings,
     agents: Mutex<BTreeMap<String, ureq::Agent>>,
+    patience: Mutex<BTreeMap<String, Arc<Patience>>>,
     schemes: Mutex<BTreeMap<String, &'static str>>,
 }
 
@@ -172,7 +113,7 @@ impl fmt::Debug for Client {
 impl Client {
     /// Opens nothing yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, agents: Mutex::default(), schemes: Mutex::default() }
+        Self { settings, agents: Mutex::default(), patience: Mutex::default(), schemes: Mutex::default() }
     }
 
     /// What it was made with.
@@ -233,7 +174,10 @@ impl Client {
                 error
             };
             match self.follow(request) {
-                Ok(response) if response.status == 401 && challenges < 2 => {
+                // Whoever a redirect led to has no say in it.
+                Ok(response)
+                    if response.status == 401 && challenges < 2 && response.url.same_origin(&request.url) =>
+                {
                     let Some(auth) = request.auth else { return Ok(response) };
                     challenges += 1;
                     attempts -= 1;
@@ -249,7 +193,8 @@ impl Client {
                 Ok(response) if matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) => {
                     let asked = response.header("retry-after").and_then(|text| text.trim().parse().ok());
                     let asked = asked.map(Duration::from_secs);
-                    if let Some(asked) = asked.filter(|asked| *asked > LONGEST_WAIT) {
+                    let longest = LONGEST_WAIT.min(self.patience(&request.url).left());
+                    if let Some(asked) = asked.filter(|asked| *asked > longest) {
                         return Err(with(Error::new(
                             request.method,
                             request.url.clone(),
@@ -259,29 +204,45 @@ impl Client {
                     if last {
                         return Err(with(response.refused()));
                     }
-                    self.wait(attempts, asked);
+                    self.wait_for(&request.url, attempts, asked);
                 }
                 Ok(response) => return Ok(response),
                 Err(error) if last || !passes(&error.cause) => return Err(with(error)),
-                Err(_) => self.wait(attempts, None),
+                Err(_) => self.wait_for(&request.url, attempts, None),
             }
         }
     }
 
     /// Sleeps as long as a server asks for, or longer with every attempt.
     pub fn wait(&self, attempts: u32, asked: Option<Duration>) {
+        std::thread::sleep(self.pause(attempts, asked));
+    }
+
+    /// The same, as long as that server may be waited for.
+    pub(crate) fn wait_for(&self, url: &Url, attempts: u32, asked: Option<Duration>) {
+        let (patience, begun) = (self.patience(url), Instant::now());
+        std::thread::sleep(self.pause(attempts, asked).min(patience.left()));
+        patience.spend(begun, Instant::now());
+    }
+
+    fn pause(&self, attempts: u32, asked: Option<Duration>) -> Duration {
         let doubled = self.settings.backoff.saturating_mul(1 << attempts.min(6));
         // Many builds that were refused together must not come back together. The clock's last digits are as good as
         // dice here.
         let jitter = f64::from(Instant::now().elapsed().subsec_nanos() % 97) / 97.0 + 0.5;
-        std::thread::sleep(asked.unwrap_or_else(|| doubled.mul_f64(jitter).min(LONGEST_WAIT / 4)));
+        asked.unwrap_or_else(|| doubled.mul_f64(jitter).min(LONGEST_WAIT / 4))
+    }
+
+    /// What is left of it for a server.
+    fn patience(&self, url: &Url) -> Arc<Patience> {
+        let mut all = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Patience::new(self.settings.patience, self.settings.timeout));
+        Arc::clone(all.entry(url.authority().to_owned()).or_insert_with(new))
     }
 
     fn follow(&self, request: &Request<'_>) -> Result<Response, Error> {
-        let mut url = request.url.clone();
+        let (mut url, mut auth) = (request.url.clone(), request.auth);
         for _ in 0..=MAX_REDIRECTS {
-            // What is meant for one server is not for another.
-            let auth = request.auth.filter(|_| url.same_origin(&request.url));
             let response = self.once(request, &url, auth)?;
             let moves = matches!(response.status, 301 | 302 | 303 | 307 | 308);
             let again =
@@ -293,9 +254,18 @@ impl Client {
             let Some(location) = response.header("location") else {
                 return Err(failed("without saying where to".into()));
             };
-            let next = url.resolve(location).map_err(|why| failed(format!("to {location:?}: {why}")))?;
+            let next =
+                url.resolve(location).map_err(|why| failed(format!("to {:?}: {why}", shown(location))))?;
             if url.is_tls() && !next.is_tls() && self.plain(&next) != Some(true) {
                 return Err(failed(format!("to {next}, which is not encrypted")));
+            }
+            // What is meant for one server is not for another, nor for the one that the other leads to.
+            if !next.same_origin(&request.url) {
+                auth = None;
+                if request.secret {
+                    let why = "another server, where nothing secret is sent";
+                    return Err(failed(format!("to {next}, {why}")));
+                }
             }
             url = next;
         }
@@ -308,12 +278,34 @@ impl Client {
         self.settings.host(url.authority()).and_then(|host| host.plain_http)
     }
 
-    /// One request, one answer.
+    /// One request, one answer, of a server that may still be waited for.
     fn once(
         &self,
         request: &Request<'_>,
         url: &Url,
         auth: Option<&dyn Authorize>,
+    ) -> Result<Response, Error> {
+        let patience = self.patience(&request.url);
+        if patience.left().is_zero() {
+            let cause = Cause::Patience(self.settings.patience);
+            return Err(Error::new(request.method, url.clone(), cause));
+        }
+        let mut since = Instant::now();
+        let answer = self.exchange(request, url, auth, &mut since);
+        match &answer {
+            Ok(_) => patience.spend_if_late(since),
+            Err(_) => patience.spend(since, Instant::now()),
+        }
+        answer
+    }
+
+    /// The same; `since` is when all was sent that there was to send.
+    fn exchange(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        auth: Option<&dyn Authorize>,
+        since: &mut Instant,
     ) -> Result<Response, Error> {
         let failed = |cause| Error::new(request.method, url.clone(), cause);
         if !url.is_tls() && !self.plain(url).unwrap_or_else(|| request.clear || url.is_loopback()) {
@@ -335,22 +327,28 @@ impl Client {
             Body::Bytes(bytes) => agent.run(built.body(*bytes).map_err(unbuildable)?),
             Body::Stream { open, size } => {
                 let unreadable = |error: io::Error| failed(Cause::Source(Arc::new(error)));
-                let mut source = Watched { inner: open().map_err(unreadable)?, failed: None };
+                let mut source = Watched::new(open().map_err(unreadable)?, self.settings.timeout);
                 let built = built.header("content-length", size.to_string());
-                let sent = agent.run(built.body(SendBody::from_reader(&mut source)).map_err(unbuildable)?);
-                if let Some(error) = source.failed {
-                    return Err(unreadable(error));
+                let built = built.body(SendBody::from_reader(&mut source)).map_err(unbuildable)?;
+                let built = agent.configure_request(built);
+                let most = longest(*size, self.settings.timeout);
+                let sent = agent.run(built.timeout_send_body(Some(most)).build());
+                *since = source.given.map_or(*since, |(given, _)| given);
+                match source.failed {
+                    Some(error) => return Err(unreadable(error)),
+                    None if source.slow => return Err(failed(Cause::Timeout(self.settings.timeout))),
+                    None => sent,
                 }
-                sent
             }
         };
         let sent = sent.map_err(|error| failed(self.cause(error)))?;
         let (head, body) = sent.into_parts();
-        let body = Box::new(Stream(body.into_with_config().limit(u64::MAX).reader()));
+        let body = body.into_with_config().limit(u64::MAX).reader();
         Ok(Response {
             status: head.status.as_u16(),
             headers: head.headers,
-            body,
+            body: Stream::new(body, self.settings.timeout),
+            patience: self.patience(&request.url),
             method: request.method,
             url: url.clone(),
         })
@@ -369,7 +367,7 @@ impl Client {
             | ureq::Error::Rustls(_)
             | ureq::Error::ConnectProxyFailed(_)
             | ureq::Error::InvalidProxyUrl) => Cause::Connect(error.to_string()),
-            ureq::Error::BadUri(why) => Cause::Request(why),
+            ureq::Error::BadUri(why) => Cause::Request(shown(&why)),
             ureq::Error::Http(error) => Cause::Request(error.to_string()),
             error => Cause::Broken(error.to_string()),
         }
@@ -425,37 +423,6 @@ impl Client {
             .new_agent();
         agents.insert(key.to_owned(), agent.clone());
         Ok(agent)
-    }
-}
-
-/// A source that keeps its own failure, which is none of the connection's.
-struct Watched {
-    inner: Box<dyn Read + Send>,
-    failed: Option<io::Error>,
-}
-
-impl Read for Watched {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer).map_err(|error| {
-            let kind = error.kind();
-            self.failed = Some(error);
-            kind.into()
-        })
-    }
-}
-
-/// A body whose silence is another error than its other troubles.
-struct Stream(ureq::BodyReader<'static>);
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).map_err(|error| {
-            // ureq takes its own errors out of what reading said.
-            match ureq::Error::from(error) {
-                ureq::Error::Timeout(_) => io::ErrorKind::TimedOut.into(),
-                error => error.into_io(),
-            }
-        })
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Settings {
     pub backoff: Duration,
     /// So long nothing may come.
     pub timeout: Duration,
+    /// So long one server may make us wait in all: for answers that come late, and between attempts.
+    pub patience: Duration,
+    /// So many bytes a fetch may have whose size no lock says.
+    pub max_size: u64,
     /// So many blobs travel at once.
     pub concurrency: usize,
     /// Directories outside of a workspace that its recipes may read, by `file://` or through a link.
@@ -53,6 +57,8 @@ impl Default for Settings {
             attempts: 5,
             backoff: Duration::from_millis(250),
             timeout: Duration::from_secs(60),
+            patience: Duration::from_secs(600),
+            max_size: 8 << 30,
             concurrency: 4,
             files: Vec::new(),
         }

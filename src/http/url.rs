@@ -23,8 +23,11 @@ impl Url {
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let authority = &rest[..end];
-        if authority.is_empty() || authority.contains('@') {
-            return Err("no host, or credentials in front of it".into());
+        if authority.is_empty() {
+            return Err("no host".into());
+        }
+        if authority.contains('@') {
+            return Err("a user or password in front of the host, which is sent to nobody".into());
         }
         if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
             return Err("characters that a URL can't have".into());
@@ -117,10 +120,33 @@ pub(crate) fn encode(text: &str) -> String {
     encoded
 }
 
-/// Without the query, where signatures and tokens stand.
+/// A text with the URLs in it as they may be shown: without user and password, and without the query, where signatures and
+/// tokens stand.
+pub fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (scheme, after) = rest.split_at(at + "://".len());
+        let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>\\".contains(c);
+        let (url, more) = after.split_at(after.find(ends).unwrap_or(after.len()));
+        let authority = url.split(['/', '?', '#']).next().unwrap_or_default();
+        // A password with a slash in it ends no authority: what would be its port is no number.
+        let port =
+            authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or("", |(_, port)| port);
+        let odd = !port.bytes().all(|byte| byte.is_ascii_digit());
+        let user = if odd { url.rfind('@') } else { authority.rfind('@') };
+        let url = &url[user.map_or(0, |at| at + 1)..];
+        out.push_str(scheme);
+        out.push_str(url.split(['?', '#']).next().unwrap_or_default());
+        rest = more;
+    }
+    out.push_str(rest);
+    out
+}
+
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text.split('?').next().unwrap_or_default())
+        f.write_str(&shown(&self.text))
     }
 }
 
@@ -150,6 +176,26 @@ mod tests {
         }
         for bad in ["ftp://x/", "x", "http://", "http://a@b/", "https://a b/", "https://ä/", "/x"] {
             assert!(Url::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown() {
+        for (text, expected) in [
+            ("https://me:pw@a.example/x?sig=s#f", "https://a.example/x"),
+            ("https://tok@a.example", "https://a.example"),
+            ("https://me:p@ss@a.example:8443/x", "https://a.example:8443/x"),
+            ("https://me:p/w@a.example/x", "https://a.example/x"),
+            ("https://me:p?w#@a.example/x", "https://a.example/x"),
+            ("https://me:@[::1]:5000/x?a", "https://[::1]:5000/x"),
+            ("https://[::1]/@a", "https://[::1]/@a"),
+            ("https://a.example/@scope/x@1.tgz", "https://a.example/@scope/x@1.tgz"),
+            ("docker://a.example:5000/b@sha256:00", "docker://a.example:5000/b@sha256:00"),
+            ("get \"https://u:p@a/?q\": no (http://v:w@b?q=1 d)", "get \"https://a/\": no (http://b d)"),
+            ("no URL: a?b @ c://", "no URL: a?b @ c://"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(text), expected);
         }
     }
 

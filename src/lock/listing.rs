@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Listing, Pin, SourceLock};
 use crate::digest::Digest;
+use crate::http::shown;
 use crate::tree::{Content, Kind, SourceKey, SourceNode, SourceTree, TreePath, unescape};
 
 /// A tree of more entries is not listed in the lock; its listing is a blob.
@@ -90,11 +91,12 @@ impl SourceLock {
 
     /// How people name something in this tree: `initdb/10.sql`, or `postgresql.conf` for a source of one file.
     pub fn name(key: &SourceKey, single: bool, path: &TreePath) -> String {
+        let name = shown(key.name());
         if single {
-            return key.name().to_owned();
+            return name;
         }
         let magic = |part: &&str| part.contains(['*', '?', '[', '{', '\\']);
-        let literal: Vec<&str> = key.name().split('/').take_while(|part| !magic(part)).collect();
+        let literal: Vec<&str> = name.split('/').take_while(|part| !magic(part)).collect();
         let below = path.as_bytes().escape_ascii().to_string();
         match literal.join("/").as_str() {
             "" | "." => below,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BaseOrigin, BasePin, Entry, ImageOutput, Lock, Output, SourceLock, State};
 use crate::digest::Digest;
+use crate::http::shown;
 use crate::tree::{Content, SourceKey, TreePath};
 
 /// One difference between a committed lock and what was computed, or one thing that the lock lacks.
@@ -68,13 +69,13 @@ pub enum Reason {
     #[error("parent {parent}#{variant} {} -> {}", or_none(old), or_none(new))]
     ParentChanged { parent: String, variant: String, old: Option<Digest>, new: Option<Digest> },
     /// An entry takes a source that it didn't take.
-    #[error("source {} is new", key.name())]
+    #[error("source {} is new", shown(key.name()))]
     SourceAdded { key: SourceKey },
     /// No entry takes this source any more.
-    #[error("source {} is gone", key.name())]
+    #[error("source {} is gone", shown(key.name()))]
     SourceRemoved { key: SourceKey },
     /// A source changed; its old listing isn't at hand, so no file can be named.
-    #[error("source {} changed", key.name())]
+    #[error("source {} changed", shown(key.name()))]
     SourceChanged { key: SourceKey },
     /// A file of a source is new.
     #[error("{file} is new")]
@@ -161,7 +162,7 @@ impl Reason {
             | Self::FactsChanged { origin, .. } => format!("base {origin}"),
             Self::ParentChanged { parent, .. } => format!("parent {parent}"),
             Self::SourceAdded { key } | Self::SourceRemoved { key } | Self::SourceChanged { key } => {
-                key.name().to_owned()
+                shown(key.name())
             }
             Self::FileAdded { file, .. }
             | Self::FileRemoved { file, .. }

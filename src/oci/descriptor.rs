@@ -50,6 +50,17 @@ impl Descriptor {
         MediaType::parse(&self.media_type)
     }
 
+    /// Refuses what is no manifest and no index where there should be one.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn check_document(&self) -> Result<(), DocumentError> {
+        match self.kind() {
+            Ok(kind) if kind.is_document() => Ok(()),
+            _ => Err(DocumentError::Opaque { media_type: cut(&self.media_type) }),
+        }
+    }
+
     /// Reads a descriptor.
     ///
     /// # Errors

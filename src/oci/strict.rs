@@ -83,6 +83,12 @@ pub enum DocumentError {
         /// What was met.
         what: String,
     },
+    /// What should be an image, and is of a kind of which nobody knows what it names.
+    #[error("{media_type:?} is neither an image's type nor an index's: nobody knows what belongs to it")]
+    Opaque {
+        /// As it was told.
+        media_type: String,
+    },
 }
 
 pub(super) fn parse_object(document: &'static str, bytes: &[u8]) -> Result<json::Object, DocumentError> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Env, Error, Selection};
 use crate::digest::Digest;
+use crate::http::shown;
 use crate::lock::Lock;
 use crate::recipe::{Input, InputSource, Spanned};
 use crate::tree::{Files, SourceKey};
@@ -113,7 +114,7 @@ fn described(key: &SourceKey) -> (&'static str, String, &'static str) {
         SourceKey::Files(Files { directory, from, .. }) => {
             ("source", format!("{directory}/{from}"), "files of this workspace")
         }
-        SourceKey::Fetch { url, .. } => ("fetch", url.clone(), "fetched"),
+        SourceKey::Fetch { url, .. } => ("fetch", shown(url), "fetched"),
         SourceKey::Image { reference, path, .. } => {
             ("image", format!("{path} of {reference}"), "out of another image")
         }

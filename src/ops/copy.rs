@@ -31,7 +31,7 @@ pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Re
     root.annotations.clear();
     let substitutes = Substitutes::default();
     let origin = Origin { bytes: Bytes::outside(name, &store, &substitutes, vec![from_place]), references };
-    let copied = put(env, &origin, root, to, platforms)?;
+    let copied = put(env, &origin, root, to, platforms).map_err(|error| error.out_of(from))?;
     Ok(Copied { from: from.to_owned(), ..copied })
 }
 

@@ -68,7 +68,7 @@ fn one(
     env.progress.event(Event::Begin { what: "pulling", name: &text });
     let transaction = supply.transaction()?;
     let bytes = Bytes::into_store(root.digest.to_string(), transaction, &supply.substitutes, place);
-    let (moved, bytes) = fetch(supply, &bytes, &root)?;
+    let (moved, bytes) = fetch(supply, &bytes, &root).map_err(|error| error.out_of(&text))?;
     env.progress.event(Event::End);
     let key = RootKey {
         workspace: supply.checkout.workspace.root().display().to_string(),

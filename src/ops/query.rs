@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::{Env, Error, ImageName, Selection};
 use crate::digest::Digest;
+use crate::http::shown;
 use crate::layer::packages::{self, Package};
 use crate::layer::versions;
 use crate::lock::{Lock, Output};
@@ -228,8 +229,9 @@ fn uses(
             | SourceKey::Input { .. }
             | SourceKey::Base { .. } => continue,
         };
-        if is_named(name, text) {
-            return Ok(Some(format!("{verb} {name}")));
+        let told = shown(name);
+        if is_named(name, text) || told == text {
+            return Ok(Some(format!("{verb} {told}")));
         }
     }
     let parent = wants::parent(checkout, target, variant)?;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::{Env, Error, PackageMove, PinMove, Selection};
 use crate::digest::Digest;
+use crate::http::shown;
 use crate::layer::packages::Packages;
 use crate::lock::{BaseOrigin, BasePin, PlatformPin};
 use crate::work::Asks;
@@ -99,7 +100,8 @@ fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
             add(target, origin.to_string(), was, new, &|| None);
         }
     }
-    moves.into_values().collect()
+    // Where each is the other but for what isn't shown, they stay two.
+    moves.into_values().map(|moved| PinMove { reference: shown(&moved.reference), ..moved }).collect()
 }
 
 /// The packages of a pinned base on one platform.

@@ -6,6 +6,7 @@ use std::io;
 use super::{Env, Error, Selection};
 use crate::digest::Digest;
 use crate::disk;
+use crate::http::shown;
 use crate::lock::Pin;
 use crate::store;
 use crate::tree::{Content, SourceKey};
@@ -17,7 +18,7 @@ use crate::work::sources::{fetch, vendored};
 /// A fetched file in `vendor/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vendored {
-    /// Where it comes from.
+    /// Where it comes from, as it may be shown.
     pub url: String,
     /// Of its bytes.
     pub digest: Digest,
@@ -64,7 +65,7 @@ pub fn vendor(env: &Env<'_>, select: &Selection) -> Result<Vec<Vendored>, Error>
                 return Err(Error::foreign(url, "it is not what the lock says"));
             }
         }
-        found.push(Vendored { url, digest: content.digest, bytes: content.size, new });
+        found.push(Vendored { url: shown(&url), digest: content.digest, bytes: content.size, new });
     }
     supply.commit()?;
     Ok(found)

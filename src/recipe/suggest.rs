@@ -1,6 +1,7 @@
 //! What was meant, most likely, where something else was written.
 
-/// The candidate that `wrong` was most likely meant to be: a third of its letters may differ.
+/// The candidate that `wrong` was most likely meant to be: a third of its letters may differ. Whoever wrote one of them to the
+/// letter meant that, and what is wrong with it is something else.
 ///
 /// Pure text; public because commands suggest targets and options with it too.
 pub fn suggest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
@@ -8,9 +9,12 @@ pub fn suggest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
     if wrong.len() > 100 {
         return None;
     }
+    let candidates: Vec<&str> = candidates.into_iter().filter(|candidate| candidate.len() <= 100).collect();
+    if candidates.contains(&wrong) {
+        return None;
+    }
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= 100)
         .map(|candidate| (distance(wrong, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3)
         .min()
@@ -52,6 +56,17 @@ mod tests {
             (&"x".repeat(10_000), None),
         ] {
             assert_eq!(suggest(wrong, ["title", "labels", "tags"]).as_deref(), right, "{wrong}");
+        }
+        // What was written is no suggestion, and nothing like it is one then.
+        for (wrong, right) in [
+            ("latest", None),
+            ("Latest", Some("latest")),
+            ("latst", Some("latest")),
+            ("1.0", None),
+            ("é", None),
+        ] {
+            let tags = ["latest", "latest2", "1.0", "1.1", "é"];
+            assert_eq!(suggest(wrong, tags).as_deref(), right, "{wrong}");
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Who we say we are: basic credentials, and tokens as the distribution project's token specification has them.
 //!
 //! Credentials go to the registry that they are for, and to where it hands out its tokens if that is the same host, a
-//! neighbour in its domain, or one that the site's configuration names.
+//! neighbour in a domain of its own, or one that the site's configuration names. A domain below which anybody can have a name
+//! is nobody's own.
 
 use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::credentials::Credential;
-use crate::http::{self, Authorize, Body, Cause, Request, Url};
+use crate::http::{self, Authorize, Body, Cause, Request, Url, shown};
 use crate::oci::{base64, json};
 
 /// A token without a time is good for so long (the specification's default).
@@ -48,8 +49,8 @@ impl Asking<'_> {
         let own = self.url()?;
         let failed = |why: String| http::Error::new("GET", own.clone(), Cause::Answer(why));
         let realm = challenge.parameter("realm").unwrap_or_default();
-        let realm =
-            own.resolve(realm).map_err(|why| failed(format!("it wants a token of {realm:?}: {why}")))?;
+        let wrong = |why| failed(format!("it wants a token of {:?}: {why}", shown(realm)));
+        let realm = own.resolve(realm).map_err(wrong)?;
         let credential = self.credential(&own)?;
         if let Some(Credential::Bearer(token)) = credential {
             self.keep(token, DEFAULT_LIFE);
@@ -74,12 +75,14 @@ impl Asking<'_> {
             Some(Credential::Identity(token)) => {
                 form = refresh_form(token, scope, service);
                 let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
-                Request { headers, body: Body::Bytes(form.as_bytes()), ..Request::new("POST", realm) }
+                let body = Body::Bytes(form.as_bytes());
+                Request { headers, body, secret: true, ..Request::new("POST", realm) }
             }
             other => {
                 let mut request = Request::get(question(realm, scope, service));
                 if let Some(Credential::Basic { user, password }) = other {
                     request.headers.push(("authorization", basic(user, password)));
+                    request.secret = true;
                 }
                 request
             }
@@ -103,10 +106,11 @@ impl Asking<'_> {
     /// Whether credentials for the registry may be shown to a token server.
     fn is_neighbour(&self, realm: &Url, own: &Url) -> bool {
         let (there, here) = (realm.host(), own.host());
-        let domain = here.split_once('.').map(|(_, domain)| domain).filter(|domain| domain.contains('.'));
         let within = |domain: &str| {
-            there == domain || there.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+            let below = there.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+            psl::domain_str(domain).is_some() && (there == domain || below)
         };
+        let domain = here.split_once('.').map(|(_, domain)| domain);
         let named = self.client.http.settings().host(self.host);
         let numeric = here.parse::<std::net::IpAddr>().is_ok();
         there == here
@@ -285,6 +289,18 @@ mod tests {
             ("a.example.org:5000", "https://a.example.org/token"),
             ("named.example.org", "https://strange.example/token"),
             ("127.0.0.1:5000", "http://127.0.0.1:6000/token"),
+            ("registry.example.co.uk", "https://gitlab.example.co.uk/jwt/auth"),
+            ("registry.example.com", "https://gitlab.example.com/jwt/auth"),
+            ("registry.corp.internal", "https://login.corp.internal/"),
+            ("quay.io", "https://quay.io/v2/auth"),
+            ("eu.gcr.io", "https://eu.gcr.io/v2/token"),
+            (
+                "registry.redhat.io",
+                "https://registry.redhat.io/auth/realms/rhcc/protocol/redhat-docker-v2/auth",
+            ),
+            ("public.ecr.aws", "https://public.ecr.aws/token/"),
+            ("me.github.io", "https://token.me.github.io/"),
+            ("registry", "https://registry/token"),
         ] {
             assert!(may(host, realm), "{host} {realm}");
         }
@@ -294,6 +310,15 @@ mod tests {
             ("registry.example.org", "https://strange.example/token"),
             ("10.0.0.1", "https://9.0.0.1/"),
             ("a.co", "https://b.co/"),
+            ("registry.co.uk", "https://evil.co.uk/"),
+            ("registry.co.uk", "https://co.uk/"),
+            ("registry.com.au", "https://auth.com.au/token"),
+            ("registry.tokyo.jp", "https://login.evil.tokyo.jp/"),
+            ("me.github.io", "https://you.github.io/token"),
+            ("registry.fly.dev", "https://auth.fly.dev/"),
+            ("r.s3.amazonaws.com", "https://x.s3.amazonaws.com/"),
+            ("registry", "https://auth.registry/token"),
+            ("co.uk", "https://evil.co.uk/"),
         ] {
             assert!(!may(host, realm), "{host} {realm}");
         }

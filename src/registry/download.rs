@@ -2,16 +2,13 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Repository;
 use super::client::Client;
 use super::error::Error;
 use crate::digest::Digest;
-use crate::http::{self, Cause, Request, Response, Url};
+use crate::http::{self, Cause, Request, Response, Url, shown};
 
-/// Bytes in a second below which a connection counts as dead.
-const SLOWEST: u64 = 1 << 10;
 /// A connection that brought so much was a good one, though it broke.
 const PROGRESS: u64 = 1 << 20;
 
@@ -30,11 +27,13 @@ pub struct Download {
     size: Option<u64>,
     at: u64,
     body: Option<Box<dyn Read + Send>>,
+    /// What the body repeats of what has come already.
+    skip: u64,
     failures: u32,
     /// Where the last failure was.
     failed_at: u64,
-    /// When and where the speed was last looked at.
-    mark: (Instant, u64),
+    /// How often it came from its beginning where its rest was asked for.
+    repeats: u32,
 }
 
 impl Client {
@@ -44,8 +43,10 @@ impl Client {
     /// # Errors
     /// A URL that is none, or nobody who can give it.
     pub fn fetch(self: &Arc<Self>, url: &str, size: Option<u64>) -> Result<Option<Download>, Error> {
-        let failed =
-            |why: String| http::Error::new("GET", Url::default(), Cause::Request(format!("{url}: {why}")));
+        let failed = |why: String| {
+            let why = format!("{}: {why}", shown(url));
+            http::Error::new("GET", Url::default(), Cause::Request(why))
+        };
         let own = Url::parse(url).map_err(failed)?;
         let name = url.split_once("://").map_or(url, |(_, name)| name);
         let mut last = Ok(None);
@@ -91,8 +92,8 @@ impl Download {
     }
 
     fn begin(place: Place, url: Url, size: Option<u64>) -> Result<Option<Self>, http::Error> {
-        let mark = (Instant::now(), 0);
-        let mut download = Self { place, url, size, at: 0, body: None, failures: 0, failed_at: 0, mark };
+        let mut download =
+            Self { place, url, size, at: 0, body: None, skip: 0, failures: 0, failed_at: 0, repeats: 0 };
         download.request().map(|found| found.then_some(download))
     }
 
@@ -105,7 +106,11 @@ impl Download {
 
     fn send(&self, request: Request<'_>) -> Result<Response, http::Error> {
         match &self.place {
-            Place::Repository(repository) => repository.send(request, "pull"),
+            // Whatever kind of file it is said to be: its digest tells.
+            Place::Repository(repository) => {
+                let auth = repository.asking(format!("repository:{}:pull", repository.path));
+                repository.client.http.send(&Request { auth: Some(&auth), ..request })
+            }
             Place::Anywhere(client) => client.http.send(&request),
         }
     }
@@ -123,10 +128,19 @@ impl Download {
         }
         let response = self.send(request)?;
         let length = response.length();
-        let mut skip = 0;
+        self.skip = 0;
         match response.status {
             // All of it, though not all was asked for.
-            200 => skip = self.at,
+            200 if self.at > 0 => {
+                self.repeats += 1;
+                if self.repeats >= self.http().settings().attempts {
+                    let why =
+                        "it broke, and came from its beginning again each time that its rest was asked for";
+                    return Err(self.error(Cause::Answer(why.into())));
+                }
+                self.skip = self.at;
+            }
+            200 => {}
             206 => {
                 let told = response.header("content-range").unwrap_or_default();
                 if !told.trim_start().starts_with(&format!("bytes {}-", self.at)) {
@@ -137,22 +151,18 @@ impl Download {
             404 | 410 => return Ok(false),
             _ => return Err(response.refused()),
         }
-        let from = self.at - skip;
+        let from = self.at - self.skip;
+        let cap = self.http().settings().max_size;
+        if self.size.is_none() && length.is_some_and(|length| length > cap) {
+            return Err(self.error(Cause::Endless { cap }));
+        }
         let size = *self.size.get_or_insert(length.map_or(u64::MAX, |length| from.saturating_add(length)));
         if let Some(length) = length.filter(|length| Some(*length) != size.checked_sub(from)) {
             let at = from;
             let why = format!("the answer has {length} bytes where {} are missing of {size}", size - at);
             return Err(self.error(Cause::Answer(why)));
         }
-        let mut body = response.into_body();
-        if skip > 0 {
-            let broken = |error: io::Error| self.error(Cause::Broken(error.to_string()));
-            if io::copy(&mut body.by_ref().take(skip), &mut io::sink()).map_err(broken)? < skip {
-                return Err(self.error(Cause::Broken("it ended early".into())));
-            }
-        }
-        self.mark = (Instant::now(), self.at);
-        self.body = Some(body);
+        self.body = Some(response.into_body());
         Ok(true)
     }
 
@@ -167,19 +177,21 @@ impl Download {
             self.failures -= 1;
             return Err(io::Error::other(self.error(cause)));
         }
-        self.http().wait(self.failures, None);
+        self.http().wait_for(&self.url, self.failures, None);
         Ok(())
     }
 
-    /// A body that trickles is as good as none.
-    fn is_slow(&mut self) -> bool {
-        let timeout = self.http().settings().timeout;
-        let (since, from) = self.mark;
-        if since.elapsed() < timeout {
-            return false;
+    /// Takes what came into the buffer: how much of it is new.
+    fn take(&mut self, buffer: &mut [u8], count: usize) -> io::Result<usize> {
+        let old = usize::try_from(self.skip).map_or(count, |skip| skip.min(count));
+        buffer.copy_within(old..count, 0);
+        self.skip -= old as u64;
+        self.at += (count - old) as u64;
+        let cap = self.http().settings().max_size;
+        if self.size == Some(u64::MAX) && self.at > cap {
+            return Err(io::Error::other(self.error(Cause::Endless { cap })));
         }
-        self.mark = (Instant::now(), self.at);
-        self.at - from < SLOWEST * timeout.as_secs()
+        Ok(count - old)
     }
 }
 
@@ -206,14 +218,13 @@ impl Read for Download {
                 continue;
             };
             match body.read(&mut buffer[..most]) {
-                Ok(0) if open_end => return Ok(0),
+                Ok(0) if open_end && self.skip == 0 => return Ok(0),
                 Ok(0) => self.broke(Cause::Broken("it ended early".into()))?,
                 Ok(count) => {
-                    self.at += count as u64;
-                    if self.at < size && self.is_slow() {
-                        self.broke(Cause::Timeout(timeout))?;
+                    let new = self.take(buffer, count)?;
+                    if new > 0 {
+                        return Ok(new);
                     }
-                    return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {

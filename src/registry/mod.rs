@@ -137,7 +137,7 @@ impl Repository {
 
     fn send_as(&self, request: Request<'_>, scope: String) -> Result<Response, http::Error> {
         let auth = self.asking(scope);
-        self.client.http.send(&Request { auth: Some(&auth), ..request })
+        self.client.http.send(&Request { auth: Some(&auth), ..request })?.unless_page()
     }
 
     fn asking(&self, scope: String) -> Asking<'_> {

@@ -69,6 +69,9 @@ pub enum ClosureError {
 /// Walks from `root` and keeps the documents. `read` gives a document's verified bytes or nothing; embedded
 /// ones (`data`) are not asked for.
 ///
+/// A config or layer may be of any kind. The root and what an index names must be manifests and indexes: of anything else
+/// (a schema 1 manifest, a page for people) nobody knows what it names, and it would be left behind.
+///
 /// # Errors
 /// What `read` says, and graphs that can't be followed.
 pub fn closure<E: From<ClosureError>>(
@@ -84,8 +87,7 @@ pub fn closure<E: From<ClosureError>>(
         total += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         if total > MAX_DOCUMENTS { Err(ClosureError::TooMuch.into()) } else { Ok(bytes) }
     };
-    let roots = std::slice::from_ref(root);
-    walk(roots, &mut read_and_count, |descriptor, bytes| {
+    let mut keep = |descriptor: &Descriptor, bytes: Option<Vec<u8>>| -> Result<(), E> {
         match bytes {
             Some(bytes) => drop(all.documents.insert(descriptor.digest, bytes)),
             None if is_document(descriptor) => all.absent.push(descriptor.clone()),
@@ -96,7 +98,9 @@ pub fn closure<E: From<ClosureError>>(
         }
         all.blobs.push(descriptor.clone());
         Ok(())
-    })?;
+    };
+    check(root)?;
+    Walker::new(true, &mut read_and_count, &mut keep).go(root, 0)?;
     for (digest, config) in configs {
         match read_and_count(&config)? {
             Some(bytes) => drop(all.documents.insert(digest, bytes)),
@@ -115,11 +119,13 @@ pub fn walk<E: From<ClosureError>>(
     read: impl FnMut(&Descriptor) -> Result<Option<Vec<u8>>, E>,
     visit: impl FnMut(&Descriptor, Option<Vec<u8>>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut walk = Walker { seen: BTreeMap::new(), nested: 0, read, visit };
-    roots.iter().try_for_each(|root| walk.go(root, 0))
+    let mut walker = Walker::new(false, read, visit);
+    roots.iter().try_for_each(|root| walker.go(root, 0))
 }
 
 struct Walker<R, V> {
+    /// All of it is to be had: what isn't understood ends it.
+    whole: bool,
     seen: BTreeMap<Digest, (u64, bool)>,
     /// Bytes of the documents that led here.
     nested: u64,
@@ -128,6 +134,10 @@ struct Walker<R, V> {
 }
 
 impl<R, V> Walker<R, V> {
+    const fn new(whole: bool, read: R, visit: V) -> Self {
+        Self { whole, seen: BTreeMap::new(), nested: 0, read, visit }
+    }
+
     fn go<E: From<ClosureError>>(&mut self, descriptor: &Descriptor, depth: usize) -> Result<(), E>
     where
         R: FnMut(&Descriptor) -> Result<Option<Vec<u8>>, E>,
@@ -151,6 +161,9 @@ impl<R, V> Walker<R, V> {
                 return Err(ClosureError::TooMuch.into());
             }
             for child in children(&parsed) {
+                if self.whole && matches!(parsed, Document::Index(_)) {
+                    check(child)?;
+                }
                 self.go(child, depth + 1)?;
             }
             self.nested -= bytes.len() as u64;
@@ -159,8 +172,12 @@ impl<R, V> Walker<R, V> {
     }
 }
 
+fn check(descriptor: &Descriptor) -> Result<(), ClosureError> {
+    let digest = descriptor.digest;
+    descriptor.check_document().map_err(|source| ClosureError::Document { digest, source })
+}
+
 fn is_document(descriptor: &Descriptor) -> bool {
-    // What isn't known (a schema 1 manifest, an artifact in an index) is a blob like any other.
     descriptor.kind().is_ok_and(MediaType::is_document)
 }
 
@@ -258,10 +275,42 @@ mod tests {
         assert!(matches!(go(&large, &blobs), Err(ClosureError::TooMuch)));
         let huge = Descriptor::new(MediaType::Index, Digest::of(b"x"), MAX_DOCUMENT + 1);
         assert!(matches!(go(&huge, &blobs), Err(ClosureError::TooLarge { .. })));
-        let (_, _, manifest) = image(&mut blobs);
+        let (_, config, manifest) = image(&mut blobs);
         let mut other = manifest.clone();
         other.media_type = "application/octet-stream".into();
-        let root = index(&mut blobs, vec![other, manifest]);
+        let holder = Manifest { config, layers: vec![other], annotations: BTreeMap::new() };
+        let holder = add(&mut blobs, MediaType::Manifest, holder.to_bytes());
+        let root = index(&mut blobs, vec![holder, manifest]);
         assert!(matches!(go(&root, &blobs), Err(ClosureError::Contradiction { .. })));
+    }
+
+    #[test]
+    fn what_nobody_understands_is_no_image() {
+        let mut blobs = Blobs::new();
+        let (layer, config, manifest) = image(&mut blobs);
+        let page = |kind: &str| Descriptor { media_type: kind.into(), ..manifest.clone() };
+        let schema = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+        let artifact = "application/vnd.oci.artifact.manifest.v1+json";
+        for strange in [page("text/html"), page(schema), page(artifact), page(""), layer.clone(), config] {
+            let below = index(&mut blobs, vec![strange.clone()]);
+            let deeper = index(&mut blobs, vec![below.clone()]);
+            for root in [&strange, &below, &deeper] {
+                let error = go(root, &blobs).unwrap_err().to_string();
+                assert!(error.contains(&strange.media_type), "{error}");
+                // What is only counted may be anything.
+                let read = |descriptor: &Descriptor| Ok(blobs.get(&descriptor.digest).cloned());
+                let walked = walk::<ClosureError>(std::slice::from_ref(root), read, |_, _| Ok(()));
+                assert_eq!(walked, Ok(()));
+            }
+        }
+        // Charts and signatures are manifests of other configs and layers: known, and whole.
+        let other = |kind: &str| Descriptor { media_type: kind.into(), ..layer.clone() };
+        let chart = Manifest {
+            config: other("application/vnd.cncf.helm.config.v1+json"),
+            layers: vec![other("application/vnd.cncf.helm.chart.content.v1.tar+gzip"), layer.clone()],
+            annotations: BTreeMap::new(),
+        };
+        let chart = add(&mut blobs, MediaType::Manifest, chart.to_bytes());
+        assert_eq!(go(&index(&mut blobs, vec![chart]), &blobs).unwrap().blobs.len(), 3);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::digest::Digest;
+use crate::http::shown;
 use crate::lock::{self, Reason, State};
 use crate::{deploy, disk, image, layer, oci, plan, recipe, sink, store, substitute, workspace};
 
@@ -67,7 +68,7 @@ pub enum Error {
         errors: Vec<plan::Error>,
     },
     /// What a recipe takes from elsewhere can't be had, or isn't what it should be.
-    #[error("{name}: {why}")]
+    #[error("{}: {why}", shown(name))]
     Foreign {
         /// A URL, an input, an archive.
         name: String,
@@ -75,7 +76,7 @@ pub enum Error {
         why: String,
     },
     /// A URL that no lock pins.
-    #[error("{url} is not in the lock of {recipe}")]
+    #[error("{} is not in the lock of {recipe}", shown(url))]
     Unfetched {
         /// `stack/name`
         recipe: String,
@@ -83,7 +84,7 @@ pub enum Error {
         url: String,
     },
     /// What a recipe takes from elsewhere isn't there.
-    #[error("{name} is not there{}", made_by.as_ref().map_or(String::new(), |command| format!("; `{command}` makes it")))]
+    #[error("{} is not there{}", shown(name), made_by.as_ref().map_or(String::new(), |command| format!("; `{command}` makes it")))]
     Nowhere {
         /// A URL, an input, a path of an image.
         name: String,
@@ -146,7 +147,7 @@ pub enum Error {
         reference: String,
     },
     /// A registry would have to be asked, and may not be.
-    #[error("{reference} is in a registry, and no connection may be opened")]
+    #[error("{} is in a registry, and no connection may be opened", shown(reference))]
     Offline {
         /// The image.
         reference: String,
@@ -309,6 +310,14 @@ impl Error {
     /// Refuses what was asked for.
     pub(crate) fn usage(message: impl std::fmt::Display) -> Self {
         Self::Usage { message: message.to_string() }
+    }
+
+    /// Says where a document comes from that can't be taken.
+    pub(crate) fn out_of(self, place: &str) -> Self {
+        match self {
+            Self::Document { base, source } => Self::Document { base: format!("{base} of {place}"), source },
+            error => error,
+        }
     }
 
     /// Refuses what comes from elsewhere: `name` is a URL, an input, an archive.

@@ -33,6 +33,7 @@ mod registries;
 mod registry;
 mod schema;
 mod source;
+mod strangers;
 mod substitutes;
 mod support;
 mod taking_away;

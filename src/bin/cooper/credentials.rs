@@ -4,12 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use cooperage::registry::{Credential, Credentials};
 use serde::Deserialize;
+
+use crate::helper::ask;
+
+/// A helper answers at once, unless a person must unlock what it keeps.
+const HELPER_LIMIT: Duration = Duration::from_secs(60);
 
 /// What Docker calls its own registry.
 const DOCKER_HUB: [&str; 4] =
@@ -61,30 +67,26 @@ impl Logins {
         if name.contains(['/', '\\']) {
             return Err(format!("{program:?} is no name of a program"));
         }
-        let failed = |error: std::io::Error| format!("cannot run {program}: {error}");
         let mut command = Command::new(&program);
         if let Some(path) = &self.path {
             command.env("PATH", path);
         }
-        command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(failed)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // One that doesn't read answers all the same.
-            _ = stdin.write_all(server.as_bytes());
-        }
-        let output = child.wait_with_output().map_err(failed)?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stdout);
+        let output = ask(command.arg("get"), server, HELPER_LIMIT)
+            .map_err(|why| format!("{program}, asked for the credentials of {server}: {why}"))?;
+        if !output.success {
+            let said = String::from_utf8_lossy(&output.out);
             // The helpers' way to say that there is nothing.
             if said.contains("credentials not found") {
                 return Ok(None);
             }
+            // An answer, though it failed, is not repeated.
+            let said = said.split('{').next().unwrap_or_default();
             let said: String =
-                said.chars().chain(String::from_utf8_lossy(&output.stderr).chars()).take(200).collect();
+                said.chars().chain(String::from_utf8_lossy(&output.err).chars()).take(200).collect();
             return Err(format!("{program} failed for {server}: {}", said.trim()));
         }
         // What it said may hold a secret: it is not repeated.
-        let answer: Answer = serde_json::from_slice(&output.stdout)
+        let answer: Answer = serde_json::from_slice(&output.out)
             .map_err(|_| format!("{program} gave no credentials for {server}"))?;
         Ok(Some(match answer.username.as_str() {
             "<token>" => Credential::Identity(answer.secret),

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
+use cooperage::http::shown;
 use serde_json::{Value, json};
 
 use crate::errors::{Failure, Problem};
@@ -57,7 +58,7 @@ impl Shell {
     /// Prints an answer.
     pub(crate) fn answer(&self, answer: &Answer) -> Exit {
         if !self.quiet {
-            answer.warnings.iter().for_each(|warning| self.say("warning", warning));
+            answer.warnings.iter().for_each(|warning| self.say("warning", &shown(warning)));
         }
         let text = match self.format {
             Format::Json => json_text(&answer.json),

@@ -64,6 +64,10 @@ struct File {
     timeout: Option<u64>,
     /// Milliseconds.
     backoff: Option<u64>,
+    /// Seconds.
+    patience: Option<u64>,
+    /// MiB.
+    max_size: Option<u64>,
     /// Blobs that travel at once.
     concurrency: Option<usize>,
     /// Directories that recipes may read, outside of their workspace.
@@ -149,6 +153,8 @@ fn parse(text: &str, dir: &Path) -> Result<http::Settings, String> {
         attempts: file.attempts.unwrap_or(defaults.attempts).max(1),
         backoff: file.backoff.map_or(defaults.backoff, Duration::from_millis),
         timeout: file.timeout.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.max(1))),
+        patience: file.patience.map_or(defaults.patience, |seconds| Duration::from_secs(seconds.max(1))),
+        max_size: file.max_size.map_or(defaults.max_size, |most| most.saturating_mul(1 << 20)),
         concurrency: file.concurrency.map_or(defaults.concurrency, |many| many.clamp(1, 64)),
         files: file.allow_files.iter().map(|files| dir.join(files)).collect(),
     })

@@ -39,22 +39,29 @@ struct Named {
 }
 
 impl Substitutes {
-    /// Opens them; registries are left out where no connection may be opened.
+    /// Opens them; registries are left out where no connection may be opened, and what can't be opened is told of.
+    ///
+    /// # Errors
+    /// What can never be a substitute, and a site's configuration that can't be read: no place has failed then.
     pub(crate) fn open(env: &Env<'_>) -> Result<Self, Error> {
-        let mut places = Vec::new();
+        let (mut places, mut warnings) = (Vec::new(), Vec::new());
         for place in &env.substitute {
-            let (name, place) = match place {
+            let (name, opened) = match place {
                 Place::Registry(_) if env.offline => continue,
                 // All of the repository, whatever tag.
                 Place::Registry(reference) => {
                     let name = format!("docker://{}/{}", reference.registry, reference.repository);
-                    (name, open_reference(env, reference)?)
+                    (name, Ok(open_reference(env, reference)?))
                 }
-                other => (other.to_string(), open_place(env, other)?.0),
+                other => (other.to_string(), open_place(env, other).map(|(place, _)| place)),
             };
-            places.push(Named { name, place, failed: AtomicBool::new(false) });
+            match opened {
+                Ok(place) => places.push(Named { name, place, failed: AtomicBool::new(false) }),
+                Err(error @ Error::Usage { .. }) => return Err(error),
+                Err(error) => warnings.push(passed_over(&name, &error)),
+            }
         }
-        Ok(Self { places, ..Self::default() })
+        Ok(Self { places, warnings: Mutex::new(warnings), ..Self::default() })
     }
 
     /// Whether there is none.
@@ -75,8 +82,7 @@ impl Substitutes {
                 Ok(None) => {}
                 Err(error) => {
                     named.failed.store(true, Ordering::Relaxed);
-                    let warning = format!("{} is passed over: {error}", named.name);
-                    lock(&self.warnings).push(warning);
+                    lock(&self.warnings).push(passed_over(&named.name, &error));
                 }
             }
         }
@@ -142,6 +148,10 @@ impl Substitutes {
         });
         fetched.is_some()
     }
+}
+
+fn passed_over(name: &str, error: &Error) -> String {
+    format!("{name} is passed over: {error}")
 }
 
 /// The layers of the images below `index`, if that is here with all of them.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::digest::{Digest, Encoding};
 use crate::disk;
 use crate::image;
-use crate::oci::{Descriptor, Document, Index, MediaType, Place, Platform, Reference};
+use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType, Place, Platform, Reference};
 use crate::progress::{Counting, Event};
 use crate::sink::{self, DockerArchive, Export, Layout, Moved, OciArchive, Sink};
 use crate::store::{ClosureError, closure};
@@ -39,7 +39,12 @@ pub(crate) struct Origin<'b> {
 
 impl From<ClosureError> for Error {
     fn from(error: ClosureError) -> Self {
-        Self::Store(error.into())
+        match error {
+            ClosureError::Document { digest, source: source @ DocumentError::Opaque { .. } } => {
+                Self::Document { base: digest.to_string(), source }
+            }
+            error => Self::Store(error.into()),
+        }
     }
 }
 

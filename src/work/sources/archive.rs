@@ -15,6 +15,7 @@ use super::portion::filter;
 use super::read::Read;
 use crate::digest::HashingReader;
 use crate::disk;
+use crate::http::shown;
 use crate::layer::unpack::{Limits, Member, What, unpack};
 use crate::lock::Pin;
 use crate::progress::Event;
@@ -40,7 +41,7 @@ pub(super) fn unpacked(
     let limits = Limits { case: path.case_clash, ..Limits::default() };
     let steps: Result<Vec<Step>, StepError> = portion.unpack.iter().map(|step| step.parse()).collect();
     let steps = steps.map_err(|error| wrong(error.to_string()))?;
-    supply.checkout.env.progress.event(Event::Begin { what: "unpacking", name });
+    supply.checkout.env.progress.event(Event::Begin { what: "unpacking", name: &shown(name) });
     let archive = Arc::new(disk::open(&located.path)?.0);
     let spool = Spool::new(supply.transaction()?.scratch()?);
     let mut members = Members {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::http::shown;
 use crate::lock::BaseOrigin;
 use crate::oci::Reference;
 use crate::tree::SourceKey;
@@ -31,7 +32,8 @@ impl Elsewhere {
     pub(crate) fn is_called(&self, name: &str) -> bool {
         match self {
             Self::Image(own) => is_called(&BaseOrigin::Image(own.clone()), name),
-            Self::Url(own) => own == name,
+            // As it is written, or as it is shown.
+            Self::Url(own) => own == name || shown(own) == name,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::digest::{Digest, HashingReader};
 use crate::disk;
+use crate::http::shown;
 use crate::progress::{Counting, Event};
 use crate::substitute;
 use crate::tree::Content;
@@ -103,7 +104,7 @@ fn download(
     wanted: Option<Digest>,
 ) -> Result<Located, Error> {
     let env = supply.checkout.env;
-    env.progress.event(Event::Begin { what: "fetching", name: url });
+    env.progress.event(Event::Begin { what: "fetching", name: &shown(url) });
     let client = env.registries.client().map_err(substitute::Error::from)?;
     let opened = client.fetch(url, pinned.map(|content| content.size)).map_err(substitute::Error::from)?;
     let gone = || Error::Nowhere { name: url.to_owned(), made_by: None };

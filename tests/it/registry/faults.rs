@@ -33,6 +33,14 @@ pub(crate) enum What {
     Length(isize),
     /// The body never ends (chunked).
     Endless,
+    /// The body comes byte by byte, with so much time between them.
+    Trickle(Duration),
+    /// The head comes byte by byte, with so much time between them.
+    TrickleHead(Duration),
+    /// The request's body is taken in small pieces, with so much time between them.
+    TrickleUpload(Duration),
+    /// A `Range` isn't heeded, and the connection is closed so many bytes after what it asked for.
+    Again(usize),
     /// A header (lower-case) has another value, or none.
     Header(&'static str, Option<String>),
     /// A bit in the middle of the body is another.
@@ -118,7 +126,7 @@ impl Shared {
                 return None;
             }
             Some(What::Delay(time)) => self.sleep(*time),
-            Some(What::IgnoreRange) => drop(request.headers.remove("range")),
+            Some(What::IgnoreRange | What::Again(_)) => drop(request.headers.remove("range")),
             _ => {}
         }
         if !request.whole && request.method != "PATCH" {

@@ -109,11 +109,21 @@ pub(super) fn serve(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
         if most > 0 && request.header("expect").is_some_and(|it| it.eq_ignore_ascii_case("100-continue")) {
             (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
+        if let Some(What::TrickleUpload(pause)) = &what {
+            let mut piece = [0; 100];
+            while reader.read(&mut piece)? > 0 && !shared.closing() {
+                shared.sleep(*pause);
+            }
+            return Ok(());
+        }
+        // Before it is dropped.
+        let from = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+        let from = from.and_then(|from| from.parse().ok()).unwrap_or(0);
         read_body(&mut reader, &mut request, most);
         shared.state().log[entry].received = request.body.len();
         let Some(response) = shared.respond(&mut request, what.as_ref()) else { return Ok(()) };
         shared.state().log[entry].status = response.status;
-        let mut sending = Sending { shared, stream, entry };
+        let mut sending = Sending { shared, stream, entry, from };
         if !sending.send(&request, &response, what.as_ref())? {
             return Ok(());
         }
@@ -195,6 +205,8 @@ struct Sending<'a> {
     shared: &'a Shared,
     stream: &'a TcpStream,
     entry: usize,
+    /// What the request's range begins with.
+    from: usize,
 }
 
 impl Sending<'_> {
@@ -217,12 +229,19 @@ impl Sending<'_> {
             _ => format!("content-length: {told}\r\n"),
         });
         head.push_str(if close { "connection: close\r\n\r\n" } else { "\r\n" });
-        self.stream.write_all(head.as_bytes())?;
+        match what {
+            Some(What::TrickleHead(pause)) => self.trickle(head.as_bytes(), *pause)?,
+            _ => self.stream.write_all(head.as_bytes())?,
+        }
         if request.method == "HEAD" || response.status == 204 {
             return Ok(!close);
         }
         match what {
             Some(What::Endless) => self.endless(&response.body),
+            Some(What::Trickle(pause)) => self.trickle(&response.body, *pause).map(|()| false),
+            Some(What::Again(more)) => {
+                self.body(&response.body[..length.min(self.from + more)]).map(|()| false)
+            }
             Some(What::CutBody(most)) => self.body(&response.body[..length.min(*most)]).map(|()| false),
             Some(What::StallBody(most)) => {
                 self.body(&response.body[..length.min(*most)])?;
@@ -238,6 +257,17 @@ impl Sending<'_> {
         for piece in bytes.chunks(64 << 10) {
             self.shared.state().log[self.entry].sent += piece.len();
             self.stream.write_all(piece)?;
+        }
+        Ok(())
+    }
+
+    fn trickle(&mut self, bytes: &[u8], pause: Duration) -> io::Result<()> {
+        for byte in bytes.chunks(1) {
+            if self.shared.closing() {
+                return Ok(());
+            }
+            self.stream.write_all(byte)?;
+            self.shared.sleep(pause);
         }
         Ok(())
     }

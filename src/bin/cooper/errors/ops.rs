@@ -112,7 +112,9 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::Offline { .. } => "leave out --offline",
         Error::Unpinned { .. } => "run `cooper lock` without --offline",
-        Error::Document { source: DocumentError::Unsupported { .. }, .. } => KIND_HINT,
+        Error::Document {
+            source: DocumentError::Unsupported { .. } | DocumentError::Opaque { .. }, ..
+        } => KIND_HINT,
         Error::Document { .. } | Error::BaseLayer { .. } => BASE_HINT,
         Error::Facts { .. } => "restore lockfiles/blobs from version control, or run `cooper lock`",
         Error::LineEndings { .. } => "add `recipes/** -text` to .gitattributes, and check the file out again",

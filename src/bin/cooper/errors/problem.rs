@@ -8,6 +8,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 use cooperage::digest::Mismatch;
 use cooperage::disk;
+use cooperage::http::shown;
 use cooperage::recipe::At;
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ pub(super) const DAMAGED_HINT: &str = "get it again from where it came; if the s
 impl Problem {
     /// A problem that stands nowhere.
     pub(crate) fn new(kind: &'static str, exit: Exit, message: impl Into<String>) -> Self {
-        let (message, place) = (message.into(), Place::Nowhere);
+        let (message, place) = (shown(&message.into()), Place::Nowhere);
         Self { kind, message, place, notes: Vec::new(), hints: Vec::new(), exit }
     }
 
@@ -78,7 +79,7 @@ impl Problem {
             // Many errors repeat their source in their own words.
             let (text, said) = (error.to_string(), problem.notes.last().unwrap_or(&problem.message));
             if !said.contains(&text) {
-                problem.notes.push(text);
+                problem = problem.note(text);
             }
             next = error.source();
         }
@@ -128,7 +129,7 @@ impl Problem {
     }
 
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+        self.notes.push(shown(&note.into()));
         self
     }
 

@@ -42,7 +42,7 @@ fn part(error: &ops::Error) -> Option<Error> {
 
 const fn ending(cause: &Cause) -> Exit {
     match cause {
-        Cause::Answer(_) | Cause::Redirect(_) | Cause::TooLarge { .. } => Exit::Input,
+        Cause::Answer(_) | Cause::Redirect(_) | Cause::TooLarge { .. } | Cause::Endless { .. } => Exit::Input,
         _ => Exit::System,
     }
 }
