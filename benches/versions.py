@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One Cooper beside another, alternating in one run: whether a change made something slower.
 
-    benches/versions.py OLD NEW [--memory DIR] [--rounds N] [--only PART,...]
+    benches/versions.py OLD NEW [--sha256 sha2|ring] [--memory DIR] [--rounds N] [--only PART,...]
 
 Parts: noop (50 recipes, 2 variants, 2 platforms, 500 files), list (the same), cold (200 MB into an empty store), change (one small
 file of a recipe with 200 MB), copy (that image to an archive). A row gives NEW in parts of OLD: median and least wall time, and CPU.
@@ -52,8 +52,11 @@ def main():
     parser.add_argument("--memory", default="/dev/shm", help="a directory on tmpfs, with room for 1.5 GB")
     parser.add_argument("--rounds", default=20, type=int)
     parser.add_argument("--only", default=",".join(PARTS))
+    peers.sha256_option(parser)
     options = parser.parse_args()
     chosen = options.only.split(",")
+    for name in ("old", "new"):
+        print(f"SHA-256, {name}: {peers.sha256_of(getattr(options, name), options.sha256)}", flush=True)
     with tempfile.TemporaryDirectory(dir=options.memory) as scratch:
         sides = []
         for name in ("old", "new"):
