@@ -2,7 +2,7 @@
 //! builds against. SIZES are those of the blobs, SINGLES those of index and lock; both lists have commas.
 //!
 //! The sequence is the store's: write the blobs, sync them in parallel, rename, sync their directory; then each
-//! single file alone.
+//! single file alone. Nothing is hashed.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs::{self, File};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cooper beside its neighbours, in one run on one machine: ratios, not times, are what it is for.
 
-    benches/peers.py [--cooper BINARY] [--debian ROOT.tar] [--memory DIR] [--disk DIR] [--only PART,...]
+    benches/peers.py [--cooper BINARY] [--sha256 sha2|ring] [--debian ROOT.tar] [--memory DIR] [--disk DIR] [--only PART,...]
 
 Parts: overlay, noop, big, fetched, growth, reuse. As root, on Debian 12. It wants hyperfine, umoci, buildah, docker.io,
 gzip and go, which builds regctl; a neighbour that isn't there is named and left out. ROOT.tar is the file system of
@@ -92,6 +92,24 @@ def hyperfine(rounds, runs, commands):
                 measured[name].cpu.append(result["user"] + result["system"])
                 measured[name].rss = max(measured[name].rss, max(result.get("memory_usage_byte") or [0]) // 1024)
     return measured
+
+
+def sha256_option(parser):
+    parser.add_argument("--sha256", choices=["sha2", "ring"], help="whose code cooper computes SHA-256 with")
+
+
+def sha256_of(cooper, asked):
+    """Whose code a cooper computes SHA-256 with, from here on the one that was asked for.
+
+    It tells when it is asked for what it hasn't got.
+    """
+    if asked:
+        os.environ["COOPER_SHA256"] = asked
+    said = subprocess.run([cooper, "list"], env=os.environ | {"COOPER_SHA256": "?"}, capture_output=True, text=True).stderr
+    taken = said.partition("this is taken: ")[2].partition("\n")[0]
+    if not taken:
+        return "sha2, the only one that it has"
+    return f"{asked}, as asked (otherwise {taken})" if asked else taken
 
 
 # --- What is built ---------------------------------------------------------------------------------------------------
@@ -486,6 +504,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cooper", default=HERE / "target/dist/cooper", type=Path)
     parser.add_argument("--debian", help="the tar of a Debian root")
+    sha256_option(parser)
     parser.add_argument("--memory", default="/dev/shm", help="a directory on tmpfs")
     parser.add_argument("--disk", default="/var/tmp", help="a directory on a disk")
     parser.add_argument("--only", default=",".join(ALL))
@@ -511,6 +530,7 @@ def main():
         missing += [] if args.regctl else ["regctl"]
         missing += [] if args.docker else ["docker ($DOCKER_HOST names no daemon)"]
         print(f"cooper {args.cooper}, load {os.getloadavg()[0]:.1f}; left out: {', '.join(missing) or 'nothing'}")
+        print(f"SHA-256: {sha256_of(args.cooper, args.sha256)}", flush=True)
         root = debian_root(args.debian, work)
         for part in args.only.split(","):
             if part == "overlay":

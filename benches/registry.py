@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pulling and pushing beside crane and oras: seconds and peak memory, against Debian's docker-registry.
 
-    benches/registry.py [--cooper BINARY] [--memory DIR] [--rounds N] [--only IMAGE,...]
+    benches/registry.py [--cooper BINARY] [--sha256 sha2|ring] [--memory DIR] [--rounds N] [--only IMAGE,...]
 
 An image of 65 MB in one layer and one of 1 GB in four, whose bytes no compression makes smaller, the same in each run. Pulled
 from the registry into an OCI layout that isn't there yet; pushed from a layout into a registry that holds nothing. All of it
@@ -181,6 +181,7 @@ def main():
     parser.add_argument("--cooper", default=peers.HERE / "target/dist/cooper", type=Path)
     parser.add_argument("--memory", default="/dev/shm", help="a directory on tmpfs, with room for 4 GB")
     parser.add_argument("--rounds", default=5, type=int)
+    peers.sha256_option(parser)
     parser.add_argument("--only", default=",".join(IMAGES))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cooper-registry-", dir=args.memory) as work:
@@ -191,7 +192,8 @@ def main():
             (work / name).mkdir()
         registry = wire.Registry(work)
         try:
-            print(f"load {os.getloadavg()[0]:.1f}, {args.rounds} rounds", flush=True)
+            print(f"load {os.getloadavg()[0]:.1f}, {args.rounds} rounds; SHA-256: {peers.sha256_of(args.cooper, args.sha256)}",
+                  flush=True)
             rows = measure(args, work, registry)
         finally:
             registry.stop()

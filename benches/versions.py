@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One Cooper beside another, alternating in one run: whether a change made something slower.
 
-    benches/versions.py OLD NEW [--memory DIR] [--rounds N] [--only PART,...] [--debian ROOT.tar]
+    benches/versions.py OLD NEW [--sha256 sha2|ring] [--memory DIR] [--rounds N] [--only PART,...] [--debian ROOT.tar]
 
 Parts: noop (50 recipes, 2 variants, 2 platforms, 500 files), list (the same), cold (200 MB into an empty store), change (one small
 file of a recipe with 200 MB), copy (that image to an archive), overlay (ten new files on the Debian root), fetched (an archive of
@@ -87,8 +87,11 @@ def main():
     parser.add_argument("--rounds", default=20, type=int)
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--debian", help="the tar of a Debian root, for overlay and fetched")
+    peers.sha256_option(parser)
     options = parser.parse_args()
     chosen = options.only.split(",")
+    for name in ("old", "new"):
+        print(f"SHA-256, {name}: {peers.sha256_of(getattr(options, name), options.sha256)}", flush=True)
     with tempfile.TemporaryDirectory(dir=options.memory) as scratch:
         sides, server, image = [], None, Path(scratch, "image")
         if {"overlay", "fetched"} & set(chosen):

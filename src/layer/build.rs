@@ -10,7 +10,7 @@ use super::build_error::BuildError;
 use super::chunks::{Chunk, Reuse};
 use super::gzip::{Encoded, Encoder};
 use super::v1;
-use crate::digest::{DiffId, Encoding, HashingWriter};
+use crate::digest::{DiffId, Encoding, HashingWriter, Known};
 use crate::oci::Compression;
 use crate::tree::{Content, FileTree};
 
@@ -23,8 +23,8 @@ pub struct Built {
     pub chunks: Vec<Chunk>,
 }
 
-/// Writes the layer of `tree` to `out`; `open` gives each file's bytes, `reuse` compressed chunks of earlier
-/// layers.
+/// Writes the layer of `tree` to `out`; `open` gives each file's bytes and what is known of them, `reuse` compressed
+/// chunks of earlier layers.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -32,7 +32,7 @@ pub fn build<R: Read, W: Write>(
     encoding: Encoding,
     compression: Compression,
     tree: &FileTree,
-    open: &(impl Fn(&Content) -> io::Result<R> + Sync),
+    open: &(impl Fn(&Content) -> io::Result<(R, Known)> + Sync),
     reuse: Option<Reuse>,
     out: W,
 ) -> Result<(W, Built), BuildError> {
@@ -71,7 +71,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::digest::Digest;
+    use crate::digest::{Blake3, Digest};
     use crate::tree::{Attributes, Kind, Node, TreePath};
 
     /// 3 MB in files that compress a little.
@@ -96,7 +96,7 @@ mod tests {
     fn built(contents: &[Vec<u8>], how: Compression, reuse: Option<Reuse>) -> (Vec<u8>, Built) {
         let open = |content: &Content| {
             let bytes = contents.iter().find(|bytes| Content::of(bytes) == *content);
-            bytes.map(|bytes| &bytes[..]).ok_or_else(|| io::ErrorKind::NotFound.into())
+            bytes.map(|bytes| (&bytes[..], Known::Nothing)).ok_or_else(|| io::ErrorKind::NotFound.into())
         };
         build(Encoding::V1, how, &tree(contents), &open, reuse, Vec::new()).unwrap()
     }
@@ -122,7 +122,7 @@ mod tests {
         let (fresh, built_fresh) = built(&contents, Compression::Gzip, None);
         let copied = Arc::new(AtomicUsize::new(0));
         let counts = Arc::clone(&copied);
-        let reuse = Arc::new(move |input: &Digest, length: u64| {
+        let reuse = Arc::new(move |input: &Blake3, length: u64| {
             let chunk = table.chunks.iter().find(|c| c.input == *input && c.input_len == length)?;
             counts.fetch_add(1, Ordering::Relaxed);
             Some((old[chunk.offset as usize..][..chunk.len as usize].to_vec(), chunk.output))
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn zstd_is_only_read() {
-        let open = |_: &Content| Ok(io::empty());
+        let open = |_: &Content| Ok((io::empty(), Known::Nothing));
         let result = build(Encoding::V1, Compression::Zstd, &FileTree::new(), &open, None, Vec::new());
         assert!(matches!(result, Err(BuildError::Compression(Compression::Zstd))));
     }

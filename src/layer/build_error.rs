@@ -4,8 +4,9 @@
 
 use std::io;
 
+use crate::digest::Mismatch;
 use crate::oci::Compression;
-use crate::tree::{Content, TreePath};
+use crate::tree::TreePath;
 
 /// Why a layer wasn't built.
 #[derive(Debug, thiserror::Error)]
@@ -19,17 +20,12 @@ pub enum BuildError {
         source: io::Error,
     },
     /// A file's bytes aren't those that the tree names.
-    #[error(
-        "{path} changed while it was read: expected {} ({} bytes), found {} ({} bytes)",
-        expected.digest, expected.size, found.digest, found.size
-    )]
+    #[error("{path} changed while it was read: {found}")]
     Changed {
         /// Where it lies in the layer.
         path: TreePath,
-        /// What the tree names.
-        expected: Content,
-        /// What was read.
-        found: Content,
+        /// What the tree names, and what was read.
+        found: Mismatch,
     },
     /// A hard link to what isn't a file of the same layer.
     #[error("{path} is a hard link to {target}, which is not a file of the same layer")]

@@ -12,11 +12,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use flate2::Crc;
-use sha2::{Digest as _, Sha256};
 
 use super::chunks::{Chunk, Reuse};
 use super::v1::gzip::{Cutter, HEADER, deflated, end};
-use crate::digest::Digest;
+use crate::digest::{Blake3, Digest, Hasher};
 
 /// A guess for allocations only.
 const AVERAGE_CHUNK: usize = 1 << 20;
@@ -55,9 +54,9 @@ pub struct Encoded<W> {
 
 /// What becomes of a chunk.
 struct Done {
-    input: Digest,
+    input: Blake3,
     bytes: Vec<u8>,
-    output: Digest,
+    output: Blake3,
     crc: Crc,
 }
 
@@ -75,7 +74,7 @@ impl<W: Write> Encoder<W> {
             reuse,
             given: VecDeque::new(),
             in_flight: 0,
-            input: InputHash::Here(Sha256::new()),
+            input: InputHash::Here(Hasher::new()),
             crc: Crc::new(),
             offset: HEADER.len() as u64,
             table: Vec::new(),
@@ -184,12 +183,12 @@ fn lost() -> io::Error {
 }
 
 fn make(chunk: &[u8], reuse: Option<&Reuse>) -> Done {
-    let input = Digest::of(chunk);
+    let input = Blake3::of(chunk);
     let mut crc = Crc::new();
     crc.update(chunk);
     let (bytes, output) = reuse.and_then(|reuse| reuse(&input, chunk.len() as u64)).unwrap_or_else(|| {
         let bytes = deflated(chunk);
-        let output = Digest::of(&bytes);
+        let output = Blake3::of(&bytes);
         (bytes, output)
     });
     Done { input, bytes, output, crc }
@@ -197,8 +196,8 @@ fn make(chunk: &[u8], reuse: Option<&Reuse>) -> Done {
 
 /// The digest of all that was written: one long sum, so a thread of its own where there is work for several.
 enum InputHash {
-    Here(Sha256),
-    Elsewhere { chunks: SyncSender<Arc<Vec<u8>>>, thread: JoinHandle<Sha256>, last: Vec<u8> },
+    Here(Hasher),
+    Elsewhere { chunks: SyncSender<Arc<Vec<u8>>>, thread: JoinHandle<Hasher>, last: Vec<u8> },
 }
 
 impl InputHash {
@@ -215,12 +214,12 @@ impl InputHash {
             let mut own = hash.clone();
             let (chunks, received) = mpsc::sync_channel::<Arc<Vec<u8>>>(2);
             let run = move || {
-                received.iter().for_each(|chunk| own.update(&**chunk));
+                received.iter().for_each(|chunk| own.update(&chunk));
                 own
             };
             match std::thread::Builder::new().spawn(run) {
                 Ok(thread) => *self = Self::Elsewhere { chunks, thread, last: Vec::new() },
-                Err(_) => return hash.update(&**chunk),
+                Err(_) => return hash.update(chunk),
             }
         }
         if let Self::Elsewhere { chunks, .. } = self {
@@ -239,7 +238,7 @@ impl InputHash {
                 hash
             }
         };
-        Ok(Digest::from_bytes(hash.finalize().into()))
+        Ok(Digest::from_bytes(hash.finish()))
     }
 }
 
@@ -284,13 +283,13 @@ mod tests {
         for (row, chunk) in table.iter().zip(split(data)) {
             assert_eq!(
                 (row.offset, row.input_len, row.input),
-                (offset, chunk.len() as u64, Digest::of(chunk))
+                (offset, chunk.len() as u64, Blake3::of(chunk))
             );
             assert!((MIN_CHUNK..=MAX_CHUNK).contains(&chunk.len()) || at + chunk.len() == data.len());
             let mut alone = Vec::new();
             deflate::chunk(chunk, &mut alone, &mut deflate::State::new());
             assert!(alone == gzip[offset as usize..][..row.len as usize]);
-            assert_eq!(row.output, Digest::of(&alone));
+            assert_eq!(row.output, Blake3::of(&alone));
             (offset, at) = (offset + row.len, at + chunk.len());
         }
         assert_eq!((offset as usize + 13, at), (gzip.len(), data.len()));
@@ -341,13 +340,13 @@ mod tests {
             assert!(pool.install(|| encode(&data, piece, None)) == (gzip.clone(), table.clone()));
         }
         let bytes = |row: &Chunk| gzip[row.offset as usize..][..row.len as usize].to_vec();
-        let known: BTreeMap<Digest, (Vec<u8>, Digest)> =
+        let known: BTreeMap<Blake3, (Vec<u8>, Blake3)> =
             table.iter().map(|row| (row.input, (bytes(row), row.output))).collect();
         let asked = Arc::new(Mutex::new(0));
         let counts = Arc::clone(&asked);
-        let reuse = Arc::new(move |digest: &Digest, _: u64| {
+        let reuse = Arc::new(move |input: &Blake3, _: u64| {
             *counts.lock().unwrap() += 1;
-            known.get(digest).cloned()
+            known.get(input).cloned()
         });
         assert!(encode(&data, 1 << 16, Some(reuse)) == (gzip, table.clone()));
         assert_eq!(*asked.lock().unwrap(), table.len());

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::v1::{self, Filter};
 use super::{Error, Workspace};
-use crate::digest::HashingReader;
+use crate::digest::{Blake3, Known, Survey};
 use crate::disk;
 use crate::recipe::{Glob, has_magic, secrets_in, suggest};
 use crate::tree::{Content, Files, SourceNode, SourceTree, TreePath};
@@ -48,9 +48,9 @@ pub struct Contents(BTreeMap<Content, Held>);
 #[derive(Debug, Clone)]
 enum Held {
     Bytes(Arc<[u8]>),
-    File(PathBuf),
+    File(PathBuf, Known),
     /// So many bytes of a file, from there on.
-    Section(Arc<disk::File>, u64),
+    Section(Arc<disk::File>, u64, Known),
 }
 
 impl Contents {
@@ -70,19 +70,19 @@ impl Contents {
     }
 
     /// Says that a file has these bytes.
-    pub fn put_file(&mut self, content: Content, path: PathBuf) {
-        self.0.insert(content, Held::File(path));
+    pub fn put_file(&mut self, content: Content, path: PathBuf, known: Known) {
+        self.0.insert(content, Held::File(path, known));
     }
 
     /// Says that a file has these bytes from `at` on.
-    pub fn put_section(&mut self, content: Content, file: &Arc<disk::File>, at: u64) {
-        self.0.insert(content, Held::Section(Arc::clone(file), at));
+    pub fn put_section(&mut self, content: Content, file: &Arc<disk::File>, at: u64, known: Known) {
+        self.0.insert(content, Held::Section(Arc::clone(file), at, known));
     }
 
     /// Where the bytes lie, unless they are kept in memory.
     pub fn path(&self, content: &Content) -> Option<&Path> {
         match self.0.get(content)? {
-            Held::File(path) => Some(path),
+            Held::File(path, _) => Some(path),
             Held::Bytes(_) | Held::Section(..) => None,
         }
     }
@@ -94,11 +94,20 @@ impl Contents {
     pub fn open(&self, content: &Content) -> Result<Box<dyn Read + Send>, Error> {
         match self.0.get(content) {
             Some(Held::Bytes(bytes)) => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
-            Some(Held::File(path)) => Ok(Box::new(disk::open(path)?.0)),
-            Some(Held::Section(file, at)) => {
+            Some(Held::File(path, _)) => Ok(Box::new(disk::open(path)?.0)),
+            Some(Held::Section(file, at, _)) => {
                 Ok(Box::new(disk::Section::new(Arc::clone(file), *at, content.size)))
             }
             None => Err(Error::UnknownContent { digest: content.digest }),
+        }
+    }
+
+    /// What is known of it, for whoever checks.
+    pub fn known(&self, content: &Content) -> Known {
+        match self.0.get(content) {
+            Some(Held::Bytes(_)) => Known::Unchanged,
+            Some(Held::File(_, known) | Held::Section(.., known)) => *known,
+            None => Known::Nothing,
         }
     }
 }
@@ -376,12 +385,15 @@ fn read_item(item: Item, keep: bool) -> Result<Read1, Error> {
     if size <= SEARCHED {
         let bytes = disk::read(&path, SEARCHED)?;
         let (content, secret) = (Content::of(&bytes), secrets_in(&bytes));
-        let held = if keep && size <= KEPT { Held::Bytes(bytes.into()) } else { Held::File(path) };
+        let held = match keep && size <= KEPT {
+            true => Held::Bytes(bytes.into()),
+            false => Held::File(path, Known::Blake3(Blake3::of(&bytes))),
+        };
         return Ok((file(content), Some(held), secret));
     }
-    let reader = HashingReader::new(disk::open(&path)?.0);
-    let (digest, size) = reader.drain().map_err(disk::failed("read", &path))?;
-    Ok((file(Content { digest, size }), Some(Held::File(path)), None))
+    let read = Survey::of(disk::open(&path)?.0);
+    let (digest, size, known) = read.map_err(disk::failed("read", &path))?;
+    Ok((file(Content { digest, size }), Some(Held::File(path, known)), None))
 }
 
 fn same_folded<'a>(paths: impl Iterator<Item = &'a TreePath>) -> Vec<(TreePath, TreePath)> {

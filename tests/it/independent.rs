@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
 use cooperage::derivation::{Cmd, ConfigPatch, Healthcheck, Remove};
-use cooperage::digest::{Digest, Encoding, HashingWriter};
+use cooperage::digest::{Digest, Encoding, HashingWriter, Known};
 use cooperage::image::{self, Image, Layer};
 use cooperage::layer;
 use cooperage::oci::json::{self, Value, object};
@@ -62,7 +62,7 @@ impl Files {
     }
 
     fn build(&self, compression: Compression, name: Option<&str>) -> Layer {
-        let open = |content: &Content| Ok(&self.bytes[&content.digest][..]);
+        let open = |content: &Content| Ok((&self.bytes[&content.digest][..], Known::Nothing));
         let out = HashingWriter::new(std::io::sink());
         let (out, built) = layer::build(Encoding::V1, compression, &self.tree, &open, None, out).unwrap();
         let (_, digest, size) = out.finish();

@@ -24,6 +24,7 @@ mod house;
 mod independent;
 mod listing;
 mod lock;
+mod passes;
 mod peers;
 mod pushes;
 mod quick_start;

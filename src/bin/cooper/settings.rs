@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cooperage::digest::Implementation;
 use cooperage::oci::{Place, Platform, json};
 use cooperage::ops;
 use cooperage::progress::Progress;
@@ -37,6 +38,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Resolves them. Relative paths start at `-C`.
     pub(crate) fn resolve(global: &Global, net: Net, env: Variables<'_>) -> Result<Self, Failure> {
+        sha256(env)?;
         let start = std::env::current_dir()
             .map_err(|error| Failure::from(Problem::io("find the current directory", &error)))?;
         let dir = global.directory.as_ref().map_or_else(|| start.clone(), |dir| start.join(dir));
@@ -157,6 +159,18 @@ fn flag(name: &str, env: Variables<'_>) -> Result<bool, Failure> {
         Some("1" | "true" | "yes") => Ok(true),
         Some(other) => Err(Problem::usage(format!("{name} is {other:?}")).hint("it takes 1 or 0").into()),
     }
+}
+
+/// Whose code computes SHA-256, for benchmarks: what comes out is the same.
+fn sha256(env: Variables<'_>) -> Result<(), Failure> {
+    let name = "COOPER_SHA256";
+    let Some(text) = text(name, env)? else { return Ok(()) };
+    if text.parse().is_ok_and(Implementation::take) {
+        return Ok(());
+    }
+    // `benches/` reads this line.
+    let hint = format!("it takes sha2 or ring; without it this is taken: {}", Implementation::taken());
+    Err(Problem::usage(format!("{name} is {text:?}")).hint(hint).into())
 }
 
 /// Those of the command line, then those of the environment.

@@ -7,7 +7,6 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use flate2::Crc;
-use sha2::{Digest as _, Sha256};
 
 use super::deflate;
 use crate::digest::Digest;
@@ -43,8 +42,9 @@ impl Cutter {
         GEAR.get_or_init(|| {
             let mut gear = [0; 256];
             for (byte, entry) in (0_u8..=255).zip(&mut gear) {
-                let digest: [u8; 32] = Sha256::digest([byte]).into();
-                *entry = digest[..8].iter().fold(0, |sum, &digit| sum << 8 | u64::from(digit));
+                *entry = Digest::of(&[byte]).as_bytes()[..8]
+                    .iter()
+                    .fold(0, |sum, &digit| sum << 8 | u64::from(digit));
             }
             gear
         })

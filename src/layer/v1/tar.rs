@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use tar::{EntryType, Header};
 
 use super::xattrs::never_emitted;
-use crate::digest::{Digest, HashingReader};
+use crate::digest::{Digest, Known, Mismatch, VerifyingReader};
 use crate::layer::build_error::BuildError;
 use crate::tree::{Attributes, Content, FileTree, Kind, Node, TreePath};
 
@@ -25,15 +25,16 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 static MARKER: Attributes = Attributes::new(0o644);
 
-/// Writes the tar stream of `tree`; `open` gives each file's bytes, once for each content written.
+/// Writes the tar stream of `tree`; `open` gives each file's bytes, once for each content written, and what is known of
+/// them.
 ///
-/// Every file is hashed again as it passes.
+/// Every file is compared with its content as it passes.
 ///
 /// # Errors
 /// A tree that no tar says faithfully, a file that can't be read or isn't what its node names, and `out`'s.
 pub(crate) fn write<R: Read, W: Write>(
     tree: &FileTree,
-    open: &(impl Fn(&Content) -> io::Result<R> + Sync),
+    open: &(impl Fn(&Content) -> io::Result<(R, Known)> + Sync),
     mut out: W,
 ) -> Result<W, BuildError> {
     let entries = entries(tree)?;
@@ -43,12 +44,14 @@ pub(crate) fn write<R: Read, W: Write>(
     for entry in entries {
         out.write_all(&entry.head()).map_err(BuildError::Write)?;
         if let Some(content) = &entry.content {
-            let unreadable = |source| BuildError::Read { path: entry.path.clone(), source };
-            let reader = open(content).map_err(unreadable)?;
-            let found = copy(reader, content.size, &mut buffer, &mut out, unreadable)?;
-            if found != *content {
-                return Err(BuildError::Changed { path: entry.path.clone(), expected: *content, found });
-            }
+            let path = || entry.path.clone();
+            let unreadable = |source| match Mismatch::of(&source) {
+                Some(found) => BuildError::Changed { path: path(), found: found.clone() },
+                None => BuildError::Read { path: path(), source },
+            };
+            let (reader, known) = open(content).map_err(unreadable)?;
+            let reader = VerifyingReader::knowing(reader, content.digest, content.size, known);
+            copy(reader, &mut buffer, &mut out, unreadable)?;
             out.write_all(padding(content.size)).map_err(BuildError::Write)?;
         }
     }
@@ -56,32 +59,21 @@ pub(crate) fn write<R: Read, W: Write>(
     Ok(out)
 }
 
-/// Copies at most `size` bytes; what the reader held in all is the result.
-fn copy<R: Read>(
-    reader: R,
-    size: u64,
+/// Copies all that a reader gives.
+fn copy(
+    mut reader: impl Read,
     buffer: &mut [u8],
     out: &mut impl Write,
     unreadable: impl Fn(io::Error) -> BuildError,
-) -> Result<Content, BuildError> {
-    let mut reader = HashingReader::new(reader);
-    let mut left = size;
-    while left > 0 {
-        let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        match reader.read(&mut buffer[..most]) {
-            Ok(0) => break,
-            Ok(count) => {
-                out.write_all(&buffer[..count]).map_err(BuildError::Write)?;
-                left -= count as u64;
-            }
+) -> Result<(), BuildError> {
+    loop {
+        match reader.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => out.write_all(&buffer[..count]).map_err(BuildError::Write)?,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(error)),
         }
     }
-    // Nothing is left, unless the file grew: then the error can still name its whole digest.
-    io::copy(&mut reader, &mut io::sink()).map_err(unreadable)?;
-    let (digest, size) = reader.finish();
-    Ok(Content { digest, size })
 }
 
 fn padding(size: u64) -> &'static [u8] {
@@ -308,7 +300,7 @@ fn header(
 ///
 /// Asked before the first layer is written; it takes less than a tenth of a millisecond.
 pub(crate) fn self_check() -> bool {
-    let ones = |content: &Content| Ok(io::repeat(1).take(content.size));
+    let ones = |content: &Content| Ok((io::repeat(1).take(content.size), Known::Nothing));
     let sum = |tar: Vec<u8>| Digest::of(&tar).hex();
     write(&check_tree(), &ones, Vec::new()).map(sum).is_ok_and(|sum| sum == SELF_CHECK)
 }
@@ -336,6 +328,7 @@ fn check_tree() -> FileTree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Blake3;
 
     fn path(text: &str) -> TreePath {
         TreePath::parse(text.as_bytes()).unwrap()
@@ -355,7 +348,11 @@ mod tests {
 
     /// Every content is `size` times the letter x.
     fn written(tree: &FileTree) -> Result<Vec<u8>, BuildError> {
-        write(tree, &|content: &Content| Ok(io::repeat(b'x').take(content.size)), Vec::new())
+        write(
+            tree,
+            &|content: &Content| Ok((io::repeat(b'x').take(content.size), Known::Nothing)),
+            Vec::new(),
+        )
     }
 
     fn names(tree: &FileTree) -> Vec<String> {
@@ -418,12 +415,13 @@ mod tests {
 
     #[test]
     fn a_file_that_changed_is_named() {
-        for bytes in [&b"xy"[..], b"xxx", b"x"] {
-            let expected = Content::of(bytes);
-            let tree = [(path("a"), node(Kind::File(expected)))].into_iter().collect();
-            let result = write(&tree, &|_: &Content| Ok(&b"xx"[..]), Vec::new());
-            let Err(BuildError::Changed { found, .. }) = result else { panic!("not refused") };
-            assert_eq!(found, Content::of(b"xx"));
+        for bytes in [&b"xy"[..], b"xxx", b"x", b""] {
+            let tree = [(path("a"), file(bytes))].into_iter().collect();
+            for known in [Known::Nothing, Known::Blake3(Blake3::of(bytes))] {
+                let result = write(&tree, &|_: &Content| Ok((&b"xx"[..], known)), Vec::new());
+                let Err(BuildError::Changed { path: named, .. }) = result else { panic!("not refused") };
+                assert_eq!(named, path("a"));
+            }
         }
     }
 
@@ -438,7 +436,7 @@ mod tests {
 
     #[test]
     fn golden() {
-        let ones = |content: &Content| Ok(io::repeat(1).take(content.size));
+        let ones = |content: &Content| Ok((io::repeat(1).take(content.size), Known::Nothing));
         let tar = write(&check_tree(), &ones, Vec::new()).unwrap();
         assert_eq!((tar.len(), Digest::of(&tar).hex().as_str()), (10_240, SELF_CHECK));
         assert!(self_check());

@@ -118,8 +118,8 @@ impl<'a> Supply<'a> {
         let opened = Arc::new(disk::open(file.path())?.0);
         self.keep(file);
         let mut contents = Contents::default();
-        for (content, at) in places {
-            contents.put_section(content, &opened, at);
+        for (content, (at, known)) in places {
+            contents.put_section(content, &opened, at, known);
         }
         Ok(contents)
     }

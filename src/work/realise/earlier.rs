@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::draft::Work;
-use crate::digest::Digest;
+use crate::digest::{Blake3, Digest};
 use crate::layer::chunks::{self, Chunk, Reuse};
 use crate::tree::{FileTree, Kind};
 
@@ -24,7 +24,7 @@ pub(super) fn earlier_chunks(work: &Work<'_, '_>, tree: &FileTree) -> Option<Reu
     }
     let store = work.sources.supply().store().ok()?.clone();
     let recipe = work.target.to_string();
-    let mut known: BTreeMap<(Digest, u64), (Digest, Chunk)> = BTreeMap::new();
+    let mut known: BTreeMap<(Blake3, u64), (Digest, Chunk)> = BTreeMap::new();
     for root in store.roots().ok()? {
         if root.key.as_ref().is_none_or(|key| key.recipe != recipe) {
             continue;
@@ -43,6 +43,6 @@ pub(super) fn earlier_chunks(work: &Work<'_, '_>, tree: &FileTree) -> Option<Reu
         let (layer, chunk) = known.get(&(*input, length))?;
         let blob = store.blob_window(*layer).ok()??;
         let bytes = blob.read(chunk.offset, usize::try_from(chunk.len).ok()?)?;
-        (Digest::of(&bytes) == chunk.output).then_some((bytes, chunk.output))
+        (Blake3::of(&bytes) == chunk.output).then_some((bytes, chunk.output))
     }))
 }

@@ -8,7 +8,7 @@ use super::computed::Made;
 use super::draft::Work;
 use super::earlier::earlier_chunks;
 use super::plan::Derived;
-use crate::digest::DiffId;
+use crate::digest::{DiffId, Known};
 use crate::image;
 use crate::layer;
 use crate::oci::{Compression, Descriptor};
@@ -56,6 +56,9 @@ pub(super) fn make(
     Ok(Made { layer, tree, fresh })
 }
 
+/// A file's bytes, and what is known of them.
+type Opened = (Box<dyn Read + Send>, Known);
+
 /// Brings the layer of a tree into the transaction; the last value says that it was compressed here.
 fn realise(
     work: &Work<'_, '_>,
@@ -71,12 +74,12 @@ fn realise(
     });
     let missing: BTreeSet<Content> = missing.collect();
     let more = if missing.is_empty() { Contents::default() } else { work.sources.contents(&missing)? };
-    let open = |content: &Content| -> io::Result<Box<dyn Read + Send>> {
-        match made.get(content) {
-            Some(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
-            None if more.has(content) => more.open(content).map_err(io::Error::from),
-            None => contents.open(content).map_err(io::Error::from),
+    let open = |content: &Content| -> io::Result<Opened> {
+        if let Some(bytes) = made.get(content) {
+            return Ok((Box::new(io::Cursor::new(bytes.clone())), Known::Unchanged));
         }
+        let contents = if more.has(content) { &more } else { contents };
+        Ok((contents.open(content)?, contents.known(content)))
     };
     if let Some((layer, diff_id)) = substituted(work, tree, &open)? {
         return Ok((layer, diff_id, false));
@@ -97,7 +100,7 @@ fn realise(
 fn substituted(
     work: &Work<'_, '_>,
     tree: &FileTree,
-    open: &(impl Fn(&Content) -> io::Result<Box<dyn Read + Send>> + Sync),
+    open: &(impl Fn(&Content) -> io::Result<Opened> + Sync),
 ) -> Result<Option<(Realisation, DiffId)>, Error> {
     let supply = work.sources.supply();
     let Some(lock) = work.old.filter(|_| !supply.substitutes.is_empty()) else { return Ok(None) };

@@ -13,7 +13,7 @@ use std::thread;
 use super::fetch::Located;
 use super::portion::filter;
 use super::read::Read;
-use crate::digest::HashingReader;
+use crate::digest::{Known, Survey};
 use crate::disk;
 use crate::http::shown;
 use crate::layer::unpack::{Limits, Member, What, unpack};
@@ -64,7 +64,7 @@ pub(super) fn unpacked(
         drop(send);
         (unpacked, hashed.join(), spooled.join())
     });
-    let content = hashed.unwrap_or_else(|_| located.content(name))?;
+    let (content, _) = hashed.unwrap_or_else(|_| located.content(name))?;
     let spooled = spooled.unwrap_or_else(|_| Err(io::Error::other("a thread ended early")));
     // A full disk is reported before what came of it.
     let (written, spool) = spooled.map_err(disk::failed("write", Path::new(name)))?;
@@ -113,15 +113,18 @@ impl Members<'_> {
             What::HardLink(target) => self.links.push((path, target, mode)),
             What::File { content: reader, at: Some(at) } => {
                 // Read once less: whoever makes a layer of it compares it with the listing.
-                let content = match self.listed.and_then(|tree| tree.nodes.get(&path)) {
+                let (content, known) = match self.listed.and_then(|tree| tree.nodes.get(&path)) {
                     Some(SourceNode::Kept { kind: Kind::File(content), .. })
                         if content.size == at.end - at.start =>
                     {
-                        *content
+                        (*content, Known::Nothing)
                     }
-                    _ => HashingReader::new(reader).drain().map(|(digest, size)| Content { digest, size })?,
+                    _ => {
+                        let (digest, size, known) = Survey::of(reader)?;
+                        (Content { digest, size }, known)
+                    }
                 };
-                self.contents.put_section(content, self.archive, at.start);
+                self.contents.put_section(content, self.archive, at.start, known);
                 self.nodes.insert(path, kept(Kind::File(content), mode));
             }
             What::File { content: reader, at: None } => {

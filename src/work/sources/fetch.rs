@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::{Digest, HashingReader};
+use crate::digest::{self, Digest, Survey};
 use crate::disk;
 use crate::http::shown;
 use crate::progress::{Counting, Event};
@@ -43,17 +43,17 @@ impl Located {
         matches!(self.content, Known::Content(own) if own == content)
     }
 
-    /// The bytes, hashed if they weren't, and compared with what they should be.
-    pub(crate) fn content(&self, name: &str) -> Result<Content, Error> {
+    /// The bytes, hashed if they weren't, and compared with what they should be; and what is known of them then.
+    pub(crate) fn content(&self, name: &str) -> Result<(Content, digest::Known), Error> {
         let wanted = match self.content {
-            Known::Content(content) => return Ok(content),
+            Known::Content(content) => return Ok((content, digest::Known::Nothing)),
             Known::Unread(wanted) => wanted,
         };
-        let reader = HashingReader::new(disk::open(&self.path)?.0);
-        let (digest, size) = reader.drain().map_err(disk::failed("read", &self.path))?;
+        let read = Survey::of(disk::open(&self.path)?.0);
+        let (digest, size, known) = read.map_err(disk::failed("read", &self.path))?;
         match wanted {
             Some(wanted) if wanted != digest => Err(differs(name, Some(wanted), digest)),
-            _ => Ok(Content { digest, size }),
+            _ => Ok((Content { digest, size }, known)),
         }
     }
 }

@@ -266,11 +266,11 @@ impl<'a> Sources<'a> {
 fn fetched(url: &str, located: Located) -> Result<Read, Error> {
     let name = url.split(['?', '#']).next().unwrap_or_default();
     let name = name.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("index.html");
-    let content = located.content(url)?;
+    let (content, known) = located.content(url)?;
     let kept = SourceNode::Kept { kind: Kind::File(content), attributes: Attributes::new(0o644) };
     let nodes = BTreeMap::from([(TreePath::root().join(name.as_bytes()), kept)]);
     let mut contents = Contents::default();
-    contents.put_file(content, located.path);
+    contents.put_file(content, located.path, known);
     Ok(Read { tree: SourceTree { single: true, nodes }, pin: Pin::File(content), contents })
 }
 
