@@ -23,6 +23,7 @@ mod house;
 mod independent;
 mod listing;
 mod lock;
+mod odd_images;
 mod odd_registries;
 mod peers;
 mod pushes;
