@@ -30,6 +30,14 @@ pub enum Cause {
     /// No connection, or none that TLS agrees to.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// No way through the proxy that the environment names.
+    #[error("cannot connect through the proxy {proxy}: {why}")]
+    Proxy {
+        /// Host, port and the variable that names it.
+        proxy: String,
+        /// What went wrong there.
+        why: String,
+    },
     /// Whoever answers isn't whom the certificates say.
     #[error("{0}")]
     Untrusted(String),

@@ -8,7 +8,9 @@ mod body;
 mod error;
 mod patience;
 mod pem;
+mod proxy;
 mod response;
+mod retry;
 mod settings;
 mod url;
 
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use error::{Cause, Error};
+pub use proxy::Proxies;
 pub use response::Response;
 pub use settings::{Host, Mirror, Settings};
 use ureq::SendBody;
@@ -99,7 +102,8 @@ impl Request<'_> {
 /// Connections to all servers of a process.
 pub struct Client {
     settings: Settings,
-    agents: Mutex<BTreeMap<String, ureq::Agent>>,
+    /// By the host that something is special about, and by the proxy.
+    agents: Mutex<BTreeMap<(String, &'static str), ureq::Agent>>,
     patience: Mutex<BTreeMap<String, Arc<Patience>>>,
     schemes: Mutex<BTreeMap<String, &'static str>>,
 }
@@ -191,8 +195,7 @@ impl Client {
                     }
                 }
                 Ok(response) if matches!(response.status, 408 | 429 | 500 | 502 | 503 | 504) => {
-                    let asked = response.header("retry-after").and_then(|text| text.trim().parse().ok());
-                    let asked = asked.map(Duration::from_secs);
+                    let asked = retry::asked(response.header("retry-after"), response.header("date"));
                     let longest = LONGEST_WAIT.min(self.patience(&request.url).left());
                     if let Some(asked) = asked.filter(|asked| *asked > longest) {
                         return Err(with(Error::new(
@@ -275,7 +278,7 @@ impl Client {
 
     /// Whether the settings say that a host is spoken to in the clear.
     fn plain(&self, url: &Url) -> Option<bool> {
-        self.settings.host(url.authority()).and_then(|host| host.plain_http)
+        self.settings.host_of(url).and_then(|host| host.plain_http)
     }
 
     /// One request, one answer, of a server that may still be waited for.
@@ -323,6 +326,10 @@ impl Client {
         }
         let unbuildable = |error: ureq::http::Error| failed(Cause::Request(error.to_string()));
         let sent = match &request.body {
+            // These have a body, if only an empty one: without its length (RFC 9110, 8.6) some servers wait or say 411.
+            Body::None if matches!(request.method, "POST" | "PUT" | "PATCH") => {
+                agent.run(built.body(&b""[..]).map_err(unbuildable)?)
+            }
             Body::None => agent.run(built.body(()).map_err(unbuildable)?),
             Body::Bytes(bytes) => agent.run(built.body(*bytes).map_err(unbuildable)?),
             Body::Stream { open, size } => {
@@ -341,7 +348,8 @@ impl Client {
                 }
             }
         };
-        let sent = sent.map_err(|error| failed(self.cause(error)))?;
+        let blamed = |error: &ureq::Error| self.settings.proxies.of(url)?.blamed(error);
+        let sent = sent.map_err(|error| failed(blamed(&error).unwrap_or_else(|| self.cause(error))))?;
         let (head, body) = sent.into_parts();
         let body = body.into_with_config().limit(u64::MAX).reader();
         Ok(Response {
@@ -388,11 +396,12 @@ impl Client {
 
     /// The connections to a host: each may have a certificate authority of its own.
     fn agent(&self, url: &Url) -> Result<ureq::Agent, Cause> {
-        let host = url.authority();
-        let special = self.settings.host(host).filter(|host| host.ca.is_some() || host.client.is_some());
-        let key = if special.is_some() { host } else { "" };
+        let special = self.settings.host_of(url).filter(|host| host.ca.is_some() || host.client.is_some());
+        let proxy = self.settings.proxies.of(url);
+        let host = if special.is_some() { url.authority() } else { "" };
+        let key = (host.to_owned(), proxy.map(proxy::Proxy::key).unwrap_or_default());
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(agent) = agents.get(key) {
+        if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
         let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
@@ -418,15 +427,16 @@ impl Client {
             .timeout_per_read(stall)
             .timeout_per_write(stall)
             .max_idle_connections_per_host(8)
+            .proxy(proxy.map(proxy::Proxy::open).transpose()?)
             .tls_config(tls.build())
             .build()
             .new_agent();
-        agents.insert(key.to_owned(), agent.clone());
+        agents.insert(key, agent.clone());
         Ok(agent)
     }
 }
 
 /// Whether another attempt may end otherwise.
 const fn passes(cause: &Cause) -> bool {
-    matches!(cause, Cause::Connect(_) | Cause::Broken(_) | Cause::Timeout(_))
+    matches!(cause, Cause::Connect(_) | Cause::Proxy { .. } | Cause::Broken(_) | Cause::Timeout(_))
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::{Proxies, Url};
+
 /// How servers are spoken to.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -11,6 +13,8 @@ pub struct Settings {
     pub hosts: BTreeMap<String, Host>,
     /// Asked before the server that a reference names.
     pub mirrors: Vec<Mirror>,
+    /// Through whom everybody else is reached.
+    pub proxies: Proxies,
     /// How often a request is sent before it is given up.
     pub attempts: u32,
     /// The wait before the second attempt; it doubles.
@@ -54,6 +58,7 @@ impl Default for Settings {
         Self {
             hosts: BTreeMap::new(),
             mirrors: Vec::new(),
+            proxies: Proxies::default(),
             attempts: 5,
             backoff: Duration::from_millis(250),
             timeout: Duration::from_secs(60),
@@ -69,6 +74,13 @@ impl Settings {
     /// What is said of a host.
     pub fn host(&self, host: &str) -> Option<&Host> {
         self.hosts.get(host)
+    }
+
+    /// The same of whoever a URL leads to, with or without the port that its scheme has anyway.
+    pub(super) fn host_of(&self, url: &Url) -> Option<&Host> {
+        let same = |name: &String| url.with_authority(name).is_ok_and(|own| own.same_origin(url));
+        self.host(url.authority())
+            .or_else(|| self.hosts.iter().find(|(name, _)| same(name)).map(|(_, host)| host))
     }
 
     /// Where `name` (a registry and a repository, `docker.io/library/nginx`) may be had: mirrors of its longest prefix,

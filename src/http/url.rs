@@ -17,11 +17,16 @@ impl Url {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let scheme = if text.starts_with("https://") { 8 } else { 7 };
-        let Some(rest) = text.get(scheme..).filter(|_| scheme == 8 || text.starts_with("http://")) else {
+        if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err("characters that a URL can't have".into());
+        }
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let scheme = scheme.to_ascii_lowercase();
+        if !matches!(scheme.as_str(), "http" | "https") {
             return Err("neither http:// nor https://".into());
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        }
+        let rest = rest.split('#').next().unwrap_or(rest);
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let authority = &rest[..end];
         if authority.is_empty() {
             return Err("no host".into());
@@ -29,10 +34,7 @@ impl Url {
         if authority.contains('@') {
             return Err("a user or password in front of the host, which is sent to nobody".into());
         }
-        if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
-            return Err("characters that a URL can't have".into());
-        }
-        Ok(Self { text: text.split('#').next().unwrap_or(text).to_owned(), path: scheme + end })
+        Ok(Self { path: scheme.len() + 3 + end, text: format!("{scheme}://{rest}") })
     }
 
     /// All of it.
@@ -52,10 +54,23 @@ impl Url {
 
     /// The host alone, in lower case.
     pub fn host(&self) -> String {
+        let (host, _) = self.split_authority();
+        host.trim_matches(['[', ']']).to_ascii_lowercase()
+    }
+
+    /// The port, or that of the scheme.
+    pub fn port(&self) -> &str {
+        let (_, port) = self.split_authority();
+        let usual = if self.is_tls() { "443" } else { "80" };
+        port.filter(|port| !port.is_empty()).unwrap_or(usual)
+    }
+
+    fn split_authority(&self) -> (&str, Option<&str>) {
         let authority = self.authority();
-        let end =
-            authority.rfind(':').filter(|&at| !authority[at..].contains(']')).unwrap_or(authority.len());
-        authority[..end].trim_matches(['[', ']']).to_ascii_lowercase()
+        match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (authority, None),
+        }
     }
 
     /// Whether the host is this machine itself.
@@ -64,9 +79,10 @@ impl Url {
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Scheme, host and port are the same.
+    /// Scheme, host and port are the same, however they are written.
     pub fn same_origin(&self, other: &Self) -> bool {
-        self.text[..self.path].eq_ignore_ascii_case(&other.text[..other.path])
+        let origin = |url: &Self| (url.is_tls(), url.host(), url.port().to_owned());
+        origin(self) == origin(other)
     }
 
     /// Another path (with query, if any) on the same server.
@@ -75,36 +91,83 @@ impl Url {
         Self { text: format!("{}{path}", &self.text[..self.path]), path: self.path }
     }
 
+    /// The root of another server, spoken to in the same way.
+    pub(super) fn with_authority(&self, authority: &str) -> Result<Self, String> {
+        Self::parse(&format!("{}://{authority}/", if self.is_tls() { "https" } else { "http" }))
+    }
+
     /// With one more parameter, which is encoded.
     #[must_use]
     pub fn with(&self, name: &str, value: &str) -> Self {
         let mut text = self.text.clone();
-        text.push(if text.contains('?') { '&' } else { '?' });
+        match text.contains('?') {
+            true if text.ends_with(['?', '&']) => {}
+            true => text.push('&'),
+            false => text.push('?'),
+        }
         text.push_str(name);
         text.push('=');
         text.push_str(&encode(value));
         Self { text, path: self.path }
     }
 
-    /// What a `Location` header means here.
+    /// What a `Location` header means, of an answer from here (RFC 3986, 5.2).
     ///
     /// # Errors
     /// When it is no URL.
     pub fn resolve(&self, location: &str) -> Result<Self, String> {
         let location = location.trim();
-        if let Some(rest) = location.strip_prefix("//") {
-            return Self::parse(&format!("{}//{rest}", if self.is_tls() { "https:" } else { "http:" }));
-        }
-        if location.starts_with('/') {
-            return Self::parse(self.join(location).as_str());
-        }
-        if location.contains("://") {
-            return Self::parse(location);
-        }
-        let path = self.text[self.path..].split('?').next().unwrap_or("/");
-        let directory = path.rfind('/').map_or("/", |at| &path[..=at]);
-        Self::parse(self.join(&format!("{directory}{location}")).as_str())
+        let location = location.split('#').next().unwrap_or(location);
+        let own = &self.text[self.path..];
+        let path = own.split('?').next().unwrap_or(own);
+        let found = if has_scheme(location) {
+            Self::parse(location)
+        } else if location.starts_with("//") {
+            let scheme = if self.is_tls() { "https" } else { "http" };
+            Self::parse(&format!("{scheme}:{location}"))
+        } else if location.is_empty() {
+            Ok(self.clone())
+        } else if location.starts_with('/') {
+            Self::parse(self.join(location).as_str())
+        } else if location.starts_with('?') {
+            Self::parse(self.join(&format!("{path}{location}")).as_str())
+        } else {
+            let directory = path.rfind('/').map_or("/", |at| &path[..=at]);
+            Self::parse(self.join(&format!("{directory}{location}")).as_str())
+        };
+        found.map(Self::without_dots)
     }
+
+    /// The same without `.` and `..` in its path (RFC 3986, 5.2.4).
+    fn without_dots(self) -> Self {
+        let own = &self.text[self.path..];
+        let (path, query) = own.split_at(own.find('?').unwrap_or(own.len()));
+        let Some(inner) = path.strip_prefix('/') else { return self };
+        let mut kept: Vec<&str> = Vec::new();
+        let mut parts = inner.split('/').peekable();
+        while let Some(part) = parts.next() {
+            if part == ".." {
+                kept.pop();
+            } else if part != "." {
+                kept.push(part);
+                continue;
+            }
+            // What ends in dots is a directory.
+            if parts.peek().is_none() {
+                kept.push("");
+            }
+        }
+        self.join(&format!("/{}{query}", kept.join("/")))
+    }
+}
+
+/// Whether a reference is no relative one: a colon stands before all that parts a path, and a scheme's name before it.
+fn has_scheme(text: &str) -> bool {
+    let end = text.find([':', '/', '?']).unwrap_or(text.len());
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    text[end..].starts_with(':')
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text[..end].bytes().all(letters)
 }
 
 /// For a query (RFC 3986's unreserved characters, and those that registries have in scopes).
@@ -205,12 +268,47 @@ mod tests {
         for (location, expected) in [
             ("/q?w", "http://a.example/q?w"),
             ("https://b.example/c", "https://b.example/c"),
+            ("HTTPS://B.example/c#f", "https://B.example/c"),
             ("//b.example/c", "http://b.example/c"),
             ("next?a=b", "http://a.example/v2/x/next?a=b"),
+            ("next?to=https://b.example/../c", "http://a.example/v2/x/next?to=https://b.example/../c"),
+            ("../w/./u/?d=..", "http://a.example/v2/w/u/?d=.."),
+            ("../../../../w", "http://a.example/w"),
+            ("/a/b/..", "http://a.example/a/"),
+            ("//b.example/c/../d/.", "http://b.example/d/"),
+            ("?q", "http://a.example/v2/x/y?q"),
+            ("./up:load", "http://a.example/v2/x/up:load"),
+            ("", "http://a.example/v2/x/y?z=1"),
+            ("#f", "http://a.example/v2/x/y?z=1"),
+            ("..", "http://a.example/v2/"),
         ] {
-            assert_eq!(at.resolve(location).unwrap().as_str(), expected);
+            assert_eq!(at.resolve(location).unwrap().as_str(), expected, "{location}");
         }
-        assert!(at.resolve("file:///etc/passwd").is_err());
+        for none in ["file:///etc/passwd", "up:load", "http:x", "https://", "//", "http://a@b/", "a b"] {
+            assert!(at.resolve(none).is_err(), "{none}");
+        }
         assert!(!at.same_origin(&at.resolve("https://a.example/").unwrap()));
+    }
+
+    #[test]
+    fn origins() {
+        let url = |text| Url::parse(text).unwrap();
+        for (one, other, same) in [
+            ("https://a.example/x", "https://A.example:443/y", true),
+            ("http://a.example:80", "HTTP://a.example:/", true),
+            ("https://[::1]:443/", "https://[::1]/", true),
+            ("https://a.example:80/", "https://a.example/", false),
+            ("http://a.example:443/", "https://a.example/", false),
+            ("https://a.example.org/", "https://a.example/", false),
+        ] {
+            assert_eq!(url(one).same_origin(&url(other)), same, "{one} {other}");
+        }
+        for (text, expected) in [
+            ("http://a/b", "http://a/b?x=1"),
+            ("http://a/b?", "http://a/b?x=1"),
+            ("http://a/?c&", "http://a/?c&x=1"),
+        ] {
+            assert_eq!(url(text).with("x", "1").as_str(), expected);
+        }
     }
 }

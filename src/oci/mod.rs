@@ -12,6 +12,7 @@ mod media_type;
 mod place;
 mod platform;
 mod reference;
+mod spelling;
 mod strict;
 mod v1;
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::loose::{Loose, Scalar};
 use super::span::{Locate, S};
 use super::v1::{self, time};
-use super::words::invalid;
+use super::words::{self, invalid};
 use super::{At, Error, ErrorKind, Spanned, What};
+use crate::oci::Platform;
 
 /// One file's checks.
 pub(super) struct Checker {
@@ -61,6 +62,15 @@ impl Checker {
         read: impl FnOnce(&str) -> Result<T, ErrorKind>,
     ) -> Option<T> {
         read(text).map_err(|kind| self.errors.push(Error { at: Some(text.at.clone()), kind })).ok()
+    }
+
+    /// Platforms, in the words that engines use.
+    pub(super) fn platforms(&mut self, mut all: Vec<Spanned<String>>) -> Vec<Spanned<String>> {
+        for platform in &mut all {
+            self.read(platform, words::platform);
+            platform.value = Platform::spelled(&platform.value);
+        }
+        all
     }
 
     /// The value of a key that must be there.

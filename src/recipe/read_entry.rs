@@ -17,15 +17,12 @@ impl Entry {
         let entry = Self {
             at: cx.at(table.clone()),
             variants: cx.keep(common.r#in),
-            platforms: cx.keep(common.platforms),
+            platforms: cx.keep(common.platforms).map(|all| cx.platforms(all)),
             layer: cx.keep(common.layer),
             below_volume: only_ok(&cx.keep(common.below_volume), cx),
             allow_secret: cx.keep(common.allow_secret),
             action,
         };
-        for platform in entry.platforms.iter().flatten() {
-            cx.read(platform, words::platform);
-        }
         if let Some(layer) = &entry.layer {
             cx.literal(layer, words::name);
         }

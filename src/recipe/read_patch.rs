@@ -17,15 +17,12 @@ impl Image {
             version: cx.keep(raw.version),
             source: cx.keep(raw.source),
             tags: cx.keep(raw.tags),
-            platforms: cx.keep(raw.platforms),
+            platforms: cx.keep(raw.platforms).map(|all| cx.platforms(all)),
             epoch: raw.epoch.and_then(|epoch| cx.time(epoch)),
             owner: cx.keep(raw.owner),
         };
         for tag in image.tags.iter().flatten() {
             cx.literal(tag, words::tag);
-        }
-        for platform in image.platforms.iter().flatten() {
-            cx.read(platform, words::platform);
         }
         image
     }

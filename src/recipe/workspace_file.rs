@@ -118,9 +118,7 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
             }
         }
     }
-    for platform in &platforms {
-        cx.read(platform, words::platform);
-    }
+    let platforms = cx.platforms(platforms);
     let default = cx.keep(workspace.default).unwrap_or_default();
     for pattern in &default {
         cx.read(pattern, |text| v1::beside(text).and_then(|_| v1::glob(text)));

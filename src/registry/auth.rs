@@ -11,8 +11,8 @@ use super::credentials::Credential;
 use crate::http::{self, Authorize, Body, Cause, Request, Url, shown};
 use crate::oci::{base64, json};
 
-/// A token without a time is good for so long (the specification's default).
-const DEFAULT_LIFE: u64 = 60;
+/// A token is good for so many seconds at least, whatever its server says (the token specification).
+const LEAST_LIFE: u64 = 60;
 /// Tokens are larger than one thinks.
 const MAX_ANSWER: u64 = 1 << 20;
 
@@ -53,7 +53,7 @@ impl Asking<'_> {
         let realm = own.resolve(realm).map_err(wrong)?;
         let credential = self.credential(&own)?;
         if let Some(Credential::Bearer(token)) = credential {
-            self.keep(token, DEFAULT_LIFE);
+            self.keep(token, LEAST_LIFE);
             return Ok(());
         }
         if credential.is_some() && !self.is_neighbour(&realm, &own) {
@@ -108,7 +108,7 @@ impl Asking<'_> {
         let (there, here) = (realm.host(), own.host());
         let within = |domain: &str| {
             let below = there.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-            psl::domain_str(domain).is_some() && (there == domain || below)
+            !is_shared(domain) && (there == domain || below)
         };
         let domain = here.split_once('.').map(|(_, domain)| domain);
         let named = self.client.http.settings().host(self.host);
@@ -118,6 +118,24 @@ impl Asking<'_> {
             || named.is_some_and(|host| {
                 host.token_hosts.iter().any(|name| name == realm.authority() || *name == there)
             })
+    }
+}
+
+/// Whether anybody can have a name below a domain. The public suffix list knows more of them; it would cost the first
+/// build a fifteenth of its time, and whoever is led to one of the rest is a registry's own choice.
+fn is_shared(domain: &str) -> bool {
+    const KINDS: &str =
+        " ac asn co com edu firm gen go gob gouv gov govt gv id ind ltd me mil ne net nhs nom or org plc sch web ";
+    const HOSTS: &str = " azurecr.io azurewebsites.net cloudfront.net duckdns.org fly.dev github.io gitlab.io \
+        herokuapp.com netlify.app ngrok.io onrender.com pages.dev run.app vercel.app web.app workers.dev ";
+    let is_one_of = |list: &str, name: &str| list.contains(&format!(" {name} "));
+    match domain.split_once('.') {
+        None => true,
+        Some((kind, country)) if !country.contains('.') => {
+            (country.len() == 2 && is_one_of(KINDS, kind)) || is_one_of(HOSTS, domain)
+        }
+        // Each service and region of theirs has its own.
+        Some(_) => domain.ends_with(".amazonaws.com") || domain.ends_with(".azure.com"),
     }
 }
 
@@ -132,7 +150,11 @@ impl Authorize for Asking<'_> {
 
     fn challenged(&self, challenges: &[String]) -> Result<bool, http::Error> {
         let challenges: Vec<Challenge> = challenges.iter().flat_map(|text| Challenge::parse(text)).collect();
-        if let Some(challenge) = challenges.iter().find(|challenge| challenge.scheme == "bearer") {
+        let is_bearer = |challenge: &&Challenge| {
+            challenge.scheme == "bearer"
+                && challenge.parameter("realm").is_some_and(|realm| !realm.is_empty())
+        };
+        if let Some(challenge) = challenges.iter().find(is_bearer) {
             return self.token(challenge).map(|()| true);
         }
         if !challenges.iter().any(|challenge| challenge.scheme == "basic") {
@@ -164,10 +186,11 @@ fn question(realm: Url, scope: &str, service: Option<&str>) -> Url {
 fn token_of(answer: &[u8]) -> Result<(String, u64), String> {
     let answer = json::parse(answer).map_err(|error| format!("its token server: {error}"))?;
     let member = |name: &str| answer.as_object().and_then(|members| members.get(name));
-    let token = ["token", "access_token"].into_iter().find_map(|name| member(name)?.as_str());
-    let token = token.filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
+    let sound = |token: &&str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    let token = ["token", "access_token"].into_iter().find_map(|name| member(name)?.as_str().filter(sound));
     let token = token.ok_or("its token server gave no token")?;
-    Ok((token.to_owned(), member("expires_in").and_then(json::Value::as_u64).unwrap_or(DEFAULT_LIFE)))
+    let life = member("expires_in").and_then(json::Value::as_u64).unwrap_or_default();
+    Ok((token.to_owned(), life.max(LEAST_LIFE)))
 }
 
 /// Whether all that `less` names is in `scope` (`repository:a/b:pull,push repository:c:pull`).
@@ -199,23 +222,28 @@ impl Challenge {
     /// All challenges of one header.
     fn parse(text: &str) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
-        let mut rest = text.trim_start();
-        while !rest.is_empty() {
-            let end = rest.find([' ', '=', ',']).unwrap_or(rest.len());
+        let mut rest = text;
+        loop {
+            // Semicolons part nothing by the norm, but for some servers they do.
+            rest = rest.trim_start_matches([' ', '\t', ',', ';']);
+            if rest.is_empty() {
+                break;
+            }
+            let end = rest.find([' ', '\t', '=', ',']).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
-            if let Some(value) = after.strip_prefix('=') {
-                let (value, after) = unquote(value);
+            rest = after.trim_start();
+            if let Some(value) = rest.strip_prefix('=') {
+                let (value, after) = unquote(value.trim_start());
                 if let Some(challenge) = found.last_mut() {
                     challenge.parameters.push((word.to_ascii_lowercase(), value));
                 }
                 rest = after;
-            } else {
-                if !word.is_empty() {
-                    found.push(Self { scheme: word.to_ascii_lowercase(), parameters: Vec::new() });
-                }
-                rest = after;
+                continue;
             }
-            rest = rest.trim_start_matches([' ', ',', '\t']);
+            let challenge = Self { scheme: word.to_ascii_lowercase(), parameters: Vec::new() };
+            // What follows a comma is no parameter of this one: it is a scheme alone, or the rest of a scope without quotes.
+            let at = if rest.is_empty() || rest.starts_with(',') { 0 } else { found.len() };
+            found.insert(at, challenge);
         }
         found
     }
@@ -224,7 +252,7 @@ impl Challenge {
 /// A value, with or without quotes, and what comes after it.
 fn unquote(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([',', ' ']).unwrap_or(text.len());
+        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
         return (text[..end].to_owned(), &text[end..]);
     };
     let (mut value, mut escaped) = (String::new(), false);
@@ -255,8 +283,38 @@ mod tests {
         assert_eq!(found[0].parameter("service"), Some("a"));
         assert_eq!(found[0].parameter("scope"), Some("repository:a/b:pull,push"));
         assert_eq!((found[1].scheme.as_str(), found[1].parameter("realm")), ("basic", Some("x")));
-        for odd in ["", ",,", "=", "Basic", "a=b", "Bearer realm=\"", "Bearer =x, ="] {
+        for (text, service) in [
+            ("bearer Realm = \"r\" ,\tSERVICE= \"s\"", "s"),
+            ("Negotiate, Bearer realm=r,service=s", "s"),
+            ("Negotiate abc==, NTLM, BEARER realm=r,scope=repository:a:pull,push,service=s", "s"),
+            ("Bearer realm=\"r\";service=\"s, t\"; x", "s, t"),
+        ] {
+            let found = Challenge::parse(text);
+            let bearer = found.iter().find(|challenge| challenge.scheme == "bearer").unwrap();
+            let both = (bearer.parameter("realm"), bearer.parameter("service"));
+            assert_eq!(both, (Some("r"), Some(service)), "{text}");
+        }
+        for odd in ["", ",,", "=", "Basic", "a=b", "Bearer realm=\"", "Bearer =x, =", ";", "a = ", "ä \t=ö"]
+        {
             Challenge::parse(odd);
+        }
+    }
+
+    #[test]
+    fn answers() {
+        for (answer, token, life) in [
+            (r#"{"token":"t"}"#, "t", 60),
+            (r#"{"token":"t","access_token":"a","expires_in":300}"#, "t", 300),
+            (r#"{"access_token":"a","expires_in":59}"#, "a", 60),
+            (r#"{"token":"","access_token":"a","expires_in":0}"#, "a", 60),
+            (r#"{"token":null,"access_token":"a","expires_in":-1}"#, "a", 60),
+            (r#"{"token":"t","expires_in":null}"#, "t", 60),
+            (r#"{"token":"t","expires_in":"300"}"#, "t", 60),
+        ] {
+            assert_eq!(token_of(answer.as_bytes()), Ok((token.to_owned(), life)), "{answer}");
+        }
+        for none in ["", "[]", "{}", r#"{"token":""}"#, r#"{"token":"a b"}"#, r#"{"token":7}"#] {
+            assert!(token_of(none.as_bytes()).is_err(), "{none}");
         }
     }
 
@@ -313,7 +371,7 @@ mod tests {
             ("registry.co.uk", "https://evil.co.uk/"),
             ("registry.co.uk", "https://co.uk/"),
             ("registry.com.au", "https://auth.com.au/token"),
-            ("registry.tokyo.jp", "https://login.evil.tokyo.jp/"),
+            ("registry.or.jp", "https://login.evil.or.jp/"),
             ("me.github.io", "https://you.github.io/token"),
             ("registry.fly.dev", "https://auth.fly.dev/"),
             ("r.s3.amazonaws.com", "https://x.s3.amazonaws.com/"),

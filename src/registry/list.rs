@@ -101,8 +101,9 @@ impl Repository {
                 404 | 405 => return Ok(false),
                 _ => return Err(response.refused().into()),
             }
-            let next = response.header("link").and_then(next);
-            let next = next.map(|next| url.resolve(next).map_err(|why| odd(&url, why))).transpose()?;
+            let answered = response.url().clone();
+            let next = response.headers("link").iter().find_map(|link| next(link).map(str::to_owned));
+            let next = next.map(|next| answered.resolve(&next).map_err(|why| odd(&url, why))).transpose()?;
             take(&url, response.bytes(MAX_DOCUMENT)?)?;
             match next {
                 // Credentials go nowhere else.
@@ -132,9 +133,20 @@ fn index(url: &Url, bytes: &[u8]) -> Result<Index, Error> {
 
 /// The target of `<…>; rel="next"` (RFC 8288).
 fn next(link: &str) -> Option<&str> {
-    let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    let is_next = |parameter: &str| matches!(parameter.trim(), "rel=\"next\"" | "rel=next");
-    parameters.split(';').any(is_next).then_some(target)
+    let is_next = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("rel")
+            && value.trim().trim_matches('"').split(' ').any(|word| word.eq_ignore_ascii_case("next"))
+    };
+    let mut rest = link;
+    loop {
+        let (target, after) = rest.trim_start_matches([' ', ',']).strip_prefix('<')?.split_once('>')?;
+        let end = after.find(", <").or_else(|| after.find(",<")).unwrap_or(after.len());
+        if after[..end].split(';').any(is_next) {
+            return Some(target);
+        }
+        rest = &after[end..];
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +155,13 @@ mod tests {
     fn links() {
         let next = super::next;
         assert_eq!(next("</v2/a/tags/list?last=b&n=2>; rel=\"next\""), Some("/v2/a/tags/list?last=b&n=2"));
-        assert_eq!(next("<x>; title=y; rel=next"), Some("x"));
+        for link in [
+            "<x>; title=y; rel=next",
+            "<w>; rel=\"prev\", <x>; Rel = \"last Next\"",
+            "<x>;rel=next,<y>;rel=a",
+        ] {
+            assert_eq!(next(link), Some("x"), "{link}");
+        }
         for other in ["", "<x>", "x; rel=next", "<x; rel=next", "<x>; rel=\"prev\""] {
             assert_eq!(next(other), None, "{other}");
         }

@@ -103,7 +103,7 @@ impl Repository {
         let response = self.send(request, "pull")?;
         let response = match response.status {
             200 => response,
-            404 => return Ok(None),
+            404 | 410 => return Ok(None),
             _ => return Err(response.refused().into()),
         };
         let told = response.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
@@ -132,11 +132,7 @@ impl Repository {
     }
 
     fn send(&self, request: Request<'_>, actions: &str) -> Result<Response, http::Error> {
-        self.send_as(request, format!("repository:{}:{actions}", self.path))
-    }
-
-    fn send_as(&self, request: Request<'_>, scope: String) -> Result<Response, http::Error> {
-        let auth = self.asking(scope);
+        let auth = self.asking(format!("repository:{}:{actions}", self.path));
         self.client.http.send(&Request { auth: Some(&auth), ..request })?.unless_page()
     }
 

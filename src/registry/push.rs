@@ -6,6 +6,9 @@ use super::{Error, Repository};
 use crate::digest::Digest;
 use crate::http::{self, Body, Cause, Request, Response, Source, Url};
 
+/// A mount spares all bytes, but these are a way around it: nobody waits long for one.
+const MOUNT_ATTEMPTS: u32 = 2;
+
 /// How a blob came to be where it was wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrived {
@@ -24,25 +27,36 @@ enum Begun {
 }
 
 impl Repository {
-    /// The digest that the registry tells of a tag or digest, if there is such a manifest.
+    /// The digest that the registry tells of a tag or digest, if there is such a manifest. Nothing, too, where it doesn't
+    /// tell who may write: what is there is written again then.
     ///
     /// # Errors
-    /// When it can't be asked, or doesn't tell.
+    /// When it can't be asked.
     pub fn told(&self, reference: &str) -> Result<Option<Digest>, Error> {
         let url = self.url(&format!("manifests/{reference}"))?;
         let mut request = Request::new("HEAD", url.clone());
         request.headers.push(("accept", super::MANIFESTS.to_owned()));
         let response = self.send(request, "pull,push")?;
         match response.status {
-            200 => {}
-            404 => return Ok(None),
+            200 => {
+                let digest = response.header("docker-content-digest").and_then(|text| text.parse().ok());
+                if let Some(digest) = digest.or_else(|| reference.parse().ok()) {
+                    return Ok(Some(digest));
+                }
+            }
+            404 | 410 => return Ok(None),
+            status if is_no_answer(status) => {}
             _ => return Err(response.refused().into()),
         }
-        let digest = response.header("docker-content-digest").and_then(|text| text.parse().ok());
         // Some keep it to themselves: then the document itself says it.
-        match digest.or_else(|| reference.parse().ok()) {
-            Some(digest) => Ok(Some(digest)),
-            None => Ok(self.manifest(reference)?.map(|found| found.descriptor.digest)),
+        match self.manifest(reference) {
+            Ok(found) => Ok(found.map(|found| found.descriptor.digest)),
+            Err(Error::Http(http::Error { cause: Cause::Status { status, .. }, .. }))
+                if is_no_answer(status) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -59,7 +73,7 @@ impl Repository {
     ) -> Result<Arrived, Error> {
         let mut attempts = 0;
         loop {
-            // Also after an upload whose end was lost: its bytes may have arrived.
+            // Also after an upload whose end was lost: its bytes may have arrived. Where that isn't known, they are sent.
             if self.has_blob(digest)? {
                 return Ok(if attempts == 0 { Arrived::Before } else { Arrived::Sent });
             }
@@ -86,7 +100,8 @@ impl Repository {
         let response = self.send(request, "pull,push")?;
         match response.status {
             200 => Ok(true),
-            404 => Ok(false),
+            404 | 410 => Ok(false),
+            status if is_no_answer(status) => Ok(false),
             _ => Err(response.refused().into()),
         }
     }
@@ -96,33 +111,39 @@ impl Repository {
         let start = self.url("blobs/uploads/")?;
         for other in from.iter().filter(|other| **other != self.path) {
             let url = start.with("mount", &digest.to_string()).with("from", other);
-            let scope = format!("repository:{}:pull,push repository:{other}:pull", self.path);
-            match self.send_as(Request::new("POST", url), scope) {
+            let auth = self.asking(format!("repository:{}:pull,push repository:{other}:pull", self.path));
+            let request = Request { auth: Some(&auth), ..Request::new("POST", url) };
+            match self.client.http.send_upto(&request, MOUNT_ATTEMPTS) {
                 Ok(response) if response.status == 201 => return Ok(Begun::Mounted),
                 Ok(response) if response.status == 202 => {
-                    return self.location(&start, response).map(Begun::At);
+                    if let Ok(place) = self.location(response) {
+                        return Ok(Begun::At(place));
+                    }
                 }
-                // Whoever may not read there, or meets a registry that knows no mounts, sends the bytes.
-                Ok(_) | Err(http::Error { cause: Cause::Status { status: 400..500, .. }, .. }) => {}
+                Ok(_) => {}
+                // Whoever may not read there, or meets a registry that knows no mounts or fails at them, sends the bytes.
+                Err(error) if is_passing(&error.cause) || is_refusal(&error.cause) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let response = self.send(Request::new("POST", start.clone()), "pull,push")?;
+        let response = self.send(Request::new("POST", start), "pull,push")?;
         match response.status {
-            202 => self.location(&start, response).map(Begun::At),
+            202 => self.location(response).map(Begun::At),
             _ => Err(response.refused().into()),
         }
     }
 
-    fn location(&self, asked: &Url, response: Response) -> Result<Url, Error> {
-        let failed = |why: String| http::Error::new("POST", asked.clone(), Cause::Answer(why));
+    /// Where an upload goes on: as whoever answered means it, which after a redirect isn't whom we asked.
+    fn location(&self, response: Response) -> Result<Url, Error> {
+        let answered = response.url().clone();
+        let failed = |why: String| http::Error::new("POST", answered.clone(), Cause::Answer(why));
         let Some(location) = response.header("location").map(str::to_owned) else {
             return Err(failed("the answer does not say where the upload goes".into()).into());
         };
         _ = response.bytes(1 << 16);
         let wrong = |why: String| failed(format!("the upload should go to {location:?}: {why}"));
-        let place = asked.resolve(&location).map_err(wrong)?;
-        if asked.is_tls() && !place.is_tls() {
+        let place = answered.resolve(&location).map_err(wrong)?;
+        if answered.is_tls() && !place.is_tls() {
             return Err(wrong("that is not encrypted".to_owned()).into());
         }
         Ok(place)
@@ -177,10 +198,21 @@ impl Repository {
     }
 }
 
+/// Whether a status says nothing of what there is: that isn't told to us, or not in this way. Storage that a registry
+/// redirects to may answer GET only.
+const fn is_no_answer(status: u16) -> bool {
+    matches!(status, 400 | 403 | 405 | 406 | 501)
+}
+
+/// Whether a server said no.
+const fn is_refusal(cause: &Cause) -> bool {
+    matches!(cause, Cause::Status { .. } | Cause::ComeBack(_))
+}
+
 /// Whether an upload that failed so may succeed when it is begun anew: a session that the registry lost, too.
 const fn is_passing(cause: &Cause) -> bool {
     match cause {
-        Cause::Connect(_) | Cause::Broken(_) | Cause::Timeout(_) => true,
+        Cause::Connect(_) | Cause::Proxy { .. } | Cause::Broken(_) | Cause::Timeout(_) => true,
         Cause::Status { status, .. } => matches!(*status, 404 | 408 | 416 | 429 | 500 | 502 | 503 | 504),
         _ => false,
     }

@@ -227,9 +227,13 @@ impl Export {
     fn one_image(&self) -> Result<Option<Manifest>, Error> {
         let mut images = Vec::new();
         self.images(&self.root, &mut images)?;
-        let wanted = images.iter().position(|(platform, _)| {
-            platform.as_ref().is_some_and(|platform| platform.matches(&self.platform))
-        });
+        let position = |fits: fn(&Platform, &Platform) -> bool| {
+            let fits = |platform: &Option<Platform>| {
+                platform.as_ref().is_some_and(|platform| fits(platform, &self.platform))
+            };
+            images.iter().position(|(platform, _)| fits(platform))
+        };
+        let wanted = position(Platform::matches).or_else(|| position(Platform::is_same_machine));
         Ok((!images.is_empty()).then(|| images.swap_remove(wanted.unwrap_or(0)).1))
     }
 

@@ -50,8 +50,10 @@ pub(super) fn select(
     selector: Option<&str>,
 ) -> Result<Descriptor, Error> {
     let choices = || entries.iter().map(|entry| cut(&choice(entry))).collect();
-    let wanted = |entry: &&Descriptor| selector.is_none_or(|selector| is_called(entry, selector));
-    let mut found: Vec<&Descriptor> = entries.iter().filter(wanted).collect();
+    let mut found: Vec<&Descriptor> = match selector {
+        None => entries.iter().collect(),
+        Some(selector) => called(entries, selector),
+    };
     found.sort_by_key(|entry| entry.digest);
     found.dedup_by_key(|entry| entry.digest);
     match (found.as_slice(), selector) {
@@ -94,19 +96,31 @@ fn digest_of(selector: &str) -> Option<Digest> {
     selector.rsplit('@').next()?.parse().ok()
 }
 
-fn is_called(entry: &Descriptor, selector: &str) -> bool {
-    let own = [REF_NAME, CONTAINERD_NAME].into_iter().filter_map(|key| entry.annotations.get(key));
+/// The entries that are called so: to the letter, else by a longer or shorter name of the same reference, else by the tag
+/// of one. podman and skopeo write `docker.io/library/web:1` or `localhost/web:1` where others write `1`.
+fn called<'e>(entries: &'e [Descriptor], selector: &str) -> Vec<&'e Descriptor> {
     if let Some(digest) = digest_of(selector) {
-        return entry.digest == digest;
+        return entries.iter().filter(|entry| entry.digest == digest).collect();
     }
-    // `web:1` means docker.io/library/web:1, however long either was written.
-    let reference = selector.parse::<Reference>().ok().filter(|_| selector.contains([':', '/']));
-    own.into_iter().any(|name| {
-        name == selector
-            || (reference.is_some()
-                && name.contains([':', '/'])
-                && name.parse::<Reference>().ok() == reference)
-    })
+    let is_name = selector.contains([':', '/']);
+    let reference = selector.parse::<Reference>().ok().filter(|_| is_name);
+    let is_same = |name: &str| {
+        reference.is_some() && name.contains([':', '/']) && name.parse::<Reference>().ok() == reference
+    };
+    let is_short = |name: &str| match is_name {
+        true => name.strip_prefix("localhost/") == Some(selector),
+        false => name.rsplit_once(':').is_some_and(|(_, tag)| tag == selector),
+    };
+    let ways: [&dyn Fn(&str) -> bool; 3] = [&|name| name == selector, &is_same, &is_short];
+    let by = |way: &&dyn Fn(&str) -> bool| {
+        let own = |entry: &&Descriptor| {
+            [REF_NAME, CONTAINERD_NAME]
+                .iter()
+                .any(|key| entry.annotations.get(*key).is_some_and(|name| way(name)))
+        };
+        entries.iter().filter(own).collect::<Vec<_>>()
+    };
+    ways.iter().map(by).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// How a person would call an entry.

@@ -25,6 +25,8 @@ mod independent;
 mod listing;
 mod lock;
 mod passes;
+mod odd_images;
+mod odd_registries;
 mod peers;
 mod pushes;
 mod quick_start;

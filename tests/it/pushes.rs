@@ -5,7 +5,7 @@ use super::registry::{Auth, Bearer, Logged, Registry, What};
 use super::support::Test;
 
 /// A registry with a base, and a workspace whose recipe is published in the same registry.
-fn published(more: &str) -> (Registry, Test) {
+pub(super) fn published(more: &str) -> (Registry, Test) {
     let (registry, test) = arranged();
     let text = test.read("cooper.toml")
         + &format!("[publish]\nrepository = \"{}/shop/{{{{ stack }}}}-{{{{ name }}}}\"\n", registry.host());
@@ -13,9 +13,9 @@ fn published(more: &str) -> (Registry, Test) {
     (registry, test.file("cooper.toml", text).file("recipes/a/web/recipe.toml", recipe))
 }
 
-const TAGS: &str = "[image]\ntags = [\"1.0\", \"latest\"]\n";
+pub(super) const TAGS: &str = "[image]\ntags = [\"1.0\", \"latest\"]\n";
 
-fn digest_of(lock: &str, variant: &str) -> String {
+pub(super) fn digest_of(lock: &str, variant: &str) -> String {
     let section = lock.split_once(&format!("[output.{variant}]")).unwrap().1;
     let text = section.split_once("index = \"").unwrap().1;
     text.split_once(' ').unwrap().0.to_owned()

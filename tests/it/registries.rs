@@ -421,7 +421,7 @@ fn tags_and_referrers() {
 }
 
 /// Takes what is meant for others, and says what it was asked for.
-fn proxy(to: &str) -> (String, std::sync::mpsc::Receiver<String>) {
+pub(super) fn proxy(to: &str) -> (String, std::sync::mpsc::Receiver<String>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, to) = (format!("http://{}", listener.local_addr().unwrap()), to.to_owned());

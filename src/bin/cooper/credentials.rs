@@ -2,6 +2,7 @@
 //!
 //! They are read when a registry asks, shown to nobody, and kept for the process.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -31,10 +32,8 @@ pub(crate) struct Logins {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct File {
-    #[serde(default)]
-    auths: BTreeMap<String, Login>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    auths: Option<BTreeMap<String, Option<Login>>>,
+    cred_helpers: Option<BTreeMap<String, Option<String>>>,
     creds_store: Option<String>,
 }
 
@@ -97,14 +96,16 @@ impl Logins {
     fn of_file(&self, file: &File, registry: &str, repository: &str) -> Result<Option<Credential>, String> {
         let servers = servers(registry);
         for server in &servers {
-            if let Some(name) = file.cred_helpers.get(server.as_str()) {
+            let mut helpers = file.cred_helpers.iter().flatten();
+            let own = helpers.find(|(key, _)| Key::read(key).is_host(server));
+            if let Some(name) = own.and_then(|(_, name)| name.as_deref()).filter(|name| !name.is_empty()) {
                 return self.helper(name, server);
             }
         }
-        if let Some(login) = find(&file.auths, &servers, repository)
-            && let Some(credential) = login.credential(registry)?
-        {
-            return Ok(Some(credential));
+        for login in fitting(file.auths.iter().flatten(), &servers, repository) {
+            if let Some(credential) = login.credential(registry)? {
+                return Ok(Some(credential));
+            }
         }
         if let Some(name) = file.creds_store.as_deref().filter(|name| !name.is_empty()) {
             for server in &servers {
@@ -123,21 +124,55 @@ fn servers(registry: &str) -> Vec<String> {
     hub.iter().map(|name| (*name).to_owned()).chain([registry.to_owned()]).collect()
 }
 
-/// The entry of the longest name: podman keeps some by repository, Docker some by URL.
-fn find<'f>(auths: &'f BTreeMap<String, Login>, servers: &[String], repository: &str) -> Option<&'f Login> {
-    let matching = auths.iter().filter_map(|(key, login)| {
-        let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
-        // A URL means its host, whatever its path.
-        let name = bare.map_or(key.as_str(), |bare| bare.split('/').next().unwrap_or(bare));
-        let fits = servers.iter().any(|server| {
-            let path = format!("{server}/{repository}");
-            key == server
-                || name == server
-                || path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// A key of `auths`: podman keeps some by repository (containers-auth.json), Docker some by URL.
+struct Key {
+    /// In lower case.
+    host: String,
+    /// A repository or the beginning of one; nothing for all of them.
+    path: String,
+}
+
+impl Key {
+    fn read(key: &str) -> Self {
+        let scheme = key.split_once("://").filter(|(scheme, _)| {
+            scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
         });
-        fits.then_some((name.len(), login))
-    });
-    matching.max_by_key(|(length, _)| *length).map(|(_, login)| login)
+        let bare = scheme.map_or(key, |(_, bare)| bare);
+        let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
+        let path = path.trim_end_matches('/');
+        // A URL means its host, whatever its path; the registry's own version is none of a repository.
+        let path = if scheme.is_some() || matches!(path, "v1" | "v2") { "" } else { path };
+        Self { host: host.to_ascii_lowercase(), path: path.to_owned() }
+    }
+
+    fn is_host(&self, server: &str) -> bool {
+        self.path.is_empty() && self.host == Self::read(server).host
+    }
+
+    fn holds(&self, repository: &str) -> bool {
+        let rest = repository.strip_prefix(self.path.as_str());
+        self.path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// The entries that a repository has to do with: first that of the longest path, of those with the same one the host as
+/// it is mostly written.
+fn fitting<'f>(
+    auths: impl Iterator<Item = (&'f String, &'f Option<Login>)>,
+    servers: &[String],
+    repository: &str,
+) -> Vec<&'f Login> {
+    let hosts: Vec<String> = servers.iter().map(|server| Key::read(server).host).collect();
+    let mut found: Vec<_> = auths
+        .filter_map(|(text, login)| {
+            let key = Key::read(text);
+            let fits = hosts.contains(&key.host) && key.holds(repository);
+            let place = servers.iter().position(|server| server == text).unwrap_or(servers.len());
+            fits.then_some(((Reverse(key.path.len()), place), login.as_ref()?))
+        })
+        .collect();
+    found.sort_by_key(|(rank, _)| *rank);
+    found.into_iter().map(|(_, login)| login).collect()
 }
 
 impl Login {
@@ -153,6 +188,8 @@ impl Login {
             return Ok(Some(Credential::Basic { user, password }));
         }
         let Some(auth) = given(&self.auth) else { return Ok(None) };
+        // Some wrap it as mail is.
+        let auth: String = auth.split_whitespace().collect();
         let text = cooperage::oci::from_base64(&auth).and_then(|bytes| String::from_utf8(bytes).ok());
         match text.as_deref().and_then(|text| text.trim_end_matches('\0').split_once(':')) {
             Some((user, password)) => {
@@ -174,11 +211,16 @@ impl Credentials for Logins {
                 }
                 Err(error) => return Err(unreadable(path, &error.to_string())),
             };
-            let file: File = serde_json::from_slice(&text).map_err(|error| {
+            // As some editors begin a file, and a file that nobody has written yet.
+            let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text).trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            let file: Option<File> = serde_json::from_slice(text).map_err(|error| {
                 // serde's own words may quote the file.
                 unreadable(path, &format!("not what it should be, line {}", error.line()))
             })?;
-            if let Some(found) = self.of_file(&file, registry, repository)? {
+            if let Some(found) = self.of_file(&file.unwrap_or_default(), registry, repository)? {
                 return Ok(Some(found));
             }
         }
@@ -225,6 +267,47 @@ mod tests {
         assert_eq!(of(text, "r.example.org", "a"), None);
         assert_eq!(of(text, "id.example", "a"), Some(Credential::Identity("i".into())));
         assert_eq!(of(text, "reg.example", "a"), Some(Credential::Bearer("t".into())));
+    }
+
+    #[test]
+    fn keys() {
+        // a:p, b:p, c:p
+        for (auths, repository, expected) in [
+            (r#""https://r.example/v1/": {"auth": "YTpw"}"#, "x", Some("a")),
+            (r#""https://r.example/": {"auth": "YTpw"}"#, "x/y", Some("a")),
+            (r#""HTTP://R.example/v2/": {"auth": "YTpw"}"#, "x", Some("a")),
+            (r#""r.example/": {"auth": "YTpw"}"#, "x", Some("a")),
+            (r#""r.example/v2/": {"auth": "YTpw"}"#, "x", Some("a")),
+            (r#""r.example/x/": {"auth": "YTpw"}, "r.example": {"auth": "Yjpw"}"#, "x/y", Some("a")),
+            (r#""r.example/x": {"auth": "YTpw"}, "r.example/x/y": {"auth": "Yjpw"}"#, "x/y", Some("b")),
+            (r#""r.example/x": {"auth": "YTpw"}, "r.example/x/y": {}"#, "x/y", Some("a")),
+            (r#""r.example/x": {"auth": "YTpw"}, "r.example/x/y": null"#, "x/y", Some("a")),
+            (r#""https://r.example/v1/": {"auth": "YTpw"}, "r.example": {"auth": "Yjpw"}"#, "x", Some("b")),
+            (r#""r.example": {"auth": "Yjpw"}, "http://r.example": {"auth": "YTpw"}"#, "x", Some("b")),
+            (r#""r.example/x": {"auth": "YTpw"}"#, "xy", None),
+            (r#""r.example/x": {"auth": "YTpw"}"#, "y/x", None),
+            (r#""https://r.example.org/r.example": {"auth": "YTpw"}"#, "x", None),
+            (r#""ftp://r.example/": {"auth": "YTpw"}"#, "x", None),
+        ] {
+            let text = format!("{{\"auths\": {{{auths}}}}}");
+            assert_eq!(of(&text, "r.example", repository), expected.and_then(basic), "{auths}");
+        }
+        let hub = r#"{"auths": {"docker.io": {"auth": "Yjpw"}, "https://index.docker.io/v1/": {"auth": "YTpw"},
+            "https://index.docker.io/v1/access-token": {"auth": "Yzpw"}, "docker.io/team": {"auth": "Yzpw"}}}"#;
+        assert_eq!(of(hub, "docker.io", "library/nginx"), basic("a"));
+        assert_eq!(of(hub, "docker.io", "team/x"), basic("c"));
+        for text in [
+            r#"{"auths": null}"#,
+            r#"{"auths": {"r.example": null}, "credHelpers": null, "credsStore": null}"#,
+            r#"{"credHelpers": {"r.example": null}, "credsStore": ""}"#,
+            r#"{"auths": {"r.example": {"auth": null, "username": null, "password": null, "identitytoken": null}}}"#,
+        ] {
+            assert_eq!(of(text, "r.example", "x"), None, "{text}");
+        }
+        for auth in ["YT\\npw", "YTpw\\n", " YTpw\\r\\n", "Y\\r\\nT p\\tw"] {
+            let text = format!("{{\"auths\": {{\"r.example\": {{\"auth\": \"{auth}\"}}}}}}");
+            assert_eq!(of(&text, "r.example", "x"), basic("a"), "{auth}");
+        }
     }
 
     #[test]

@@ -101,7 +101,9 @@ fn host_platform() -> Platform {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "x86" => "386",
+        "powerpc64" if cfg!(target_endian = "big") => "ppc64",
         "powerpc64" => "ppc64le",
+        "loongarch64" => "loong64",
         other => other,
     };
     Platform {

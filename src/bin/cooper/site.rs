@@ -21,6 +21,8 @@ pub(crate) struct Places {
     config: Option<(PathBuf, bool)>,
     /// Files with credentials, in the order in which they are asked.
     logins: Vec<PathBuf>,
+    /// Through whom servers are reached.
+    proxies: http::Proxies,
     /// Where programs are looked for.
     path: Option<OsString>,
 }
@@ -42,6 +44,7 @@ impl Places {
         Self {
             config,
             logins: docker.into_iter().chain(podman.into_iter().flatten()).collect(),
+            proxies: http::Proxies::read(|name| env(name)?.into_string().ok()),
             path: env("PATH"),
         }
     }
@@ -52,6 +55,7 @@ impl Places {
             Some((path, named)) => read(path, *named)?,
             None => http::Settings::default(),
         };
+        let settings = http::Settings { proxies: self.proxies.clone(), ..settings };
         Ok(Client::new(settings, Box::new(Logins::new(self.logins.clone(), self.path.clone()))))
     }
 }
@@ -152,6 +156,7 @@ fn parse(text: &str, dir: &Path) -> Result<http::Settings, String> {
         mirrors,
         attempts: file.attempts.unwrap_or(defaults.attempts).max(1),
         backoff: file.backoff.map_or(defaults.backoff, Duration::from_millis),
+        proxies: defaults.proxies,
         timeout: file.timeout.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.max(1))),
         patience: file.patience.map_or(defaults.patience, |seconds| Duration::from_secs(seconds.max(1))),
         max_size: file.max_size.map_or(defaults.max_size, |most| most.saturating_mul(1 << 20)),

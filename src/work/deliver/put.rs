@@ -165,12 +165,9 @@ fn limited(bytes: &Bytes<'_>, root: Descriptor, platforms: &[Platform]) -> Resul
     let Document::Index(index) = Document::parse(&document, &root.media_type).map_err(wrong)? else {
         return Ok((root, None));
     };
-    let matches = |child: &Descriptor| {
-        let own = child.platform.as_ref();
-        !child.is_attestation()
-            && own.is_some_and(|own| platforms.iter().any(|platform| platform.matches(own)))
-    };
-    let children: Vec<Descriptor> = index.manifests.iter().filter(|child| matches(child)).cloned().collect();
+    let chosen: Vec<_> = platforms.iter().flat_map(|platform| index.children_for(platform)).collect();
+    let is_chosen = |child: &&Descriptor| chosen.iter().any(|chosen| std::ptr::eq(*chosen, *child));
+    let children: Vec<Descriptor> = index.manifests.iter().filter(is_chosen).cloned().collect();
     if children.is_empty() {
         let have =
             index.manifests.iter().filter_map(|child| Some(child.platform.as_ref()?.short())).collect();

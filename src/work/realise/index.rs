@@ -7,7 +7,7 @@ use super::computed::{Image, Variant};
 use super::draft::{Ground, Grounded, Work};
 use super::ground::base_name;
 use crate::image;
-use crate::oci::{Descriptor, Document, MediaType};
+use crate::oci::{Descriptor, Document, Index, MediaType, Platform};
 use crate::recipe::Resolved;
 use crate::store::RootKey;
 use crate::work::Error;
@@ -79,7 +79,15 @@ fn passed_through(work: &Work<'_, '_>, variant: &Grounded) -> Result<Option<Desc
     else {
         return Ok(Some(external.descriptor.clone()));
     };
-    let bytes = image::subset(work.encoding, index, &variant.draft.platforms);
+    // Those that were read: neither an artifact of the same platform, nor only what is spelled as the recipe spells it.
+    let pinned = |platform: &Platform| {
+        let pin = external.pin.platforms.get(&platform.short())?;
+        index.children_for(platform).into_iter().find(|child| child.digest == pin.manifest.digest)
+    };
+    let children: Vec<_> = variant.draft.platforms.iter().filter_map(pinned).cloned().collect();
+    let platforms: Vec<_> = children.iter().filter_map(|child| child.platform.clone()).collect();
+    let index = Index { manifests: children, annotations: BTreeMap::new() };
+    let bytes = image::subset(work.encoding, &index, &platforms);
     transaction.put(&bytes)?;
     Ok(Some(Descriptor::of(MediaType::Index, &bytes)))
 }

@@ -88,13 +88,12 @@ impl Below {
     }
 }
 
-/// The child of an index for a platform.
-pub(crate) fn child_of<'i>(index: &'i Index, platform: &Platform) -> Option<&'i Descriptor> {
-    index
-        .manifests
-        .iter()
-        .filter(|child| !child.is_attestation())
-        .find(|child| child.platform.as_ref().is_some_and(|own| own.matches(platform)))
+/// The children of an index that may be the image for a platform, the likeliest first: others come only where none of
+/// these is one.
+pub(crate) fn images_of<'i>(index: &'i Index, platform: &Platform) -> Vec<&'i Descriptor> {
+    let mut children = index.children_for(platform);
+    children.sort_by_key(|child| child.is_artifact());
+    children
 }
 
 /// The paths that a config declares as volumes.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::below::child_of;
+use super::below::images_of;
 use crate::digest::Digest;
 use crate::oci::{Descriptor, Document, DocumentError, ImageConfig, Manifest, MediaType, Platform, json};
 use crate::tree::Content;
@@ -112,21 +112,35 @@ impl<'b> Documents<'b> {
             }
             Document::Index(index) => index,
         };
-        let Some(child) = child_of(index, platform) else {
-            let have = index.manifests.iter().filter(|child| !child.is_attestation());
-            return Ok(Err(have.filter_map(|child| Some(child.platform.as_ref()?.short())).collect()));
-        };
+        let mut other = None;
+        for child in images_of(index, platform) {
+            let manifest = self.child(child)?;
+            if manifest.config.kind() == Ok(MediaType::Config) {
+                let config = self.config(&manifest)?;
+                let (manifest, config) = (Rc::new(manifest), Rc::new(config));
+                return Ok(Ok(OneImage { child: child.clone(), manifest, config }));
+            }
+            // An artifact may stand before the image that it belongs to.
+            other.get_or_insert(manifest);
+        }
+        if let Some(artifact) = other {
+            artifact.check_image().map_err(|source| self.wrong(source))?;
+        }
+        let have = index.manifests.iter().filter(|child| !child.is_attestation());
+        Ok(Err(have.filter_map(|child| Some(child.platform.as_ref()?.short())).collect()))
+    }
+
+    /// The manifest that an index names.
+    fn child(&mut self, child: &Descriptor) -> Result<Manifest, Error> {
         let bytes = self.document(child, "the manifest")?;
-        let manifest = match Document::parse(&bytes, &child.media_type) {
-            Ok(Document::Manifest(manifest)) => manifest,
+        match Document::parse(&bytes, &child.media_type) {
+            Ok(Document::Manifest(manifest)) => Ok(manifest),
             Ok(Document::Index(_)) => {
                 let what = "an index inside an index".to_owned();
-                return Err(self.wrong_in(child.digest, DocumentError::Unsupported { what }));
+                Err(self.wrong_in(child.digest, DocumentError::Unsupported { what }))
             }
-            Err(source) => return Err(self.wrong_in(child.digest, source)),
-        };
-        let config = self.config(&manifest)?;
-        Ok(Ok(OneImage { child: child.clone(), manifest: Rc::new(manifest), config: Rc::new(config) }))
+            Err(source) => Err(self.wrong_in(child.digest, source)),
+        }
     }
 
     /// That it is an image that can be read.

@@ -103,7 +103,7 @@ fn platform(
         Err(have) => return missing(have),
     };
     // An image that isn't in an index is of the platform that its config says.
-    if let Some(own) = found.child.platform.as_ref().filter(|own| !own.matches(platform)) {
+    if let Some(own) = found.child.platform.as_ref().filter(|own| !own.is_same_machine(platform)) {
         return missing(vec![own.short()]);
     }
     documents.check(&found)?;
@@ -123,7 +123,8 @@ fn platform(
     let own = Content { digest: child.digest, size: child.size };
     let pin = PlatformPin { manifest: own, facts: Some(content), removed: removed.clone() };
     let below = Below {
-        platform: child.platform.unwrap_or_else(|| platform.clone()),
+        // However the index spells it, entries and templates mean it in our words.
+        platform: child.platform.filter(|own| own.matches(platform)).unwrap_or_else(|| platform.clone()),
         volumes: volumes(&config),
         base_layers: manifest.layers.iter().map(|layer| layer.digest).collect(),
         manifest: Some((manifest, own)),

@@ -36,6 +36,11 @@ fn route(state: &mut State, host: &str, request: &Request, path: &str) -> Result
         | [name @ .., "manifests" | "blobs" | "referrers", _] => (name.join("/"), &words[name.len()..]),
         _ => return Err(nothing()),
     };
+    let has_length =
+        ["content-length", "transfer-encoding"].iter().any(|name| request.header(name).is_some());
+    if !has_length && matches!(request.method.as_str(), "POST" | "PUT" | "PATCH") {
+        return Err(error(411, "SIZE_INVALID", "a body has a length, an empty one too"));
+    }
     auth::check(state, host, request, &name)?;
     if rest == [""] {
         return Ok(Response::new(200).with("content-type", "application/json").body(*b"{}"));

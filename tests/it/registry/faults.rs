@@ -41,7 +41,13 @@ pub(crate) enum What {
     TrickleUpload(Duration),
     /// A `Range` isn't heeded, and the connection is closed so many bytes after what it asked for.
     Again(usize),
-    /// A header (lower-case) has another value, or none.
+    /// The body comes in chunks, and nothing says how long it is.
+    Chunked,
+    /// What `Location` says is written in another way.
+    Location(fn(&str) -> String),
+    /// The body is another, made of the true one.
+    Rewrite(fn(&str) -> String),
+    /// A header (lower-case) has another value, or none; several where there are several lines.
     Header(&'static str, Option<String>),
     /// A bit in the middle of the body is another.
     Flip,
@@ -139,13 +145,22 @@ impl Shared {
             Some(What::Lose) => return None,
             Some(What::Header(name, value)) => {
                 response.headers.retain(|(other, _)| other != name);
-                response.headers.extend(value.clone().map(|value| ((*name).to_owned(), value)));
+                let values = value.iter().flat_map(|value| value.lines());
+                response.headers.extend(values.map(|value| ((*name).to_owned(), value.to_owned())));
             }
             Some(What::Flip) if !response.body.is_empty() => {
                 let mut bytes = response.body.to_vec();
                 let middle = bytes.len() / 2;
                 bytes[middle] ^= 1;
                 response.body = bytes.into();
+            }
+            Some(What::Location(write)) => {
+                for (_, value) in response.headers.iter_mut().filter(|(name, _)| name == "location") {
+                    *value = write(value);
+                }
+            }
+            Some(What::Rewrite(write)) => {
+                response.body = write(&String::from_utf8_lossy(&response.body)).into_bytes().into();
             }
             Some(What::Bytes(bytes)) => response.body = Arc::from(&bytes[..]),
             Some(What::MoveTag(to)) => {

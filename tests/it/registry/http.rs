@@ -224,7 +224,7 @@ impl Sending<'_> {
         }
         let replaced = response.headers.iter().any(|(name, _)| name == "content-length");
         head.push_str(&match what {
-            Some(What::Endless) => "transfer-encoding: chunked\r\n".to_owned(),
+            Some(What::Endless | What::Chunked) => "transfer-encoding: chunked\r\n".to_owned(),
             _ if response.status == 204 || replaced => String::new(),
             _ => format!("content-length: {told}\r\n"),
         });
@@ -241,6 +241,14 @@ impl Sending<'_> {
             Some(What::Trickle(pause)) => self.trickle(&response.body, *pause).map(|()| false),
             Some(What::Again(more)) => {
                 self.body(&response.body[..length.min(self.from + more)]).map(|()| false)
+            }
+            Some(What::Chunked) => {
+                for piece in response.body.chunks(1000) {
+                    write!(self.stream, "{:X};x=y\r\n", piece.len())?;
+                    self.body(piece)?;
+                    self.stream.write_all(b"\r\n")?;
+                }
+                self.stream.write_all(b"0\r\n\r\n").map(|()| !close)
             }
             Some(What::CutBody(most)) => self.body(&response.body[..length.min(*most)]).map(|()| false),
             Some(What::StallBody(most)) => {

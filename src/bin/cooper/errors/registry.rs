@@ -53,6 +53,7 @@ const fn hint(cause: &Cause) -> Option<&'static str> {
             "`docker login` or `podman login` says who you are to a registry"
         }
         Cause::Untrusted(_) => "ca = \"FILE.pem\" for the host in cooper's configuration says whom to trust",
+        Cause::Proxy { .. } => "NO_PROXY names hosts, domains and networks that are reached without a proxy",
         Cause::Plain => "plain-http = true in cooper's configuration allows it for a host",
         Cause::Connect(_) | Cause::Timeout(_) => {
             "can it be reached from here? HTTPS_PROXY, or a [[mirror]] in cooper's configuration, leads around"

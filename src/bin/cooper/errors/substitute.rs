@@ -17,11 +17,25 @@ pub(super) fn io(error: &Error) -> Option<&io::Error> {
     }
 }
 
+/// The tag of a name, if no other image has it.
+fn alone<'n>(name: &'n str, all: &[String]) -> Option<&'n str> {
+    fn tag(name: &str) -> &str {
+        name.rsplit_once(':').map_or(name, |(_, tag)| tag)
+    }
+    let own = tag(name);
+    let is_alone = all.iter().filter(|other| tag(other) == own).count() == 1;
+    Some(own).filter(|own| is_alone && !own.contains('/') && !name.starts_with("sha256:"))
+}
+
 /// What to do about a base; `base` is as the recipe says it.
 pub(super) fn base_hint(base: &str, error: &Error) -> Option<String> {
     match error {
         Error::Ambiguous { choices, .. } => {
-            choices.first().map(|first| format!("say which behind a colon: layout = \"{base}:{first}\""))
+            let dir = base.split([':', '@']).next().unwrap_or(base);
+            Some(match choices.iter().find_map(|name| alone(name, choices)) {
+                Some(tag) => format!("say which behind a colon: layout = \"{dir}:{tag}\""),
+                None => format!("its digest says which: layout = \"{dir}@sha256:…\""),
+            })
         }
         error if error.is_missing() => {
             Some("a layout is relative to the workspace, where cooper.toml is".to_owned())
