@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 pub use error::Error;
 pub use line_endings::differs_by_crlf_only;
-pub use source::{Contents, Scan, read_input};
+pub use source::{Contents, RULES, Scan, read_input};
 pub use target::{Selected, Target, TargetPattern};
 pub use v1::Filter;
 
@@ -171,15 +171,21 @@ impl Workspace {
         Ok(true)
     }
 
+    /// The root with no link in it.
+    ///
+    /// # Errors
+    /// When it can't be told.
+    pub fn real_root(&self) -> Result<&Path, Error> {
+        if let Some(root) = self.real_root.get() {
+            return Ok(root);
+        }
+        let real = fs::canonicalize(&self.root).map_err(disk::failed("find", &self.root))?;
+        Ok(self.real_root.get_or_init(|| real))
+    }
+
     /// The real path of a recipe's directory, which no link may lead to.
     fn origin_directory(&self, origin: &str) -> Result<PathBuf, Error> {
-        let mut path = match self.real_root.get() {
-            Some(root) => root.clone(),
-            None => {
-                let real = fs::canonicalize(&self.root).map_err(disk::failed("find", &self.root))?;
-                self.real_root.get_or_init(|| real).clone()
-            }
-        };
+        let mut path = self.real_root()?.to_owned();
         for component in Path::new(origin).components() {
             path.push(component);
             let found = fs::symlink_metadata(&path).map_err(disk::failed("find", &path))?;

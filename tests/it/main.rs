@@ -21,6 +21,7 @@ mod frozen;
 mod hostile;
 mod house;
 mod independent;
+mod index;
 mod listing;
 mod lock;
 mod peers;

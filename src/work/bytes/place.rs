@@ -19,7 +19,7 @@ pub(super) fn open_origin(
         BaseOrigin::Image(_) if env.offline => return Ok(None),
         BaseOrigin::Image(reference) => return Ok(Some(open_reference(env, reference)?)),
         BaseOrigin::Layout(text) => match layout_place(text) {
-            Ok((path, _)) => substitute::open(&root.join(path)),
+            Ok((path, _)) => substitute::open_later(&root.join(path)),
             Err(_) => return Ok(None),
         },
     };

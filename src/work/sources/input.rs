@@ -35,7 +35,7 @@ pub(super) fn input_scan(
         let name = format!("[input.{name}] {given}");
         return Err(Error::Nowhere { name, made_by: path.made_by.clone() });
     }
-    let scan = read_input(&file, include, exclude);
+    let scan = read_input(&file, include, exclude, &checkout.index);
     scan.map_err(|source| Error::Source { at: path.at.clone(), source })
 }
 
@@ -57,8 +57,9 @@ pub(super) fn file_of(supply: &Supply<'_>, path: &SourcePath) -> Result<Option<L
     else {
         return Ok(None);
     };
-    let file = match scan.contents.path(content) {
-        Some(path) => path.to_owned(),
+    let (path, content) = match scan.contents.path(content) {
+        Some((path, true)) => (path.to_owned(), Known::Content(*content)),
+        Some((path, false)) => (path.to_owned(), Known::Unverified(*content)),
         None => {
             // Small enough to be kept in memory: unpacking wants a file.
             let mut bytes = Vec::new();
@@ -70,8 +71,8 @@ pub(super) fn file_of(supply: &Supply<'_>, path: &SourcePath) -> Result<Option<L
             file.write_all(&bytes).map_err(disk::failed("write", file.path()))?;
             let at = file.path().to_owned();
             supply.keep(file);
-            at
+            (at, Known::Content(*content))
         }
     };
-    Ok(Some(Located { path: file, content: Known::Content(*content) }))
+    Ok(Some(Located { path, content }))
 }
