@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod lock;
 mod read;
+mod stat;
 mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,6 +29,9 @@ pub use self::directory::{
 };
 pub use self::error::{Error, failed};
 pub use self::lock::Lock;
-pub use self::read::{Section, Window, holds, open, read, read_optional, regular_size};
+pub use self::read::{Section, Window, holds, open, read, read_file, read_optional, regular_size};
+pub use self::stat::{Stat, Time, clock};
 pub use self::sync::sync_directory;
-pub use self::write::{Staging, Temporary, make_executable, publish, replace, write_atomic, write_swept};
+pub use self::write::{
+    Staging, Temporary, make_executable, publish, replace, write_atomic, write_forgettable, write_swept,
+};

@@ -37,7 +37,15 @@ pub fn open(path: &Path) -> Result<(File, u64), Error> {
 /// # Errors
 /// As for [`open`], and when there are more than `cap`.
 pub fn read(path: &Path, cap: u64) -> Result<Vec<u8>, Error> {
-    let (mut file, size) = open(path)?;
+    let (file, size) = open(path)?;
+    read_file(&file, path, size, cap)
+}
+
+/// All bytes of a file that was opened, which had `size` of them then.
+///
+/// # Errors
+/// When there are more than `cap`, or they can't be read.
+pub fn read_file(mut file: &File, path: &Path, size: u64, cap: u64) -> Result<Vec<u8>, Error> {
     let too_large = |size| Error::TooLarge { path: path.to_owned(), size, cap };
     if size > cap {
         return Err(too_large(size));

@@ -48,6 +48,11 @@ impl Temporary {
         &self.path
     }
 
+    /// The open file; none once it was closed.
+    pub(super) const fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
     /// Gives the descriptor back; the file stays.
     pub fn close(&mut self) {
         self.file = None;
@@ -77,7 +82,7 @@ impl Drop for Temporary {
 
 /// A file without a name in `dir`, which vanishes with the process; none where there is no such thing.
 #[cfg(target_os = "linux")]
-fn unnamed(dir: &Path) -> Option<File> {
+pub(super) fn unnamed(dir: &Path) -> Option<File> {
     let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
     let file = OpenOptions::new().write(true).custom_flags(flags).open(dir).ok()?;
     // Its name is given by way of /proc, which isn't everywhere.
@@ -85,7 +90,7 @@ fn unnamed(dir: &Path) -> Option<File> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unnamed(_: &Path) -> Option<File> {
+pub(super) fn unnamed(_: &Path) -> Option<File> {
     None
 }
 
@@ -174,16 +179,24 @@ pub fn publish(files: Vec<(Temporary, PathBuf)>, also: &[&Path]) -> Result<(), E
 ///
 /// # Errors
 /// When a sync or rename fails; the old one is still there then.
-pub fn replace(mut temporary: Temporary, path: &Path) -> Result<(), Error> {
-    if let Some(file) = temporary.file.take() {
+pub fn replace(temporary: Temporary, path: &Path) -> Result<(), Error> {
+    if let Some(file) = &temporary.file {
         file.sync_all().map_err(failed("bring to the disk", path))?;
-        if temporary.path.as_os_str().is_empty() {
-            temporary.path = name(&file, parent(path))?;
-        }
+    }
+    rename(temporary, path)?;
+    sync_directory(parent(path))
+}
+
+/// Gives a file its name, and takes that from the one that had it.
+fn rename(mut temporary: Temporary, path: &Path) -> Result<(), Error> {
+    if let Some(file) = temporary.file.take()
+        && temporary.path.as_os_str().is_empty()
+    {
+        temporary.path = name(&file, parent(path))?;
     }
     again(|| fs::rename(&temporary.path, path)).map_err(failed("rename a new file to", path))?;
     temporary.path = PathBuf::new();
-    sync_directory(parent(path))
+    Ok(())
 }
 
 /// Replaces or makes a file.
@@ -194,6 +207,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut temporary = Temporary::beside(path)?;
     temporary.write_all(bytes).map_err(failed("write", path))?;
     replace(temporary, path)
+}
+
+/// As [`write_atomic`], but nobody waits for the disk: after a power cut the file may be lost or damaged.
+///
+/// # Errors
+/// As for [`write_atomic`].
+pub fn write_forgettable(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut temporary = Temporary::beside(path)?;
+    temporary.write_all(bytes).map_err(failed("write", path))?;
+    rename(temporary, path)
 }
 
 /// As [`write_atomic`], in a directory where nobody else makes temporary files: those that a killed process left are

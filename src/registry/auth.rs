@@ -124,8 +124,7 @@ impl Asking<'_> {
 /// Whether anybody can have a name below a domain. The public suffix list knows more of them; it would cost the first
 /// build a fifteenth of its time, and whoever is led to one of the rest is a registry's own choice.
 fn is_shared(domain: &str) -> bool {
-    const KINDS: &str =
-        " ac asn co com edu firm gen go gob gouv gov govt gv id ind ltd me mil ne net nhs nom or org plc sch web ";
+    const KINDS: &str = " ac asn co com edu firm gen go gob gouv gov govt gv id ind ltd me mil ne net nhs nom or org plc sch web ";
     const HOSTS: &str = " azurecr.io azurewebsites.net cloudfront.net duckdns.org fly.dev github.io gitlab.io \
         herokuapp.com netlify.app ngrok.io onrender.com pages.dev run.app vercel.app web.app workers.dev ";
     let is_one_of = |list: &str, name: &str| list.contains(&format!(" {name} "));

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::Store;
 use super::beside::{CHUNKS, HEADERS, REALISATIONS, Realisation};
 use super::error::Error;
 use super::roots::Root;
+use super::{Store, sources};
 use crate::digest::Digest;
 use crate::disk::{self, Lock};
 
@@ -26,7 +26,7 @@ pub struct GcReport {
 impl Store {
     /// Removes roots that `is_live` denies, then all that neither a remaining root reaches nor `keep` names. A
     /// derivation stays with its output, realisations, header indexes and chunk tables with the blob that they
-    /// speak of. Waits for running transactions; new ones wait for it.
+    /// speak of, an index of sources with its workspace. Waits for running transactions; new ones wait for it.
     ///
     /// # Errors
     /// When `index.json` or a document that a root reaches can't be read: then nothing is removed.
@@ -51,6 +51,7 @@ impl Store {
         doomed.iter().try_for_each(|path| disk::remove(path))?;
         disk::sweep(&self.path)?;
         disk::sweep(&self.path.join("tmp"))?;
+        disk::sweep(&self.path.join(sources::SOURCES))?;
         Ok(report)
     }
 
@@ -77,6 +78,10 @@ fn doomed(
             report.bytes += disk::regular_size(&path)?.unwrap_or(0);
             doomed.push(path);
         }
+    }
+    for path in sources::lost(&store.path)? {
+        report.bytes += disk::regular_size(&path)?.unwrap_or(0);
+        doomed.push(path);
     }
     for kind in [HEADERS, CHUNKS, "blobs/sha256"] {
         for (digest, path) in store.files(kind)? {

@@ -1,7 +1,7 @@
 //! Where Cooper keeps bytes: a content-addressed store that is an OCI image layout.
 //!
-//! Owns blobs, realisations, header indexes, chunk tables, roots, their locks and what removes them. It must
-//! not know recipes, registries or where an image goes; it never opens anything outside its directory.
+//! Owns blobs, realisations, header indexes, chunk tables, roots, their locks and what removes them, and what is known
+//! of sources. It must not know recipes, registries or where an image goes; it reads nothing outside its directory.
 //!
 //! # Layout
 //!
@@ -10,6 +10,7 @@
 //! realisations/<derivation's hex>              what a derivation gave: digest, size, diff_id
 //! headers/<layer's hex>                        header index of a layer, opaque here
 //! chunks/<layer's hex>                         chunk table of a layer, opaque here
+//! sources/<workspace's hex>                    how a workspace's files looked when they were hashed
 //! tmp/.tmp-*/                                  files of running transactions
 //! lock  gate  index.lock                       locks, see below
 //! ```
@@ -45,6 +46,7 @@ mod closure;
 mod error;
 mod gc;
 mod roots;
+mod sources;
 mod transaction;
 mod verify;
 
@@ -56,11 +58,13 @@ pub use closure::{Closure, ClosureError, MAX_BLOBS, MAX_DEPTH, MAX_DOCUMENTS, cl
 pub use error::Error;
 pub use gc::GcReport;
 pub use roots::{Root, RootKey};
+pub use sources::{SourceIndex, fingerprint};
 pub use transaction::{BlobWriter, Transaction, is_sound};
 pub use verify::{Damage, VerifyReport};
 
 use self::beside::{CHUNKS, HEADERS, MAX_SIDE_FILE, REALISATIONS, unseal};
 use self::roots::IndexFile;
+use self::sources::SOURCES;
 use crate::digest::{Digest, VerifyingReader};
 use crate::disk::{self, File};
 use crate::oci::{Descriptor, json};
@@ -98,7 +102,7 @@ impl Store {
     /// damaged, or none of ours.
     fn create(&self) -> Result<(), Error> {
         const OWN: [&str; 4] = ["index.lock", "index.json", "blobs", "oci-layout"];
-        const LATER: [&str; 6] = [REALISATIONS, HEADERS, CHUNKS, "tmp", "lock", "gate"];
+        const LATER: [&str; 7] = [REALISATIONS, HEADERS, CHUNKS, SOURCES, "tmp", "lock", "gate"];
         let found = disk::list(&self.path)?;
         let any = |names: &[&str]| found.iter().any(|(name, _)| names.iter().any(|own| name == *own));
         let foreign = |name: &std::ffi::OsStr| {

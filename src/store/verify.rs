@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::Store;
 use super::beside::{CHUNKS, HEADERS, MAX_SIDE_FILE, REALISATIONS, Realisation, unseal};
 use super::closure::children;
 use super::error::Error;
 use super::roots::SALVAGED;
+use super::{Store, sources};
 use crate::digest::{Digest, HashingReader};
 use crate::disk;
 use crate::oci::{Descriptor, Document, MAX_DOCUMENT, MediaType};
@@ -124,6 +124,7 @@ fn verify_side_files(store: &Store, report: &mut VerifyReport) -> Result<(), Err
             report.damaged.extend(damage.map(|damage| (path, damage)));
         }
     }
+    report.damaged.extend(sources::damaged(&store.path)?.into_iter().map(|path| (path, Damage::Checksum)));
     Ok(())
 }
 

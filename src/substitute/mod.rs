@@ -18,7 +18,7 @@ use std::io::Read;
 pub use archive::Archive;
 pub use error::Error;
 pub use layout::Layout;
-pub use open::open;
+pub use open::{open, open_later};
 pub use registry::Registry;
 
 use crate::digest::{Digest, VerifyingReader};

@@ -19,6 +19,8 @@ pub struct Env<'a> {
     pub store: PathBuf,
     /// Another set of locks than the workspace's `lockfiles/`.
     pub lockfiles: Option<PathBuf>,
+    /// Sources that look as they did when they were hashed aren't read again.
+    pub index: bool,
     /// Write nothing, and fail when the locks don't say what comes out.
     pub locked: bool,
     /// Open no connection.
@@ -44,6 +46,7 @@ impl<'a> Env<'a> {
             dir,
             store,
             lockfiles: None,
+            index: true,
             locked: false,
             offline: false,
             substitute: Vec::new(),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use error::Error;
 pub use line_endings::differs_by_crlf_only;
-pub use source::{Contents, Scan, read_input};
+pub use source::{Contents, RULES, Scan, read_input};
 pub use target::{Selected, Target, TargetPattern};
 pub use v1::Filter;
 
@@ -204,6 +204,11 @@ impl Workspace {
         disk::create_directories(disk::parent(&path))?;
         disk::write_swept(&path, new.as_bytes())?;
         Ok(true)
+    }
+
+    /// The root with no link in it.
+    pub fn real(&self) -> &Path {
+        self.beneath.real()
     }
 
     /// The real path of a recipe's directory, which no link may lead to.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs::{self, FileType};
 use std::io::{self, Cursor, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +14,9 @@ use rayon::prelude::*;
 use super::v1::{self, Filter};
 use super::{Error, Workspace};
 use crate::digest::{Blake3, Known, Survey};
-use crate::disk;
+use crate::disk::{self, Stat};
 use crate::recipe::{Glob, has_magic, secrets_in, suggest};
+use crate::store::{SourceIndex, fingerprint};
 use crate::tree::{Content, Files, SourceNode, SourceTree, TreePath};
 
 /// Files above this size aren't searched for secrets, and are hashed as a stream.
@@ -27,6 +28,9 @@ const KEPT_IN_ALL: u64 = 32 << 20;
 /// Fewer files with fewer bytes are read sooner than threads start.
 const FEW_FILES: usize = 64;
 const FEW_BYTES: u64 = 1 << 20;
+
+/// What files were searched for when they were hashed: with a guard that is another one, all are read again.
+pub const RULES: u64 = fingerprint(include_bytes!("../recipe/secret.rs")) ^ SEARCHED;
 
 /// A source tree with what was noticed on the way.
 #[derive(Debug, Clone, Default)]
@@ -79,10 +83,10 @@ impl Contents {
         self.0.insert(content, Held::Section(Arc::clone(file), at, known));
     }
 
-    /// Where the bytes lie, unless they are kept in memory.
-    pub fn path(&self, content: &Content) -> Option<&Path> {
+    /// Where the bytes lie, unless they are kept in memory, and whether this command has read them.
+    pub fn path(&self, content: &Content) -> Option<(&Path, bool)> {
         match self.0.get(content)? {
-            Held::File(path, _) => Some(path),
+            Held::File(path, known) => Some((path, *known != Known::Nothing)),
             Held::Bytes(_) | Held::Section(..) => None,
         }
     }
@@ -116,17 +120,17 @@ impl Contents {
 enum Item {
     Directory,
     Symlink(Vec<u8>),
-    File { path: PathBuf, size: u64, executable: bool },
+    File(PathBuf, Stat),
 }
 
 type Collected = BTreeMap<TreePath, Item>;
 
 impl Workspace {
-    /// Reads files of the checkout.
+    /// Reads files of the checkout, but for those that the index knows.
     ///
     /// # Errors
     /// Nothing there, or something that leads out of the recipe's directory or can't be in a source tree.
-    pub fn read_source(&self, files: &Files) -> Result<Scan, Error> {
+    pub fn read_source(&self, files: &Files, index: &SourceIndex) -> Result<Scan, Error> {
         let Files { directory, from, portion } = files;
         let origin = self.origin_directory(directory)?;
         let filter = Filter::new(&portion.include, &portion.exclude)
@@ -146,15 +150,20 @@ impl Workspace {
         if found.is_empty() && !portion.exclude.is_empty() {
             return Err(Error::NothingLeft { path: on_disk(&origin, &relative(&origin, from)?) });
         }
-        read(single, found)
+        read(single, found, index)
     }
 }
 
-/// Reads a file or directory wherever it lies: what somebody else has made.
+/// Reads a file or directory wherever it lies, but for what the index knows: what somebody else has made.
 ///
 /// # Errors
 /// Nothing there, or something that can't be in a source tree.
-pub fn read_input(path: &Path, include: &[String], exclude: &[String]) -> Result<Scan, Error> {
+pub fn read_input(
+    path: &Path,
+    include: &[String],
+    exclude: &[String],
+    index: &SourceIndex,
+) -> Result<Scan, Error> {
     let filter = Filter::new(include, exclude).map_err(|(pattern, fault)| Error::Glob { pattern, fault })?;
     let real = match fs::canonicalize(path) {
         Ok(real) => real,
@@ -174,7 +183,7 @@ pub fn read_input(path: &Path, include: &[String], exclude: &[String]) -> Result
             return Err(Error::NoMatch { directory: path.to_owned(), pattern });
         }
     }
-    read(single, found)
+    read(single, found, index)
 }
 
 /// Collects what a path without wildcards names; true when that is one file or link.
@@ -336,64 +345,77 @@ fn item(path: &Path) -> Result<Item, Error> {
             let target = fs::read_link(path).map_err(disk::failed("read", path))?;
             Ok(Item::Symlink(target.into_os_string().into_vec()))
         }
-        () if kind.is_file() => {
-            let executable = metadata.permissions().mode() & 0o100 != 0;
-            Ok(Item::File { path: path.to_owned(), size: metadata.len(), executable })
-        }
+        () if kind.is_file() => Ok(Item::File(path.to_owned(), Stat::of(&metadata))),
         () if kind.is_fifo() => special("FIFO"),
         () if kind.is_socket() => special("socket"),
         () => special("device"),
     }
 }
 
-/// Hashes what was found.
-fn read(single: bool, found: Collected) -> Result<Scan, Error> {
-    let size = |item: &Item| if let Item::File { size, .. } = item { *size } else { 0 };
-    let total = found.values().map(size).fold(0, u64::saturating_add);
-    let keep = total <= KEPT_IN_ALL;
+/// Hashes what was found and isn't known.
+fn read(single: bool, found: Collected, index: &SourceIndex) -> Result<Scan, Error> {
     let mut scan = Scan { same_folded: same_folded(found.keys()), ..Scan::default() };
     scan.tree.single = single;
+    let (mut unknown, mut total) = (Vec::new(), 0_u64);
+    for (tree_path, item) in found {
+        let node = match item {
+            Item::Directory => SourceNode::Directory,
+            Item::Symlink(target) => SourceNode::Symlink(target),
+            Item::File(path, stat) => match index.find(&path, &stat) {
+                Some(digest) => {
+                    let content = Content { digest, size: stat.size };
+                    scan.contents.0.insert(content, Held::File(path, Known::Nothing));
+                    SourceNode::File { content, executable: stat.is_executable() }
+                }
+                None => {
+                    total = total.saturating_add(stat.size);
+                    unknown.push((tree_path, path, stat));
+                    continue;
+                }
+            },
+        };
+        scan.tree.nodes.insert(tree_path, node);
+    }
+    let keep = total <= KEPT_IN_ALL;
     // Collected before the first error is looked for, so that it is always the same one.
-    let read = |(path, item)| (path, read_item(item, keep));
-    let read: Vec<_> = if found.len() < FEW_FILES && total < FEW_BYTES {
-        found.into_iter().map(read).collect()
+    let read = |(tree_path, path, stat): (_, _, Stat)| (tree_path, stat, read_file(path, keep, index));
+    let read: Vec<_> = if unknown.len() < FEW_FILES && total < FEW_BYTES {
+        unknown.into_iter().map(read).collect()
     } else {
-        found.into_par_iter().map(read).collect()
+        unknown.into_par_iter().map(read).collect()
     };
-    for (path, result) in read {
-        let (node, held, secret) = result?;
-        if let (SourceNode::File { content, .. }, Some(held)) = (&node, held) {
-            scan.contents.0.insert(*content, held);
-        }
+    for (path, stat, result) in read {
+        let (content, held, secret) = result?;
+        scan.contents.0.insert(content, held);
         if let Some(secret) = secret {
             scan.secrets.insert(path.clone(), secret);
         }
-        scan.tree.nodes.insert(path, node);
+        scan.tree.nodes.insert(path, SourceNode::File { content, executable: stat.is_executable() });
     }
     Ok(scan)
 }
 
-type Read1 = (SourceNode, Option<Held>, Option<&'static str>);
+type Read1 = (Content, Held, Option<&'static str>);
 
-fn read_item(item: Item, keep: bool) -> Result<Read1, Error> {
-    let (path, size, executable) = match item {
-        Item::Directory => return Ok((SourceNode::Directory, None, None)),
-        Item::Symlink(target) => return Ok((SourceNode::Symlink(target), None, None)),
-        Item::File { path, size, executable } => (path, size, executable),
+fn read_file(path: PathBuf, keep: bool, index: &SourceIndex) -> Result<Read1, Error> {
+    let (file, size) = disk::open(&path)?;
+    let watched = index.watch(&path, &file);
+    let (content, known, secret, bytes) = if size <= SEARCHED {
+        let bytes = disk::read_file(&file, &path, size, SEARCHED)?;
+        (Content::of(&bytes), Known::Blake3(Blake3::of(&bytes)), secrets_in(&bytes), Some(bytes))
+    } else {
+        let (digest, size, known) = Survey::of(&file).map_err(disk::failed("read", &path))?;
+        (Content { digest, size }, known, None, None)
     };
-    let file = |content| SourceNode::File { content, executable };
-    if size <= SEARCHED {
-        let bytes = disk::read(&path, SEARCHED)?;
-        let (content, secret) = (Content::of(&bytes), secrets_in(&bytes));
-        let held = match keep && size <= KEPT {
-            true => Held::Bytes(bytes.into()),
-            false => Held::File(path, Known::Blake3(Blake3::of(&bytes))),
-        };
-        return Ok((file(content), Some(held), secret));
+    // One with a secret is read each time, so that the guard finds it.
+    if secret.is_none() {
+        index.put(&path, &file, watched, content);
     }
-    let read = Survey::of(disk::open(&path)?.0);
-    let (digest, size, known) = read.map_err(disk::failed("read", &path))?;
-    Ok((file(Content { digest, size }), Some(Held::File(path, known)), None))
+    let held = match bytes {
+        Some(bytes) if keep && size <= KEPT => Held::Bytes(bytes.into()),
+        _ => Held::File(path, known),
+    };
+    Ok((content, held, secret))
 }
 
 fn same_folded<'a>(paths: impl Iterator<Item = &'a TreePath>) -> Vec<(TreePath, TreePath)> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::digest::Digest;
+use crate::store::SourceIndex;
 use crate::tree::{Content, Files, Portion, SourceNode};
 
 /// A directory that is removed again.
@@ -44,7 +45,8 @@ impl Temp {
         let (include, exclude) = (texts(include), texts(exclude));
         let portion = Portion { include, exclude, ..Portion::default() };
         let directory = "recipes/a/b".into();
-        self.workspace().read_source(&Files { directory, from: from.into(), portion })
+        self.workspace()
+            .read_source(&Files { directory, from: from.into(), portion }, &SourceIndex::default())
     }
 
     /// The paths of a source, in one line.
@@ -247,7 +249,10 @@ fn refuses_what_leads_out_or_is_not_there() {
     }
     let (directory, from) = ("recipes/linked/b".into(), "Init".into());
     let files = Files { directory, from, portion: Portion::default() };
-    assert!(matches!(temp.workspace().read_source(&files), Err(Error::LinkedRecipe { .. })));
+    assert!(matches!(
+        temp.workspace().read_source(&files, &SourceIndex::default()),
+        Err(Error::LinkedRecipe { .. })
+    ));
 }
 
 #[test]
@@ -267,5 +272,5 @@ fn notices_secrets_and_names_that_differ_in_case() {
     let pairs: Vec<_> = scan.same_folded.iter().map(|(one, other)| (text(one), text(other))).collect();
     assert_eq!(pairs, [("/README".to_owned(), "/Readme".to_owned())]);
     let big = Content::of(&vec![7; 3 << 20]);
-    assert_eq!(scan.contents.path(&big), Some(temp.0.join("recipes/a/b/t/big").as_path()));
+    assert_eq!(scan.contents.path(&big), Some((temp.0.join("recipes/a/b/t/big").as_path(), true)));
 }

@@ -11,6 +11,7 @@ use cooperage::digest::{self, Digest, Encoding};
 use cooperage::layer::BuildError;
 use cooperage::oci::Compression;
 use cooperage::registry::{Client, NoCredentials, Registries};
+use cooperage::store::SourceIndex;
 use cooperage::tree::{Attributes, Content, Kind, Node, TreePath};
 use cooperage::workspace::read_input;
 use cooperage::{http, layer, ops};
@@ -180,7 +181,7 @@ fn what_changed_since_is_refused() {
         ] {
             let path = test.path("file");
             fs::write(&path, &bytes).unwrap();
-            let scan = read_input(&path, &[], &[]).unwrap();
+            let scan = read_input(&path, &[], &[], &SourceIndex::default()).unwrap();
             let content = Content::of(&bytes);
             fs::write(&path, changed).unwrap();
             let node = Node { kind: Kind::File(content), attributes: Attributes::new(0o644), mtime: 0 };

@@ -24,6 +24,9 @@ pub(crate) struct Global {
     /// Another set of locks than the workspace's lockfiles/
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) lockfiles: Option<PathBuf>,
+    /// Read every source, also those that look as they did when they were last read
+    #[arg(long, global = true)]
+    pub(crate) no_index: bool,
     /// How many threads compress and hash; the result is the same with any number
     #[arg(short, long, value_name = "N", global = true, value_parser = threads)]
     pub(crate) jobs: Option<usize>,

@@ -25,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) dir: PathBuf,
     store: PathBuf,
     lockfiles: Option<PathBuf>,
+    index: bool,
     jobs: Option<usize>,
     /// `--locked` or `COOPER_LOCKED`.
     pub(crate) locked: bool,
@@ -54,6 +55,7 @@ impl Settings {
         Ok(Self {
             store: dir.join(store),
             lockfiles: global.lockfiles.as_ref().map(|path| dir.join(path)),
+            index: !global.no_index,
             jobs: global.jobs,
             locked: flag("COOPER_LOCKED", env)? || net.locked,
             offline: flag("COOPER_OFFLINE", env)? || net.offline,
@@ -74,6 +76,7 @@ impl Settings {
             dir: self.dir.clone(),
             store: self.store.clone(),
             lockfiles: self.lockfiles.clone(),
+            index: self.index,
             locked: self.locked,
             offline: self.offline,
             substitute: self.substitute.clone(),

@@ -19,7 +19,7 @@ pub(super) fn open_origin(
         BaseOrigin::Image(_) if env.offline => return Ok(None),
         BaseOrigin::Image(reference) => return Ok(Some(open_reference(env, reference)?)),
         BaseOrigin::Layout(text) => match layout_place(text) {
-            Ok((path, _)) => substitute::open(&checkout.readable_layout(&path)?),
+            Ok((path, _)) => substitute::open_later(&checkout.readable_layout(&path)?),
             Err(_) => return Ok(None),
         },
     };

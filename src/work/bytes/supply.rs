@@ -11,7 +11,7 @@ use super::spool::Spool;
 use super::substitutes::Substitutes;
 use crate::disk::{self, Temporary};
 use crate::lock::BaseOrigin;
-use crate::store::{Store, Transaction};
+use crate::store::{SourceIndex, Store, Transaction};
 use crate::substitute::Substituter;
 use crate::work::checkout::Checkout;
 use crate::work::{Asks, Env, Error};
@@ -36,9 +36,11 @@ impl<'a> Supply<'a> {
         Ok(Self::new(Checkout::open(env, asks)?, Substitutes::open(env)?, None))
     }
 
-    /// The same with another store, where everything is made anew.
+    /// The same with another store, where everything is read and made anew.
     pub(crate) fn open_in(env: &'a Env<'a>, asks: Asks, store: Store) -> Result<Self, Error> {
-        Ok(Self::new(Checkout::open(env, asks)?, Substitutes::default(), Some(store)))
+        let mut checkout = Checkout::open(env, asks)?;
+        checkout.index = SourceIndex::default();
+        Ok(Self::new(checkout, Substitutes::default(), Some(store)))
     }
 
     fn new(checkout: Checkout<'a>, substitutes: Substitutes, store: Option<Store>) -> Self {

@@ -1,6 +1,7 @@
 //! The checkout: recipes with those that they extend, their locks and their files, each read once.
 //!
-//! It opens no connection and no store, and must not decide what a recipe becomes: that is `realise`'s.
+//! It opens no connection, and no store but for what that knows of sources. It must not decide what a recipe becomes:
+//! that is `realise`'s.
 
 mod committed;
 mod select;
@@ -18,10 +19,11 @@ use crate::digest::Encoding;
 use crate::lock::{Lock, Reason, conflict};
 use crate::oci::Platform;
 use crate::recipe::{self, Evaluated, Recipe, Scope, Spanned, WorkspaceFile, parse_workspace};
+use crate::store::SourceIndex;
 use crate::substitute;
 use crate::tree::Files;
 use crate::work::{Asks, Env, Error};
-use crate::workspace::{Scan, Target, Workspace};
+use crate::workspace::{RULES, Scan, Target, Workspace};
 
 /// A workspace as one command reads it.
 pub(crate) struct Checkout<'a> {
@@ -30,6 +32,8 @@ pub(crate) struct Checkout<'a> {
     pub(crate) workspace: Workspace,
     pub(crate) file: WorkspaceFile,
     pub(crate) committed: Committed,
+    /// What is known of its files, and of inputs elsewhere.
+    pub(crate) index: SourceIndex,
     recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
     locks: RefCell<BTreeMap<Target, Rc<OldLock>>>,
     scans: RefCell<BTreeMap<Files, Rc<Scan>>>,
@@ -52,9 +56,14 @@ impl<'a> Checkout<'a> {
             None => workspace,
         };
         let file = parse_workspace(crate::workspace::FILE, workspace.text()).map_err(Error::Recipes)?;
+        let index = match env.index {
+            true => SourceIndex::open(&env.store, workspace.real(), RULES),
+            false => SourceIndex::default(),
+        };
         Ok(Self {
             env,
             asks,
+            index,
             committed: Committed::new(workspace.clone(), env.lockfiles.is_some()),
             workspace,
             file,
@@ -176,7 +185,7 @@ impl<'a> Checkout<'a> {
         if let Some(scan) = self.scans.borrow().get(files) {
             return Ok(Rc::clone(scan));
         }
-        let scan = Rc::new(self.workspace.read_source(files)?);
+        let scan = Rc::new(self.workspace.read_source(files, &self.index)?);
         self.scans.borrow_mut().insert(files.clone(), Rc::clone(&scan));
         Ok(scan)
     }

@@ -33,6 +33,8 @@ pub(crate) struct Located {
 pub(super) enum Known {
     /// They were hashed, or the store has them by that name.
     Content(Content),
+    /// They were hashed by an earlier command.
+    Unverified(Content),
     /// They are yet to be hashed, and should be these.
     Unread(Option<Digest>),
 }
@@ -40,13 +42,14 @@ pub(super) enum Known {
 impl Located {
     /// Whether it is known to have this content.
     pub(super) fn is(&self, content: Content) -> bool {
-        matches!(self.content, Known::Content(own) if own == content)
+        matches!(self.content, Known::Content(own) | Known::Unverified(own) if own == content)
     }
 
     /// The bytes, hashed if they weren't, and compared with what they should be; and what is known of them then.
     pub(crate) fn content(&self, name: &str) -> Result<(Content, digest::Known), Error> {
         let wanted = match self.content {
             Known::Content(content) => return Ok((content, digest::Known::Nothing)),
+            Known::Unverified(content) => Some(content.digest),
             Known::Unread(wanted) => wanted,
         };
         let read = Survey::of(disk::open(&self.path)?.0);

@@ -29,7 +29,7 @@ pub(super) fn input_scan(
     Portion { include, exclude, .. }: &Portion,
 ) -> Result<Scan, Error> {
     let file = input_path(checkout, name, path).map_err(|error| error.at(&path.at))?;
-    read_input(&file, include, exclude).map_err(|error| match error {
+    read_input(&file, include, exclude, &checkout.index).map_err(|error| match error {
         workspace::Error::NoSource { .. } => {
             let given = checkout.asks.inputs.get(name).map(|given| given.display().to_string());
             let given = given.or_else(|| path.lies.clone()).unwrap_or_default();
@@ -58,8 +58,9 @@ pub(super) fn file_of(supply: &Supply<'_>, path: &SourcePath) -> Result<Option<L
     else {
         return Ok(None);
     };
-    let file = match scan.contents.path(content) {
-        Some(path) => path.to_owned(),
+    let (path, content) = match scan.contents.path(content) {
+        Some((path, true)) => (path.to_owned(), Known::Content(*content)),
+        Some((path, false)) => (path.to_owned(), Known::Unverified(*content)),
         None => {
             // Small enough to be kept in memory: unpacking wants a file.
             let mut bytes = Vec::new();
@@ -71,8 +72,8 @@ pub(super) fn file_of(supply: &Supply<'_>, path: &SourcePath) -> Result<Option<L
             file.write_all(&bytes).map_err(disk::failed("write", file.path()))?;
             let at = file.path().to_owned();
             supply.keep(file);
-            at
+            (at, Known::Content(*content))
         }
     };
-    Ok(Some(Located { path: file, content: Known::Content(*content) }))
+    Ok(Some(Located { path, content }))
 }

@@ -117,6 +117,7 @@ fn hints(error: &Error) -> Vec<String> {
         } => KIND_HINT,
         Error::Document { .. } | Error::BaseLayer { .. } => BASE_HINT,
         Error::Facts { .. } => "restore lockfiles/blobs from version control, or run `cooper lock`",
+        Error::Layer { source: BuildError::Changed { .. }, .. } => "run it again, with --no-index to be sure",
         Error::LineEndings { .. } => "add `recipes/** -text` to .gitattributes, and check the file out again",
         Error::Secret { .. } => SECRET_HINT,
         _ => return Vec::new(),
