@@ -1,10 +1,10 @@
 //! What must hold between the services of a stack, whatever runs them.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Stack, Unit, env, job_name, number, port};
-use crate::recipe::{After, At, Job, Probe, Secret, Spanned, is_secret, suggest};
+use super::{Stack, Unit, job_name, number, port};
+use crate::recipe::{After, At, Probe, Secret, Spanned, is_secret, secrets_in, suggest};
 
 /// Something that is wrong with a stack, and where a recipe says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum Fault {
     #[error("{name} is {what}, which is never {state}")]
     NeverSo { name: String, what: &'static str, state: &'static str },
     /// Each waits for the next.
-    #[error("{} wait for each other", .names.join(" and "))]
+    #[error("{} wait for each other", shortened(.names).join(" and "))]
     Circle { names: Vec<String> },
     /// No port as Compose writes them.
     #[error("{text:?} is no port")]
@@ -56,9 +56,9 @@ pub enum Fault {
     /// Jobs would be run with it as well.
     #[error("{key} in [service.container] would take the place of every job's own command")]
     Command { key: &'static str },
-    /// A line of a unit ends there.
-    #[error("{text:?} has a line end or another control character, which has no place in a unit")]
-    Control { text: String },
+    /// A unit has no way to say it.
+    #[error("{text:?} has {what}, which a unit can't say here")]
+    Unsayable { text: String, what: &'static str },
     /// Kubernetes can't see the working copy.
     #[error("{name} mounts {path} from the working copy, which a cluster hasn't got")]
     Mounted { name: String, path: String },
@@ -102,12 +102,17 @@ impl Stack {
         errors.extend(self.same_names(&|name| name.to_owned(), &volume));
         for node in nodes.values() {
             for (name, state) in node.after {
+                // Whoever wrote that many mistakes reads the first ones; each looks at every name.
+                if errors.len() >= MOST_ERRORS {
+                    return errors;
+                }
                 errors.extend(self.fault(&nodes, name, state).map(|fault| Error::at(&state.at, fault)));
             }
         }
         if errors.is_empty() {
             errors.extend(circle(&nodes));
         }
+        errors.truncate(MOST_ERRORS);
         errors
     }
 
@@ -141,7 +146,7 @@ impl Stack {
     fn fault(&self, nodes: &BTreeMap<String, Node<'_>>, name: &String, state: &After) -> Option<Fault> {
         let Some(node) = nodes.get(name) else {
             let suggestion = suggest(name, nodes.keys().map(String::as_str));
-            let known = nodes.keys().cloned().collect();
+            let known = shortened(&nodes.keys().cloned().collect::<Vec<_>>());
             return Some(Fault::NoService {
                 stack: self.name.clone(),
                 name: name.clone(),
@@ -158,11 +163,11 @@ impl Stack {
         }
     }
 
-    /// Whether somebody waits until a service is healthy.
-    pub(super) fn is_awaited(&self, name: &str) -> bool {
+    /// The services that somebody waits for until they are healthy.
+    pub(super) fn awaited(&self) -> BTreeSet<&str> {
         let nodes = self.units.iter().flat_map(Unit::nodes);
-        let healthy = |after: &Spanned<After>| after.value == After::Healthy;
-        nodes.into_iter().any(|(_, node)| node.after.get(name).is_some_and(healthy))
+        let after = nodes.flat_map(|(_, node)| node.after);
+        after.filter(|(_, state)| state.value == After::Healthy).map(|(name, _)| name.as_str()).collect()
     }
 }
 
@@ -177,22 +182,11 @@ impl Unit {
     }
 
     fn own_errors(&self) -> Vec<Error> {
-        let service = &self.service;
-        let jobs = service.jobs.values().flat_map(|job| &job.env);
-        let secret = |(name, value): (&String, &Spanned<String>)| {
-            let fault = Fault::Secret { name: name.clone() };
-            is_secret(name, value).then(|| Error::at(&value.at, fault))
-        };
-        let mut errors: Vec<Error> = service.env.iter().chain(jobs).filter_map(secret).collect();
+        let mut errors = self.secrets();
         errors.extend(self.wrong_ports());
         errors.extend(self.hidden());
-        let owners = std::iter::once(None).chain(service.jobs.values().map(Some));
-        for error in owners.flat_map(|job| twice(self.variables(job))) {
-            // A job has the service's, too.
-            if !errors.contains(&error) {
-                errors.push(error);
-            }
-        }
+        errors.extend(self.variables_twice());
+        let service = &self.service;
         for key in ["command", "entrypoint"] {
             let table = service.container.as_ref().filter(|table| table.value.contains_key(key));
             errors.extend(table.map(|table| Error::at(&table.at, Fault::Command { key })));
@@ -200,22 +194,52 @@ impl Unit {
         errors
     }
 
-    /// Every variable that the service, or one of its jobs, is given.
-    fn variables<'s>(&'s self, job: Option<&'s Job>) -> Vec<Claim<'s>> {
-        let literal = env(&self.service, job).into_iter().map(|(name, value)| Claim {
-            name: name.to_owned(),
-            who: format!("a variable of {}", self.name),
-            at: Some(&value.at),
-        });
-        let secrets = self.service.secrets.iter().filter_map(|(secret, how)| match how {
-            Secret::Env(name) => Some(Claim {
-                name: name.value.clone(),
-                who: format!("the secret {secret} of {}", self.name),
-                at: Some(&name.at),
-            }),
-            Secret::File(_) => None,
-        });
-        literal.chain(secrets).collect()
+    /// What looks like a secret and stands in the recipe.
+    fn secrets(&self) -> Vec<Error> {
+        let service = &self.service;
+        let jobs = service.jobs.values().flat_map(|job| &job.env);
+        let literal = service.env.iter().chain(jobs).chain(&service.labels);
+        let mut errors: Vec<Error> = literal
+            .filter_map(|(name, value)| {
+                let secret = is_secret(name, value) || secrets_in(value.as_bytes()).is_some();
+                secret.then(|| Error::at(&value.at, Fault::Secret { name: name.clone() }))
+            })
+            .collect();
+        if let Some(table) = &service.container {
+            let mut names = Vec::new();
+            table.value.iter().for_each(|(key, value)| passed(key, value, &mut names));
+            errors.extend(names.into_iter().map(|name| Error::at(&table.at, Fault::Secret { name })));
+        }
+        errors
+    }
+
+    /// Variables that are given as they are and as a secret, or by two secrets. Names of literal ones are those of a table.
+    fn variables_twice(&self) -> Vec<Error> {
+        let literal = format!("a variable of {}", self.name);
+        let mut secrets: BTreeMap<&str, (String, &At)> = BTreeMap::new();
+        let mut errors = Vec::new();
+        let twice = |name: &str, one: &str, other: &str, at: &At| {
+            let (name, one, other) = (name.to_owned(), one.to_owned(), other.to_owned());
+            Error::at(at, Fault::Twice { name, one, other })
+        };
+        for (secret, how) in &self.service.secrets {
+            let Secret::Env(name) = how else { continue };
+            let who = format!("the secret {secret} of {}", self.name);
+            if self.service.env.contains_key(&name.value) {
+                errors.push(twice(name, &literal, &who, &name.at));
+            } else if let Some((first, _)) = secrets.get(name.value.as_str()) {
+                errors.push(twice(name, first, &who, &name.at));
+            } else {
+                secrets.insert(name, (who, &name.at));
+            }
+        }
+        let mut told = BTreeSet::new();
+        for name in self.service.jobs.values().flat_map(|job| job.env.keys()) {
+            if let Some((who, at)) = secrets.get(name.as_str()).filter(|_| told.insert(name)) {
+                errors.push(twice(name, &literal, who, at));
+            }
+        }
+        errors
     }
 
     /// Files and secrets below what lies over the image.
@@ -224,7 +248,11 @@ impl Unit {
             self.service.volumes.values().map(|path| (path.value.as_str(), "a volume of [service]"));
         let mounts =
             self.mounts.iter().map(|mount| (mount.target.as_str(), "which the working copy lies over"));
-        let covers: Vec<(&str, &'static str)> = volumes.chain(mounts).collect();
+        // The first of those that lie over the same path.
+        let mut covers: BTreeMap<&str, (usize, &str, &'static str)> = BTreeMap::new();
+        for (number, (by, how)) in volumes.chain(mounts).enumerate() {
+            covers.entry(by.trim_end_matches('/')).or_insert((number, by, how));
+        }
         let secrets = self.service.secrets.values().filter_map(|secret| match secret {
             Secret::File(path) => Some(path),
             Secret::Env(_) => None,
@@ -235,11 +263,9 @@ impl Unit {
             if errors.last().is_some_and(|last: &Error| last.at.as_ref() == Some(&path.at)) {
                 continue;
             }
-            let below = |(by, _): &&(&str, &'static str)| {
-                path.strip_prefix(by.trim_end_matches('/'))
-                    .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
-            };
-            if let Some((by, how)) = covers.iter().find(below) {
+            let ends = path.bytes().enumerate().filter(|(end, byte)| *byte == b'/' && end + 1 < path.len());
+            let above = ends.filter_map(|(end, _)| covers.get(&path.value[..end]));
+            if let Some((_, by, how)) = above.min() {
                 let fault = Fault::Hidden { path: path.value.clone(), by: (*by).to_owned(), how };
                 errors.push(Error::at(&path.at, fault));
             }
@@ -255,6 +281,39 @@ impl Unit {
             _ => None,
         });
         ports.chain(tcp).map(|text| Error::at(&text.at, Fault::Port { text: text.value.clone() })).collect()
+    }
+}
+
+/// Mistakes after which the rest is not worth looking for.
+const MOST_ERRORS: usize = 100;
+
+/// So many of a list's beginning and end as a person reads.
+fn shortened(names: &[String]) -> Vec<String> {
+    const SHOWN: usize = 4;
+    match names.len().checked_sub(2 * SHOWN) {
+        None | Some(0..=2) => names.to_vec(),
+        Some(more) => {
+            let middle = format!("{more} others");
+            [&names[..SHOWN], &[middle], &names[names.len() - SHOWN..]].concat()
+        }
+    }
+}
+
+/// The names of what looks like a secret in a part of `[service.container]`, which goes to engines as it stands: tables, and
+/// lists of `NAME=VALUE`.
+fn passed(key: &str, value: &toml::Value, found: &mut Vec<String>) {
+    match value {
+        toml::Value::String(text) => {
+            let (name, value) = text.split_once('=').unwrap_or((key, text));
+            // A list's entry has its own name, any other text that of its key.
+            if is_secret(key, text) || is_secret(name, value) || secrets_in(text.as_bytes()).is_some() {
+                found.push(if is_secret(key, text) { key } else { name }.to_owned());
+            }
+        }
+        toml::Value::Integer(number) if is_secret(key, &number.to_string()) => found.push(key.to_owned()),
+        toml::Value::Array(items) => items.iter().for_each(|item| passed("", item, found)),
+        toml::Value::Table(table) => table.iter().for_each(|(key, value)| passed(key, value, found)),
+        _ => {}
     }
 }
 
@@ -286,33 +345,35 @@ fn is_published(text: &str) -> bool {
         })
 }
 
-/// The first circle of those that wait for each other, if any.
+/// The first circle of those that wait for each other, if any. Each is looked at once, and none waits on the stack: a recipe
+/// may have thousands of jobs.
 fn circle(nodes: &BTreeMap<String, Node<'_>>) -> Option<Error> {
-    fn visit<'n>(
-        name: &'n str,
-        nodes: &'n BTreeMap<String, Node<'_>>,
-        path: &mut Vec<&'n str>,
-        done: &mut Vec<&'n str>,
-    ) -> Option<Error> {
-        path.push(name);
-        for (next, state) in nodes[name].after {
-            if let Some(first) = path.iter().position(|open| open == next) {
-                let names = path[first..].iter().map(|name| (*name).to_owned()).collect();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    for (first, node) in nodes {
+        if done.contains(first.as_str()) {
+            continue;
+        }
+        // The way here, and what each on it still waits for.
+        let mut path = vec![(first.as_str(), node.after.iter())];
+        let mut open = BTreeMap::from([(first.as_str(), 0)]);
+        while let Some((name, after)) = path.last_mut() {
+            let Some((next, state)) = after.next() else {
+                open.remove(name);
+                done.insert(name);
+                path.pop();
+                continue;
+            };
+            if let Some(first) = open.get(next.as_str()) {
+                let names = path[*first..].iter().map(|(name, _)| (*name).to_owned()).collect();
                 return Some(Error::at(&state.at, Fault::Circle { names }));
             }
-            if !done.contains(&next.as_str())
-                && let Some((next, _)) = nodes.get_key_value(next)
+            if !done.contains(next.as_str())
+                && let Some((next, node)) = nodes.get_key_value(next)
             {
-                let found = visit(next, nodes, path, done);
-                if found.is_some() {
-                    return found;
-                }
+                open.insert(next, path.len());
+                path.push((next, node.after.iter()));
             }
         }
-        path.pop();
-        done.push(name);
-        None
     }
-    let mut done = Vec::new();
-    nodes.keys().find_map(|name| visit(name, nodes, &mut Vec::new(), &mut done))
+    None
 }

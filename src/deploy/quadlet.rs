@@ -1,6 +1,6 @@
 //! Podman's Quadlet: units that systemd makes services of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::check::{Error, Fault};
@@ -33,6 +33,7 @@ pub fn quadlet(stack: &Stack) -> Result<Written, Vec<Error>> {
         stack = stack.name,
         variant = stack.variant
     );
+    let awaited = stack.awaited();
     let mut add = |name: String, text: String| drop(written.files.insert(name, format!("{head}{text}")));
     add(format!("{}.network", stack.name), format!("[Network]\nNetworkName={}\n", stack.name));
     for unit in &stack.units {
@@ -42,11 +43,11 @@ pub fn quadlet(stack: &Stack) -> Result<Written, Vec<Error>> {
         for text in env.chain(service.labels.values()).chain(ports).filter(|text| text.contains("${")) {
             errors.push(Error::at(&text.at, Fault::Substitution { text: text.value.clone() }));
         }
-        errors.extend(unit.control_characters());
+        errors.extend(unit.unsayable());
         for name in service.volumes.keys() {
             add(format!("{}.volume", full(stack, &format!("{}-{name}", unit.name))), "[Volume]\n".to_owned());
         }
-        add(format!("{}.container", full(stack, &unit.name)), unit.service_unit(stack));
+        add(format!("{}.container", full(stack, &unit.name)), unit.service_unit(stack, &awaited));
         for (name, job) in &service.jobs {
             let name = job_name(&unit.name, name);
             add(format!("{}.container", full(stack, &name)), unit.job_unit(stack, &name, job));
@@ -68,9 +69,35 @@ fn full(stack: &Stack, name: &str) -> String {
 
 /// A line of the unit; systemd fills in `%`, and `$` in the command line that Quadlet makes of it.
 fn line(out: &mut String, key: &str, value: &str) {
-    // Whatever else becomes of it, it never begins a line of its own.
-    let value = value.replace(char::is_control, " ");
+    let value = one_line(value);
     let _ = writeln!(out, "{key}={}", value.replace('%', "%%").replace('$', "$$"));
+}
+
+/// Whatever else becomes of a text, it never begins a line of its own, nor swallows the next one, as a `\` at its end would.
+/// What a recipe says in such a way is refused before: see [`unsayable`].
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ").trim().trim_end_matches('\\').to_owned()
+}
+
+/// What of a text has no place behind a key that takes one value as it stands: there nothing can be quoted or escaped.
+/// `parts` are characters that end a part of such a value.
+fn unsayable(text: &str, parts: &[char]) -> Option<&'static str> {
+    if text.contains(unseen) {
+        Some("a line end or another character that can't be seen")
+    } else if text.ends_with('\\') {
+        Some("a backslash at its end")
+    } else if text.trim() != text {
+        Some("a blank at its beginning or end")
+    } else if text.contains(parts) {
+        Some("a colon or comma")
+    } else {
+        None
+    }
+}
+
+/// Control characters, and what turns the direction of writing.
+fn unseen(char: char) -> bool {
+    char.is_control() || super::yaml::is_unseen(char)
 }
 
 /// One word of a list of words.
@@ -85,7 +112,7 @@ fn word(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             // In UTF-8, as systemd wants it.
-            other if other.is_control() => {
+            other if unseen(other) => {
                 other.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| {
                     let _ = write!(out, "\\x{byte:02x}");
                 });
@@ -102,7 +129,7 @@ fn words(list: &[Spanned<String>]) -> String {
 }
 
 impl Unit {
-    fn service_unit(&self, stack: &Stack) -> String {
+    fn service_unit(&self, stack: &Stack, awaited: &BTreeSet<&str>) -> String {
         let service = &self.service;
         let mut out = head(stack, &self.name, &service.after);
         let env = env(service, None);
@@ -126,7 +153,7 @@ impl Unit {
             if let Some(retries) = health.check.retries {
                 line(&mut out, "HealthRetries", &retries.to_string());
             }
-            if stack.is_awaited(&self.name) {
+            if awaited.contains(self.name.as_str()) {
                 // So that systemd begins what waits for it only then.
                 line(&mut out, "Notify", "healthy");
                 timeout = Some(longest_start(&health.check));
@@ -146,22 +173,30 @@ impl Unit {
         out
     }
 
-    /// Texts whose characters a unit has no way to write.
-    fn control_characters(&self) -> Vec<Error> {
+    /// Texts that a unit has no way to write.
+    fn unsayable(&self) -> Vec<Error> {
         let service = &self.service;
         let programs = service.jobs.values().filter_map(|job| job.entrypoint.as_ref()?.first());
-        let variables = service.secrets.values().filter_map(|secret| match secret {
-            Secret::Env(name) => Some(name),
-            Secret::File(_) => None,
+        let whole = programs.chain(service.ports.iter().flatten()).map(|text| (text, &[][..]));
+        let secrets = service.secrets.values().map(|secret| match secret {
+            Secret::Env(text) | Secret::File(text) => (text, &[','][..]),
         });
-        let texts = programs.chain(variables).chain(service.ports.iter().flatten());
+        let volumes = service.volumes.values().map(|path| (path, &[':'][..]));
+        let own = whole.chain(secrets).chain(volumes);
+        let own = own.map(|(text, parts)| (text.value.as_str(), Some(&text.at), parts));
         let container = service.container.iter().flat_map(|table| {
-            let keys = KNOWN.iter().flat_map(|key| self.container_texts(key));
-            keys.map(|text| (text, &table.at))
+            // That one is written as a word.
+            let keys = KNOWN.iter().filter(|key| **key != "security_opt");
+            keys.flat_map(|key| self.container_texts(key)).map(|text| (text, Some(&table.at), &[][..]))
         });
-        let all = texts.map(|text| (text.value.as_str(), &text.at)).chain(container);
-        all.filter(|(text, _)| text.contains(char::is_control))
-            .map(|(text, at)| Error::at(at, Fault::Control { text: text.to_owned() }))
+        let mounts = self.mounts.iter().flat_map(|mount| [&mount.source, &mount.target]);
+        let mounts = mounts.map(|path| (path.as_str(), None, &[':'][..]));
+        own.chain(container)
+            .chain(mounts)
+            .filter_map(|(text, at, parts)| {
+                let fault = Fault::Unsayable { text: text.to_owned(), what: unsayable(text, parts)? };
+                Some(Error { at: at.cloned(), fault })
+            })
             .collect()
     }
 
@@ -192,7 +227,7 @@ impl Unit {
     ) {
         let _ = writeln!(out, "\n[Container]");
         if self.called != self.image {
-            let _ = writeln!(out, "# {}", self.called);
+            let _ = writeln!(out, "# {}", one_line(&self.called));
         }
         line(out, "Image", &self.image);
         line(out, "ContainerName", &full(stack, name));
@@ -249,7 +284,9 @@ impl Unit {
 /// at blanks, even within a word.
 fn health_command(words: &[&str]) -> String {
     match words {
-        [word] if !word.contains(char::is_whitespace) => format!("CMD {word}"),
+        [word] if !word.contains(|char: char| char.is_whitespace() || "\"'\\".contains(char)) => {
+            format!("CMD {word}")
+        }
         [word] => format!("[{}]", json_word(&format!("'{}'", word.replace('\'', "'\\''")))),
         _ => format!("[{}]", words.iter().map(|word| json_word(word)).collect::<Vec<_>>().join(", ")),
     }
@@ -262,7 +299,7 @@ fn json_word(text: &str) -> String {
         match char {
             '"' | '\\' => out.extend(['\\', char]),
             '\n' => out.push_str("\\n"),
-            other if other.is_control() => {
+            other if unseen(other) => {
                 let _ = write!(out, "\\u{:04x}", u32::from(other));
             }
             other => out.push(other),

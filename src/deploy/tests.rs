@@ -437,3 +437,92 @@ fn restarts_and_what_units_cannot_say() {
         assert_eq!(cluster(&stack(&[("a", &text)])).1.is_empty(), known, "{url}");
     }
 }
+
+#[test]
+fn no_value_of_a_unit_swallows_the_next_line() {
+    // Where nothing can be quoted.
+    for (service, what) in [
+        ("container.tmpfs = '/run\\'\ncontainer.cap_drop = ['ALL']", "a backslash at its end"),
+        ("container.cap_add = ['X\\']", "a backslash at its end"),
+        ("container.shm_size = '1g\\\\'", "a backslash at its end"),
+        ("volumes = { d = '/d\\' }", "a backslash at its end"),
+        ("secrets = { A = { file = '/run/a\\' } }", "a backslash at its end"),
+        ("job.j.entrypoint = ['/bin/j\\']", "a backslash at its end"),
+        ("container.tmpfs = ' /run'", "a blank at its beginning or end"),
+        ("container.cap_drop = [\"ALL\\t\"]", "a line end"),
+        ("container.cap_drop = [\"A\\rB\"]", "a line end"),
+        ("container.tmpfs = \"/r\\u202Eun\"", "a line end or another character that can't be seen"),
+        ("volumes = { d = '/d:U' }", "a colon or comma"),
+        ("secrets = { A = { file = '/run/a,uid=0' } }", "a colon or comma"),
+    ] {
+        let errors = quadlet(&stack(&[("a", &recipe(service))])).unwrap_err();
+        assert!(errors[0].to_string().contains(what), "{service}: {}", errors[0]);
+        assert!(errors[0].at.is_some(), "{service}");
+    }
+    for (source, target) in
+        [("./a\\", "/x"), ("./a", "/x\\"), ("./a:b", "/x"), ("./a", "/x\ny"), (" ./a", "/x")]
+    {
+        let mut stack = stack(&[("a", &recipe(""))]);
+        stack.units[0].mounts.push(Mount { source: source.into(), target: target.into(), read_only: true });
+        assert!(quadlet(&stack).is_err(), "{source} {target}");
+    }
+    // And where it can.
+    let service = "env = { A = 'x\\', B = '# \"b\" %h $HOME ', C = ';c' }\nlabels = { l = 'y\\' }\nhealth = { cmd = ['/r\\'] }\n\
+        reload = ['r\\']\ncontainer = { cap_drop = ['ALL'], security_opt = ['label=z\\'] }\njob.j.cmd = ['k\\']";
+    let units = stack(&[("a", &recipe(service))]);
+    for (name, text) in &quadlet(&units).unwrap().files {
+        assert!(text.lines().all(|line| !line.ends_with('\\')), "{name}\n{text}");
+    }
+    let text = &quadlet(&units).unwrap().files["shop-a.container"];
+    for line in [
+        "Environment=\"A=x\\\\\"",
+        "Environment=\"B=# \\\"b\\\" %%h $$HOME \"",
+        "Environment=\"C=;c\"",
+        "Label=\"l=y\\\\\"",
+        "HealthCmd=[\"'/r\\\\'\"]",
+        "DropCapability=ALL",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn yaml_says_everything() {
+    let text = "env = { A = \"a\\u202Eb\\u2066\\u200F\\uFEFF\\uFFFE\\u0085\\u2028\" }\ncontainer = { x = [inf, -inf, nan, 1.5] }";
+    let text = compose(&stack(&[("a", &recipe(text))])).files["compose.yaml"].clone();
+    assert!(text.contains("A: \"a\\u202eb\\u2066\\u200f\\ufeff\\ufffe\\u0085\\u2028\"\n"), "{text}");
+    assert!(text.contains("x: [.inf, -.inf, .nan, 1.5]\n"), "{text}");
+}
+
+/// With the stack of a thread that has none to spare.
+#[test]
+fn thousands_wait_for_each_other() {
+    let count = 22_000;
+    let go = move || {
+        let after = |next: usize| {
+            let at = crate::recipe::At { file: "r".into(), range: 0..0 };
+            BTreeMap::from([(format!("u{next:05}"), Spanned { value: crate::recipe::After::Started, at })])
+        };
+        let one = unit("u", &recipe(""));
+        let units = (0..count).map(|number| {
+            let mut unit = Unit { name: format!("u{number:05}"), ..one.clone() };
+            unit.service.after = if number + 1 < count { after(number + 1) } else { BTreeMap::new() };
+            unit
+        });
+        let mut stack = Stack { name: "shop".into(), variant: "prod".into(), units: units.collect() };
+        assert_eq!(stack.errors(), []);
+        assert_eq!(quadlet(&stack).unwrap().files.len(), count + 1);
+        stack.units[count - 1].service.after = after(0);
+        let errors = stack.errors();
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].to_string().starts_with("u00000 and u00001 and u00002 and u00003 and 21992 others and")
+        );
+        // Each knows nobody.
+        stack.units.iter_mut().for_each(|unit| unit.service.after = after(count));
+        assert_eq!(stack.errors().len(), 100);
+    };
+    let begun = std::time::Instant::now();
+    std::thread::Builder::new().stack_size(256 << 10).spawn(go).unwrap().join().unwrap();
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}

@@ -52,6 +52,11 @@ impl Yaml {
                 Self::Map(table.iter().map(|(key, value)| (key.clone(), Self::of(value, text))).collect())
             }
             toml::Value::Datetime(time) => Self::text(time.to_string()),
+            // TOML writes `inf` and `nan`, which YAML takes for words.
+            toml::Value::Float(number) if number.is_nan() => Self::plain(".nan"),
+            toml::Value::Float(number) if number.is_infinite() => {
+                Self::plain(if *number > 0.0 { ".inf" } else { "-.inf" })
+            }
             number => Self::plain(number),
         }
     }
@@ -132,6 +137,11 @@ fn scalar(text: &str) -> String {
     if first && text.bytes().all(plain) && !word { text.to_owned() } else { quoted(text) }
 }
 
+/// Line separators, what turns the direction of writing, and the mark of a byte order.
+pub(super) fn is_unseen(char: char) -> bool {
+    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for char in text.chars() {
@@ -140,9 +150,12 @@ fn quoted(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            // What YAML doesn't print, and the line ends that it folds.
-            '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+            // What YAML doesn't print, the line ends that it folds, and what would make a reader see another text.
+            '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{fffe}' | '\u{ffff}' => {
                 let _ = write!(out, "\\u{:04x}", u32::from(char));
+            }
+            other if is_unseen(other) => {
+                let _ = write!(out, "\\u{:04x}", u32::from(other));
             }
             other => out.push(other),
         }

@@ -17,6 +17,20 @@ pub fn is_directory(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// Whether a symbolic link stands at a path.
+///
+/// # Errors
+/// When it can't be told.
+pub fn is_link(path: &Path) -> Result<bool, Error> {
+    match again(|| fs::symlink_metadata(path)) {
+        Ok(found) => Ok(found.is_symlink()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(failed("look at", path)(error)),
+    }
+}
+
 /// A directory's entries, sorted by name; empty when the directory isn't there.
 ///
 /// # Errors

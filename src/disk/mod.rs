@@ -19,19 +19,21 @@ mod stat;
 mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
+mod within;
 mod write;
 
 pub use std::fs::File;
 
 pub use self::beneath::{Beneath, lies_in};
 pub use self::directory::{
-    Scratch, TEMPORARY, create_directories, is_directory, list, parent, remove, sweep,
+    Scratch, TEMPORARY, create_directories, is_directory, is_link, list, parent, remove, sweep,
 };
 pub use self::error::{Error, failed};
 pub use self::lock::Lock;
 pub use self::read::{Section, Window, holds, open, read, read_file, read_optional, regular_size};
 pub use self::stat::{Stat, Time, clock};
 pub use self::sync::sync_directory;
+pub use self::within::Within;
 pub use self::write::{
     Staging, Temporary, make_executable, publish, replace, write_atomic, write_forgettable, write_swept,
 };

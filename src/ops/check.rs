@@ -43,7 +43,7 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
     }
     let mut found = Vec::new();
     for (target, variants) in &selected {
-        let mut reasons = unknown(checkout, target, 0)?;
+        let mut reasons = unknown(checkout, target)?;
         let whole = reasons.is_empty();
         if whole {
             let computed = session.compute(target)?;
@@ -109,20 +109,23 @@ fn bare_unit(name: String, service: Service) -> Unit {
 }
 
 /// What a lock lacks, its own or that of a recipe below, so that a registry would have to be asked.
-fn unknown(checkout: &Checkout<'_>, target: &Target, depth: usize) -> Result<Vec<Reason>, Error> {
-    // Circles are reported by whoever computes.
-    if depth > 64 {
-        return Ok(Vec::new());
-    }
-    let old = checkout.lock(target)?;
-    let mut bases = wants::bases(checkout, target)?;
-    bases.retain(|want| matches!(want.origin, BaseOrigin::Image(_)));
-    let mut reasons =
-        old.lock.as_ref().map_or_else(|| Lock::default().unpinned(&bases), |lock| lock.unpinned(&bases));
-    reasons.extend(old.reason.clone().filter(|reason| *reason == Reason::Conflicted || !bases.is_empty()));
-    for variant in &checkout.file.variants {
-        if let Some(parent) = wants::parent(checkout, target, variant)? {
-            reasons.extend(unknown(checkout, &parent, depth + 1)?);
+fn unknown(checkout: &Checkout<'_>, target: &Target) -> Result<Vec<Reason>, Error> {
+    let mut reasons = Vec::new();
+    let (mut todo, mut seen) = (vec![target.clone()], BTreeSet::new());
+    while let Some(target) = todo.pop() {
+        // Once each, however many variants stand on it. Circles are reported by whoever computes.
+        if !seen.insert(target.clone()) {
+            continue;
+        }
+        let old = checkout.lock(&target)?;
+        let mut bases = wants::bases(checkout, &target)?;
+        bases.retain(|want| matches!(want.origin, BaseOrigin::Image(_)));
+        let lacks = |lock: &Lock| lock.unpinned(&bases);
+        reasons.extend(old.lock.as_ref().map_or_else(|| lacks(&Lock::default()), lacks));
+        reasons
+            .extend(old.reason.clone().filter(|reason| *reason == Reason::Conflicted || !bases.is_empty()));
+        for variant in &checkout.file.variants {
+            todo.extend(wants::parent(checkout, &target, variant)?);
         }
     }
     Ok(reasons)

@@ -17,7 +17,7 @@ use crate::oci::{Descriptor, Document, ImageConfig, MediaType, Reference};
 use crate::tree::{SourceKey, TreePath};
 use crate::work::Asks;
 use crate::work::bytes::Supply;
-use crate::work::checkout::{Checkout, wants};
+use crate::work::checkout::{Checkout, circle, wants};
 use crate::work::upstream::{Image, Upstream, View};
 use crate::workspace::Target;
 
@@ -122,7 +122,8 @@ pub fn query(env: &Env<'_>, select: &Selection, query: &Query) -> Result<Vec<Fou
             let name = ImageName { recipe: target.to_string(), variant: variant.clone() };
             let rows = match query {
                 Query::Uses(text) => {
-                    let what = uses(checkout, &target, variant, text, &mut BTreeSet::new())?;
+                    let what =
+                        uses(checkout, &target, variant, text, (&mut BTreeSet::new(), &mut Vec::new()))?;
                     what.into_iter().map(|what| Row::known("", what)).collect()
                 }
                 Query::Package(_) | Query::Has(_) | Query::Digest(_) => {
@@ -207,12 +208,13 @@ fn uses(
     target: &Target,
     variant: &str,
     text: &str,
-    seen: &mut BTreeSet<Target>,
+    (seen, way): (&mut BTreeSet<Target>, &mut Vec<Target>),
 ) -> Result<Option<String>, Error> {
     // Circles are reported by others.
     if !seen.insert(target.clone()) {
         return Ok(None);
     }
+    circle(target, way)?;
     for want in wants::bases(checkout, target)?.iter().filter(|want| want.variant == variant) {
         let origin = want.origin.to_string();
         if is_named(&origin, text) {
@@ -244,10 +246,11 @@ fn uses(
         return Ok(Some(format!("takes from {text}#{variant}")));
     }
     for other in parent.iter().chain(&others) {
-        if let Some(what) = uses(checkout, other, variant, text, seen)? {
+        if let Some(what) = uses(checkout, other, variant, text, (seen, way))? {
             return Ok(Some(format!("{what}, through {other}")));
         }
     }
+    way.pop();
     Ok(None)
 }
 

@@ -21,6 +21,16 @@ pub struct Error {
 /// What is wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
+    /// No file system takes such a name.
+    #[error("{start} has a name or path of {length} bytes, and at most {most} can be unpacked")]
+    TooLong {
+        /// How it begins.
+        start: String,
+        /// Its bytes.
+        length: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// Not a path inside an image.
     #[error("{path:?}: {source}")]
     Path {

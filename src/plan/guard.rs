@@ -20,7 +20,7 @@ pub(super) fn check(
     for (unit, at) in expanded.units.iter().zip(&expanded.at) {
         let volume = if may(at) { None } else { below_volume(unit, volumes) };
         let file = below_file(unit, below, is_base_file, &expanded.units);
-        for fault in volume.into_iter().chain(file) {
+        for fault in volume.into_iter().chain(file).chain(too_long(unit)) {
             errors.push(Error { at: at.clone(), fault });
         }
     }
@@ -42,6 +42,21 @@ fn never_written(entry: &ResolvedEntry) -> impl Iterator<Item = Error> {
 
 fn written(unit: &Unit) -> impl Iterator<Item = &TreePath> {
     unit.nodes.keys().chain(unit.directories.keys())
+}
+
+/// The most bytes that a file system takes as one name, and as a whole path.
+const LONGEST: [usize; 2] = [255, 4095];
+
+/// A name that no engine could give a file; it may come from a URL or an archive.
+fn too_long(unit: &Unit) -> Option<Fault> {
+    written(unit).find_map(|path| {
+        let name = path.components().map(<[u8]>::len).max().unwrap_or_default();
+        let whole = path.as_bytes().len();
+        let (length, most) = [name, whole].into_iter().zip(LONGEST).find(|(length, most)| length > most)?;
+        let path = path.as_bytes().escape_ascii().to_string();
+        let start = format!("/{}…", path.chars().take(60).collect::<String>());
+        Some(Fault::TooLong { start, length, most })
+    })
 }
 
 fn below_volume(unit: &Unit, volumes: &[TreePath]) -> Option<Fault> {

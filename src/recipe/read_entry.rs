@@ -330,6 +330,9 @@ fn strings(raw: S<Loose<Never>>, cx: &mut Checker) -> Option<Vec<Spanned<String>
     }
 }
 
+/// Archives in archives: each is read while those in it are.
+const MAX_STEPS: usize = 32;
+
 /// How an archive is unpacked: `true` is whatever its first bytes show.
 fn steps(raw: S<Loose<Never>>, cx: &mut Checker) -> Vec<Spanned<String>> {
     let steps = match raw.value {
@@ -343,6 +346,11 @@ fn steps(raw: S<Loose<Never>>, cx: &mut Checker) -> Vec<Spanned<String>> {
             return Vec::new();
         }
     };
+    if let Some(more) = steps.get(MAX_STEPS) {
+        let why = format!("archives are unpacked out of each other at most {MAX_STEPS} deep");
+        cx.read(more, |_| Err::<(), _>(ErrorKind::Steps { why }));
+        return Vec::new();
+    }
     let parsed: Vec<Option<Step>> = steps
         .iter()
         .map(|step| cx.read(step, |step| step.parse().map_err(|_| invalid(What::Unpack, step))))

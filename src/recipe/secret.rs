@@ -10,8 +10,21 @@ use super::{
     At, Change, Cmd, Error, ErrorKind, Evaluated, Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Var,
 };
 
-/// Words that promise a secret, alone or at the end of a longer one (`PGPASSWORD`, `AUTHTOKEN`).
-const SECRETS: [&str; 7] = ["PASSWORD", "PASSWORDS", "PASSWD", "SECRET", "SECRETS", "TOKEN", "TOKENS"];
+/// Words that promise a secret, alone or at the end of a longer one (`PGPASSWORD`, `AUTHTOKEN`, `MYSQLPWD`).
+const SECRETS: [&str; 12] = [
+    "PASSWORD",
+    "PASSWORDS",
+    "PASSWD",
+    "PASSPHRASE",
+    "PASSPHRASES",
+    "SECRET",
+    "SECRETS",
+    "TOKEN",
+    "TOKENS",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "PWD",
+];
 /// `KEY` and `PASS` end too many harmless words (MONKEY, COMPASS), so only these count beside them.
 const KEYS: [&str; 11] = [
     "KEY",
@@ -24,27 +37,161 @@ const KEYS: [&str; 11] = [
     "SIGNINGKEY",
     "MASTERKEY",
     "PASS",
-    "CREDENTIALS",
+    "PASSCODE",
 ];
-/// Last words of names that are about a secret without being one: `ACCESS_KEY_ID`, `TOKEN_URL`, `KEY_PATH`.
-const ABOUT: [&str; 12] =
-    ["FILE", "FILES", "PATH", "DIR", "URL", "URI", "ID", "NAME", "TTL", "LENGTH", "ALGORITHM", "TYPE"];
+/// Words behind those that say something about a secret: `ACCESS_KEY_ID`, `TOKEN_URL`, `PASSWORD_MIN_LENGTH`, `KEYS_ALLOWED`.
+const ABOUT: [&str; 73] = [
+    "AGE",
+    "ALG",
+    "ALGO",
+    "ALGORITHM",
+    "ALLOWED",
+    "ATTEMPTS",
+    "AUDIENCE",
+    "BACKEND",
+    "BITS",
+    "BYTES",
+    "CLASS",
+    "CMD",
+    "COMMAND",
+    "COST",
+    "COUNT",
+    "DAYS",
+    "DIR",
+    "DIRECTORY",
+    "DISABLED",
+    "ENABLED",
+    "ENCODING",
+    "ENDPOINT",
+    "ENGINE",
+    "EXPIRATION",
+    "EXPIRES",
+    "EXPIRY",
+    "EXT",
+    "FIELD",
+    "FILE",
+    "FILES",
+    "FORMAT",
+    "HEADER",
+    "HELPER",
+    "HOST",
+    "HOURS",
+    "ID",
+    "IDS",
+    "ISSUER",
+    "LEN",
+    "LENGTH",
+    "LIFETIME",
+    "LIMIT",
+    "MANAGER",
+    "MAX",
+    "MIN",
+    "MINUTES",
+    "MODE",
+    "NAME",
+    "NAMES",
+    "PATH",
+    "PATHS",
+    "POLICY",
+    "PORT",
+    "PREFIX",
+    "PROVIDER",
+    "REGEX",
+    "REQUIRED",
+    "ROTATION",
+    "ROUNDS",
+    "SCOPE",
+    "SECONDS",
+    "SERVER",
+    "SIZE",
+    "STORE",
+    "TIMEOUT",
+    "TTL",
+    "TYPE",
+    "URL",
+    "URI",
+    "URLS",
+    "USAGE",
+    "VALIDITY",
+    "VERSION",
+];
+/// Words directly before `KEY` and `KEYS` that make it one that everybody may have.
+const OPEN_KEYS: [&str; 17] = [
+    "PUBLIC",
+    "PUB",
+    "GPG",
+    "PGP",
+    "PRIMARY",
+    "FOREIGN",
+    "PARTITION",
+    "SORT",
+    "CACHE",
+    "ROUTING",
+    "OBJECT",
+    "UNIQUE",
+    "HOT",
+    "SHARD",
+    "GROUP",
+    "MESSAGE",
+    "TRANSLATION",
+];
+/// The same of `TOKENS`, which language models count.
+const COUNTED_TOKENS: [&str; 5] = ["MAX", "MIN", "NUM", "NEW", "TOTAL"];
 /// Values that are switches: `ALLOW_EMPTY_PASSWORD=yes`.
 const SWITCHES: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "0", "1"];
+/// Where files are: `GOOGLE_APPLICATION_CREDENTIALS=/etc/gcp.json`, `TLS_KEY=/run/secrets/key`, `PWD=/srv`.
+const PLACES: [&str; 18] = [
+    "app",
+    "certs",
+    "config",
+    "data",
+    "etc",
+    "home",
+    "keys",
+    "media",
+    "mnt",
+    "opt",
+    "root",
+    "run",
+    "secrets",
+    "srv",
+    "tmp",
+    "usr",
+    "var",
+    "workspace",
+];
 
 /// Does the name promise a secret? Its words (between `_`, `-`, `.`) are looked at, in any case.
 pub fn is_secret_name(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
-    let words: Vec<_> = upper.split(['_', '-', '.']).collect();
-    !words.last().is_some_and(|word| ABOUT.contains(word))
-        && words.iter().any(|word| KEYS.contains(word) || SECRETS.iter().any(|secret| word.ends_with(secret)))
+    let words: Vec<_> = upper.split(['_', '-', '.']).filter(|word| !word.is_empty()).collect();
+    // The shell's own.
+    if matches!(words[..], ["PWD" | "OLDPWD"]) {
+        return false;
+    }
+    let promises = |word: &&str| KEYS.contains(word) || SECRETS.iter().any(|secret| word.ends_with(secret));
+    let Some(last) = words.iter().rposition(promises) else { return false };
+    let before = last.checked_sub(1).and_then(|before| words.get(before)).copied().unwrap_or_default();
+    let open = match words[last] {
+        "KEY" | "KEYS" => OPEN_KEYS.contains(&before),
+        "TOKENS" => COUNTED_TOKENS.contains(&before),
+        _ => false,
+    };
+    !open && !words[last + 1..].iter().any(|word| ABOUT.contains(word))
 }
 
-/// A name that promises a secret with a value that is one: neither empty nor a switch nor `${…}`.
+/// A name that promises a secret with a value that is one: neither empty nor a switch nor `${…}` nor the path of a file.
 pub fn is_secret(name: &str, value: &str) -> bool {
     let reference = value.starts_with("${") && value.ends_with('}');
     let harmless = value.is_empty() || reference || SWITCHES.contains(&value.to_ascii_lowercase().as_str());
-    !harmless && is_secret_name(name)
+    !harmless && is_secret_name(name) && !is_path(value)
+}
+
+/// An absolute path, by its first component: other words that begin with a slash may be base64.
+fn is_path(value: &str) -> bool {
+    let first = value.strip_prefix('/').and_then(|rest| rest.split_once('/'));
+    value == "/"
+        || first.is_some_and(|(first, rest)| PLACES.contains(&first) && !rest.contains(char::is_whitespace))
 }
 
 /// A kind of token: what it begins with, what may follow and how much of it.
@@ -201,22 +348,52 @@ impl Resolved {
 mod tests {
     use super::*;
 
+    /// As they stand in Dockerfiles and Compose files of the field, or nearly.
     #[test]
     fn names() {
         for name in [
             "PASSWORD",
             "RABBITMQ_DEFAULT_PASS",
             "POSTGRES_PASSWORD",
+            "MYSQL_ROOT_PASSWORD",
+            "MSSQL_SA_PASSWORD",
             "db-password",
+            "dbPassword",
             "PGPASSWORD",
+            "MYSQL_PWD",
+            "SAPWD",
+            "ROOT_PWD",
             "CLIENT_SECRET",
+            "JWT_SECRET",
+            "OAUTH2_PROXY_COOKIE_SECRET",
+            "HASURA_GRAPHQL_ADMIN_SECRET",
             "AUTHTOKEN",
             "NPM_TOKEN",
+            "NPM_CONFIG_//registry.npmjs.org/:_authToken",
+            "GITHUB_TOKEN",
+            "AWS_SESSION_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+            "MINIO_SECRET_KEY",
             "API_KEY",
             "APIKEY",
+            "STRIPE_API_KEYS",
             "SECRET_KEY_BASE",
+            "AIRFLOW__CORE__FERNET_KEY",
+            "DJANGO_SECRET_KEY",
             "privateKey",
+            "SSH_PRIVATE_KEY",
+            "SIGNING_KEY_PASSPHRASE",
+            "DOCKER_CONTENT_TRUST_REPOSITORY_PASSPHRASE",
+            "GPG_PASSPHRASE",
+            "REGISTRY_CREDENTIAL",
+            "DB_CREDENTIALS",
+            "KEY_FILE_PASSWORD",
+            "TRUST_STORE_PASSWORD",
+            "CACHE_PASSWORD",
+            "PUBLIC_PASSWORD",
+            "SECRETS_BACKEND_TOKEN",
             "KEYCLOAK_ADMIN_PASSWORD",
+            "LICENSE_KEY",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -228,18 +405,67 @@ mod tests {
             "KEYSTORE",
             "KEYBOARD",
             "TOKENIZER",
+            "COMPASS",
             "PASSWORD_FILE",
+            "POSTGRES_PASSWORD_FILE",
+            "MYSQL_ROOT_PASSWORD_FILE",
+            "GF_SECURITY_ADMIN_PASSWORD__FILE",
+            "PGPASSFILE",
             "AWS_ACCESS_KEY_ID",
+            "AWS_SHARED_CREDENTIALS_FILE",
             "TOKEN_URL",
             "SECRETARY",
             "PATH",
+            "PWD",
+            "OLDPWD",
+            "PUBLIC_KEY",
+            "JWT_PUBLIC_KEY",
+            "GPG_KEY",
+            "NODE_GPG_KEYS",
+            "CASSANDRA_PARTITION_KEY",
+            "S3_CACHE_KEY_PREFIX",
+            "KEYS_ALLOWED",
+            "ALLOWED_KEYS_COUNT",
+            "PASSWORD_MIN",
+            "PASSWORD_MIN_LENGTH",
+            "PASSWORD_RESET_TIMEOUT",
+            "PASSWORD_POLICY",
+            "SECRETS_BACKEND",
+            "AIRFLOW__SECRETS__BACKEND",
+            "SECRET_NAME",
+            "TOKEN_EXPIRES_IN",
+            "JWT_TOKEN_EXPIRES_IN_SECONDS",
+            "TOKEN_ISSUER",
+            "MAX_TOKENS",
+            "OPENAI_MAX_TOKENS",
+            "MAX_NEW_TOKENS",
+            "TOKENIZERS_PARALLELISM",
+            "SSH_AUTH_SOCK",
+            "SSH_KEY_TYPE",
+            "POSTGRES_HOST_AUTH_METHOD",
+            "CREDENTIAL_HELPER",
+            "PASSTHROUGH",
+            "KEYSERVER",
+            "",
+            "_",
         ] {
             assert!(!is_secret_name(name), "{name}");
         }
-        for (value, secret) in
-            [("hunter2", true), ("", false), ("${PW}", false), ("yes", false), ("x${PW}", true)]
-        {
-            assert_eq!(is_secret("DB_PASSWORD", value), secret, "{value}");
+        for (name, value, secret) in [
+            ("DB_PASSWORD", "hunter2", true),
+            ("DB_PASSWORD", "", false),
+            ("DB_PASSWORD", "${PW}", false),
+            ("DB_PASSWORD", "yes", false),
+            ("DB_PASSWORD", "x${PW}", true),
+            ("DB_PASSWORD", "/run/secrets/db", false),
+            ("DB_PASSWORD", "/9j/4AAQSkZJRg", true),
+            ("MYSQL_PWD", "hunter2", true),
+            ("PROJECT_PWD", "/srv/project", false),
+            ("GOOGLE_APPLICATION_CREDENTIALS", "/etc/gcp/key.json", false),
+            ("TLS_KEY", "/certs/tls.key", false),
+            ("TLS_KEY", "/var/lib with blanks", true),
+        ] {
+            assert_eq!(is_secret(name, value), secret, "{name}={value}");
         }
     }
 

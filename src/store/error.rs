@@ -19,6 +19,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A link where a directory of the store should be.
+    #[error("{} is a link, and a store keeps nothing elsewhere", path.display())]
+    Linked {
+        /// The link.
+        path: PathBuf,
+    },
     /// An image layout of a version that Cooper doesn't know.
     #[error("{}: unknown image layout version {found:?}", path.display())]
     Version {

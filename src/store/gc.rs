@@ -8,7 +8,7 @@ use super::error::Error;
 use super::roots::Root;
 use super::{Store, sources};
 use crate::digest::Digest;
-use crate::disk::{self, Lock};
+use crate::disk::{self, Lock, Within};
 
 /// What gc did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,10 +48,12 @@ impl Store {
         }
         // First who points, then what is pointed to: killed in between, nothing points nowhere.
         self.remove_roots(|root| report.roots.contains(root))?;
-        doomed.iter().try_for_each(|path| disk::remove(path))?;
-        disk::sweep(&self.path)?;
-        disk::sweep(&self.path.join("tmp"))?;
-        disk::sweep(&self.path.join(sources::SOURCES))?;
+        // Others may write here as well: what a link leads to is theirs.
+        let within = Within::new(&self.path)?;
+        doomed.iter().try_for_each(|path| within.remove(path))?;
+        within.sweep(&self.path)?;
+        within.sweep(&self.path.join("tmp"))?;
+        within.sweep(&self.path.join(sources::SOURCES))?;
         Ok(report)
     }
 

@@ -12,7 +12,7 @@ use super::error::Error;
 use super::roots::SALVAGED;
 use super::{Store, sources};
 use crate::digest::{Digest, HashingReader};
-use crate::disk;
+use crate::disk::{self, Within};
 use crate::oci::{Descriptor, Document, MAX_DOCUMENT, MediaType};
 use crate::progress::{Event, Progress};
 
@@ -96,12 +96,21 @@ impl Store {
                 Err(damage) => report.damaged.push((path, damage)),
             }
         }
-        remove(repair, &report.damaged)?;
+        self.remove(repair, &report.damaged)?;
         let blobs = report.damaged.len();
         verify_side_files(self, &mut report)?;
-        remove(repair, &report.damaged[blobs..])?;
+        self.remove(repair, &report.damaged[blobs..])?;
         verify_roots(self, repair, &mut report)?;
         Ok(report)
+    }
+
+    /// Takes damaged files out; never what a link leads to.
+    fn remove(&self, repair: bool, damaged: &[(PathBuf, Damage)]) -> Result<(), Error> {
+        if repair {
+            let within = Within::new(&self.path)?;
+            damaged.iter().try_for_each(|(path, _)| within.remove(path))?;
+        }
+        Ok(())
     }
 }
 
@@ -199,13 +208,6 @@ fn check_blob(path: &Path, name: Option<Digest>) -> Result<Result<u64, Damage>, 
         Err(Damage::Unreadable { .. }) => read(),
         checked => Ok(checked),
     }
-}
-
-fn remove(repair: bool, damaged: &[(PathBuf, Damage)]) -> Result<(), Error> {
-    if repair {
-        damaged.iter().try_for_each(|(path, _)| disk::remove(path))?;
-    }
-    Ok(())
 }
 
 /// Makes `index.json` anew: every image or index that nothing else names is a root, without the recipe's name

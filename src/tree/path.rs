@@ -68,7 +68,23 @@ impl TreePath {
         self.0.is_empty()
     }
 
-    /// The path of `name` (one component, not empty, `.` or `..`) in this directory.
+    /// Whether bytes name one thing in a directory of an image: not the directory itself, the one above, something
+    /// elsewhere, or what hides files of lower layers (`.wh.`).
+    pub fn is_name(name: &[u8]) -> bool {
+        !matches!(name, b"" | b"." | b"..")
+            && !name.contains(&0)
+            && !name.contains(&b'/')
+            && !name.starts_with(b".wh.")
+    }
+
+    /// The path of something in this directory by a name that comes from outside: of a URL, an archive, a file system. None
+    /// for what [is no name](Self::is_name).
+    pub fn child(&self, name: &[u8]) -> Option<Self> {
+        Self::is_name(name).then(|| self.join(name))
+    }
+
+    /// The path of `name` (one component, not empty, `.` or `..`) in this directory: of one that is known to be so. Others
+    /// are [children](Self::child).
     #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
         let mut path = Self(Vec::with_capacity(self.0.len() + 1 + name.len()));
@@ -154,6 +170,30 @@ mod tests {
         assert!(path("/").is_root());
         assert_eq!(TreePath::parse(b"/etc/../x"), Err(TreePathError::Climbs));
         assert_eq!(TreePath::parse(b"a\0b"), Err(TreePathError::Nul));
+    }
+
+    #[test]
+    fn names_from_outside() {
+        let home = path("home");
+        for name in [
+            &b""[..],
+            b".",
+            b"..",
+            b"a/b",
+            b"/",
+            b"a/",
+            b"../a",
+            b"a\0",
+            b"\0",
+            b".wh.a",
+            b".wh..wh..opq",
+            b".wh.",
+        ] {
+            assert_eq!(home.child(name), None, "{name:?}");
+        }
+        for name in [&b"a"[..], b"...", b"%2e%2e", b".w", b"a b\xff", b"..a", b"\\"] {
+            assert_eq!(home.child(name), Some(home.join(name)));
+        }
     }
 
     #[test]

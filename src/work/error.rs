@@ -75,6 +75,20 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A listing in a lock that isn't of what the lock pins.
+    #[error("{name}: it holds something else than the lock says")]
+    Unlisted {
+        /// A URL, an input, an archive, a path of an image.
+        name: String,
+    },
+    /// Recipes on recipes on recipes.
+    #[error("recipes stand on each other more than {limit} deep: {}", shortened(.names).join(" -> "))]
+    TooDeep {
+        /// How deep they may.
+        limit: usize,
+        /// `stack/name`, the one that was asked for first.
+        names: Vec<String>,
+    },
     /// A URL that no lock pins.
     #[error("{} is not in the lock of {recipe}", shown(url))]
     Unfetched {
@@ -92,7 +106,7 @@ pub enum Error {
         made_by: Option<String>,
     },
     /// A recipe that stands on itself.
-    #[error("{} stand on each other in a circle", .names.join(" -> "))]
+    #[error("{} stand on each other in a circle", shortened(.names).join(" -> "))]
     Circle {
         /// `stack/name`, the first again at the end.
         names: Vec<String>,
@@ -344,7 +358,7 @@ impl Error {
 
     /// The same, if it is a circle that this place closes.
     pub(crate) fn closes_circle(self, at: &recipe::At) -> Self {
-        if matches!(self, Self::Circle { .. }) { self.at(at) } else { self }
+        if matches!(self, Self::Circle { .. } | Self::TooDeep { .. }) { self.at(at) } else { self }
     }
 }
 
@@ -359,6 +373,15 @@ impl From<sink::Failed<Self>> for Error {
 
 fn first<E: std::fmt::Display>(errors: &[E]) -> String {
     errors.first().map_or_else(String::new, E::to_string)
+}
+
+/// So many of a chain's beginning and end as a person reads.
+fn shortened(names: &[String]) -> Vec<String> {
+    const SHOWN: usize = 4;
+    if names.len() <= 2 * SHOWN + 1 {
+        return names.to_vec();
+    }
+    [&names[..SHOWN], &["…".to_owned()], &names[names.len() - SHOWN..]].concat()
 }
 
 fn only(platforms: &[String]) -> String {

@@ -520,7 +520,57 @@ error: bases/os:1 on linux/amd64: the facts in lockfiles/blobs are not what its 
   |
   = help: restore lockfiles/blobs from version control, or run `cooper lock`
 ";
-    test.run(["lock", "--verify-facts"]).stdout("").stderr(expected).status(3);
+    let test = test.run(["lock", "--verify-facts"]).stdout("").stderr(expected).status(3).then();
+    // What it says helps.
+    let test = test.run(["lock"]).status(0).then();
+    assert_eq!(test.read("lockfiles/shop/web.lock"), lock);
+    let test = test.run(["lock", "--verify-facts"]).stderr("").status(0).then();
+    // So do facts that can't be read, and those that are gone.
+    let pin = format!("{} 4", Digest::of(b"what"));
+    let test = test.file(&path(&pin), "what").file("lockfiles/shop/web.lock", lock.replace(&facts, &pin));
+    let test = test.run(["build"]).status(3).then().run(["lock"]).status(0).then();
+    assert_eq!(test.read("lockfiles/shop/web.lock"), lock);
+    let test = test.file("lockfiles/shop/web.lock", lock.replace(&facts, &pin)).remove(&path(&pin));
+    let test = test.run(["lock"]).status(0).then();
+    assert_eq!(test.read("lockfiles/shop/web.lock"), lock);
+    // Where the layers can't be had, a complete lock is believed, as it is by a build.
+    let test = test.run(["build"]).status(0).then().remove("bases").remove("../home");
+    test.run(["lock", "--verify-facts"]).status(4);
+}
+
+#[test]
+fn what_a_pattern_matches_and_an_edit_changes_is_verified() {
+    let recipe = "[base]\nlayout = \"bases/os:1\"\n[[remove]]\npath = \"/etc/*.bak\"\n\
+        [[edit]]\npath = \"/etc/hosts\"\nappend = \"x\\n\"\n";
+    let tree = "d 0755 0:0 etc\nf 0644 0:0 etc/hosts h\\n\nf 0644 0:0 etc/a.bak a\nf 0644 0:0 etc/b.bak b\n";
+    let test = Test::new()
+        .file("cooper.toml", "[workspace]\nplatforms = [\"linux/amd64\"]\n")
+        .base("bases/os", "1", &[tree])
+        .file("recipes/a/b/recipe.toml", recipe)
+        .run(["lock"])
+        .status(0)
+        .then();
+    let lock = test.read("lockfiles/a/b.lock");
+    let removed = lock.replace("    \"/etc/a.bak\",\n", "");
+    let mode = lock.replace("f0644 ", "f0666 ");
+    let lines = |lock: &str| {
+        let line = lock.lines().find(|line| line.trim().starts_with("\"f0")).unwrap().trim();
+        format!("{}\n", line.trim_matches([',', '"']))
+    };
+    let hash = |lock: &str| Digest::of(lines(lock).as_bytes()).to_string();
+    let mode = mode.replace(&hash(&lock), &hash(&mode));
+    let mut test = test;
+    for lie in [removed, mode] {
+        assert_ne!(lie, lock);
+        let run = test.file("lockfiles/a/b.lock", &lie).run(["lock", "--verify-facts"]).status(3);
+        assert!(run.err.contains("it holds something else than the lock says"), "{}", run.err);
+        assert!(run.err.contains("`cooper lock`"), "{}", run.err);
+        // The store must not know better.
+        let run = run.then().remove("../home").run(["lock"]).status(0);
+        test = run.then();
+        assert_eq!(test.read("lockfiles/a/b.lock"), lock);
+    }
+    test.run(["lock", "--verify-facts"]).stderr("").status(0);
 }
 
 #[test]

@@ -5,6 +5,7 @@
     reason = "tests fail by panicking and arrange files"
 )]
 
+mod adversary;
 mod architecture;
 mod checkouts;
 mod cli;

@@ -16,6 +16,9 @@ use crate::exit::Exit;
 use crate::options::Format;
 use crate::text::{escape, harmful, replace};
 
+/// So many errors; nobody reads more.
+const SHOWN: usize = 100;
+
 /// What a command gives to be printed: both forms, and how to end.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
@@ -86,7 +89,8 @@ impl Shell {
 
     /// Prints what went wrong; `dir` is where the workspace is looked for whose files are quoted.
     pub(crate) fn failure(&self, failure: &Failure, dir: &Path) -> Exit {
-        for problem in &failure.0 {
+        // Each is shown with its place, for which the file is read again.
+        for problem in failure.0.iter().take(SHOWN) {
             let text = problem.quoted(dir);
             match self.format {
                 Format::Json => write_error(&harmless_json(&format!("{}\n", problem.json(text.as_deref())))),

@@ -30,10 +30,8 @@ pub(super) fn path(raw: &[u8]) -> Result<TreePath, UnpackFault> {
         TreePathError::Climbs => UnpackFault::Climbs,
         TreePathError::Nul => UnpackFault::Nul,
     })?;
-    if path.components().any(|name| name.starts_with(b".wh.")) {
-        return Err(UnpackFault::Whiteout);
-    }
-    Ok(path)
+    // Of a path that could be read only this is left.
+    if path.components().all(TreePath::is_name) { Ok(path) } else { Err(UnpackFault::Whiteout) }
 }
 
 /// The path without so many components; none if nothing is left.

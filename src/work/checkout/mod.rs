@@ -34,10 +34,14 @@ pub(crate) struct Checkout<'a> {
     pub(crate) committed: Committed,
     /// What is known of its files, and of inputs elsewhere.
     pub(crate) index: SourceIndex,
-    recipes: RefCell<BTreeMap<Target, Rc<Recipe>>>,
+    /// Each with those that it extends, itself first.
+    recipes: RefCell<BTreeMap<Target, (Rc<Recipe>, Chain)>>,
     locks: RefCell<BTreeMap<Target, Rc<OldLock>>>,
     scans: RefCell<BTreeMap<Files, Rc<Scan>>>,
 }
+
+/// Recipes each of which stands on, extends or takes from the next.
+pub(crate) type Chain = Rc<[Target]>;
 
 /// A lock as it was found.
 #[derive(Debug, Clone, Default)]
@@ -94,27 +98,28 @@ impl<'a> Checkout<'a> {
 
     /// A recipe, laid on those that it extends.
     pub(crate) fn recipe(&self, target: &Target) -> Result<Rc<Recipe>, Error> {
-        self.extended(target, &mut Vec::new())
+        Ok(self.extended(target, &mut Vec::new())?.0)
     }
 
-    fn extended(&self, target: &Target, seen: &mut Vec<Target>) -> Result<Rc<Recipe>, Error> {
-        if let Some(recipe) = self.recipes.borrow().get(target) {
-            return Ok(Rc::clone(recipe));
+    fn extended(&self, target: &Target, seen: &mut Vec<Target>) -> Result<(Rc<Recipe>, Chain), Error> {
+        if let Some((recipe, chain)) = self.recipes.borrow().get(target) {
+            not_too_deep(seen, chain)?;
+            return Ok((Rc::clone(recipe), Rc::clone(chain)));
         }
         circle(target, seen)?;
         let recipe = self.read_recipe(target)?;
-        let recipe = match recipe.extends().cloned() {
-            None => recipe,
+        let (recipe, below) = match recipe.extends().cloned() {
+            None => (recipe, None),
             Some(name) => {
                 let parent = self.parent(target, &name)?;
                 let parent = self.extended(&parent, seen).map_err(|error| error.closes_circle(&name.at))?;
-                Recipe::extend(&parent, recipe)
+                (Recipe::extend(&parent.0, recipe), Some(parent.1))
             }
         };
         seen.pop();
-        let recipe = Rc::new(recipe);
-        self.recipes.borrow_mut().insert(target.clone(), Rc::clone(&recipe));
-        Ok(recipe)
+        let known = (Rc::new(recipe), chain(target, below));
+        self.recipes.borrow_mut().insert(target.clone(), known.clone());
+        Ok(known)
     }
 
     fn read_recipe(&self, target: &Target) -> Result<Recipe, Error> {
@@ -260,12 +265,31 @@ pub(crate) fn lock_file(target: &Target) -> String {
     format!("lockfiles/{target}.lock")
 }
 
-/// Refuses a recipe that is being looked at already.
+/// Recipes that stand on, extend or take from each other: so many in a chain. Each is held while those below it are computed.
+const MAX_DEPTH: usize = 32;
+
+/// Refuses a recipe that is being looked at already, and one too many.
 pub(crate) fn circle(target: &Target, seen: &mut Vec<Target>) -> Result<(), Error> {
-    let Some(first) = seen.iter().position(|known| known == target) else {
-        seen.push(target.clone());
+    if let Some(first) = seen.iter().position(|known| known == target) {
+        let round = seen[first..].iter().chain([target]);
+        return Err(Error::Circle { names: round.map(ToString::to_string).collect() });
+    }
+    not_too_deep(seen, std::slice::from_ref(target))?;
+    seen.push(target.clone());
+    Ok(())
+}
+
+/// Refuses one too many, whichever of them are known already.
+pub(crate) fn not_too_deep(seen: &[Target], below: &[Target]) -> Result<(), Error> {
+    if seen.len() + below.len() <= MAX_DEPTH {
         return Ok(());
-    };
-    let round = seen[first..].iter().chain([target]);
-    Err(Error::Circle { names: round.map(ToString::to_string).collect() })
+    }
+    let names = seen.iter().chain(below).map(ToString::to_string).collect();
+    Err(Error::TooDeep { limit: MAX_DEPTH, names })
+}
+
+/// A recipe and the longest chain that it begins.
+pub(crate) fn chain(target: &Target, below: impl IntoIterator<Item = Chain>) -> Chain {
+    let below = below.into_iter().max_by_key(|chain| chain.len());
+    std::iter::once(target).chain(below.iter().flat_map(|chain| chain.iter())).cloned().collect()
 }

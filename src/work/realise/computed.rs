@@ -12,7 +12,7 @@ use crate::oci::{Descriptor, Document, DocumentError, ImageConfig, Platform};
 use crate::recipe::Resolved;
 use crate::tree::{Content, FileTree};
 use crate::work::Error;
-use crate::work::checkout::{Blobs, OldLock};
+use crate::work::checkout::{Blobs, Chain, OldLock};
 use crate::work::upstream::{Below, External, volumes};
 use crate::workspace::Target;
 
@@ -21,6 +21,8 @@ pub(crate) struct Computed {
     pub(crate) target: Target,
     /// Boxed, as their images are: a map makes room for eleven.
     pub(crate) variants: BTreeMap<String, Box<Variant>>,
+    /// It and those below it.
+    pub(super) chain: Chain,
     /// The lock that was found.
     pub(super) found: Rc<OldLock>,
     /// The lock that says what came out.

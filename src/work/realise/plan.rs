@@ -159,11 +159,18 @@ fn secrets(work: &Work<'_, '_>, resolved: &Resolved) -> Result<(), Error> {
             ResolvedAction::Ca { from, .. } => std::slice::from_ref(from),
             _ => continue,
         };
-        for (path, files) in paths.iter().filter_map(|path| Some((path, path.key.plain()?))) {
-            let scan = work.checkout().source(files)?;
-            if let Some((name, kind)) = scan.secrets.iter().next() {
-                let name = SourceLock::name(&path.key, scan.tree.single, name);
-                let file = format!("{}/{name}", files.directory);
+        for path in paths {
+            let found = match path.key.plain() {
+                Some(files) => {
+                    let scan = work.checkout().source(files)?;
+                    scan.secrets.iter().next().map(|(name, kind)| {
+                        let name = SourceLock::name(&path.key, scan.tree.single, name);
+                        (format!("{}/{name}", files.directory), *kind)
+                    })
+                }
+                None => work.sources.secret(&path.key),
+            };
+            if let Some((file, kind)) = found {
                 return Err(Error::Secret { file, kind, at: path.at.clone() });
             }
         }

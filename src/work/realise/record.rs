@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
 
-use super::computed::{Computed, Variant};
+use super::computed::{Computed, Made, Variant};
 use super::draft::{Grounded, Work};
 use super::gather::Gathered;
 use super::ground::pin;
@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::lock::{self, ImageOutput, Lock, Output, Reason, SourceLock};
 use crate::oci::Descriptor;
 use crate::recipe::{self, Recipe};
-use crate::tree::{Content, SourceKey, SourceNode};
+use crate::tree::{Content, Kind, Node, SourceKey, SourceNode, TreePath};
 use crate::work::Error;
 use crate::work::checkout::{Blobs, Checkout, OldLock};
 use crate::workspace::differs_by_crlf_only;
@@ -68,6 +68,27 @@ pub(super) fn output(variant: &Variant) -> Output {
     });
     let Descriptor { digest, size, .. } = variant.descriptor;
     Output { index: Content { digest, size }, platforms: platforms.collect() }
+}
+
+/// Makes sure that the sources hold what is listed of them, whoever listed it: a layer that the store knows by its tree was
+/// perhaps made of something else.
+pub(super) fn bind(
+    work: &Work<'_, '_>,
+    gathered: &Gathered,
+    variants: &BTreeMap<String, Box<Variant>>,
+) -> Result<(), Error> {
+    let layers: Vec<Made> = variants.values().flat_map(|variant| variant.own_layers()).collect();
+    let image = variants.values().next().map(|variant| &variant.descriptor);
+    let image = image.map(|image| Content { digest: image.digest, size: image.size });
+    for key in gathered.pins.keys() {
+        work.sources.bind(key, |taken| {
+            let is_taken = |(_, node): (&TreePath, &Node)| matches!(&node.kind, Kind::File(content) if taken.contains(content));
+            // It should be remembered as long as the layer that has it.
+            let with = layers.iter().find(|made| made.tree.iter().any(is_taken)).or(layers.first());
+            with.map(|made| Content { digest: made.layer.digest, size: made.layer.size }).or(image)
+        })?;
+    }
+    Ok(())
 }
 
 /// What the lock that was found doesn't say of what came out, or says otherwise.

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::recipe::{self, Resolved};
 use crate::store::Store;
 use crate::work::bytes::Supply;
-use crate::work::checkout::{Checkout, circle};
+use crate::work::checkout::{Checkout, chain, circle, not_too_deep};
 use crate::work::sources::Sources;
 use crate::work::upstream::Upstream;
 use crate::work::{Asks, Env, Error};
@@ -92,6 +92,7 @@ impl<'a> Session<'a> {
 
     fn compute_within(&self, target: &Target, seen: &mut Vec<Target>) -> Result<Rc<Computed>, Error> {
         if let Some(done) = self.computed.borrow().get(target) {
+            not_too_deep(seen, &done.chain)?;
             return Ok(Rc::clone(done));
         }
         circle(target, seen)?;
@@ -117,6 +118,7 @@ impl<'a> Session<'a> {
         let mut computed = run(&work, drafts)?;
         seen.pop();
         computed.reasons = record::reasons(checkout, &found, &computed.lock, &computed.blobs);
+        computed.chain = chain(target, others.values().map(|other| Rc::clone(&other.chain)));
         computed.found = found;
         record::check_line_endings(checkout, &computed)?;
         if env.locked && !checkout.asks.set.is_empty() {
@@ -167,10 +169,12 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
         }
         made.insert(name.to_owned(), Box::new(output));
     }
+    record::bind(work, &gathered, &made)?;
     lock.sort();
     warnings.extend(work.sources.supply().substitutes.warnings());
     warnings.sort();
     warnings.dedup();
     let (target, variants, reasons, found) = (work.target.clone(), made, Vec::new(), Rc::default());
-    Ok(Computed { target, variants, found, lock, reasons, blobs, warnings, open })
+    let chain = chain(&target, None);
+    Ok(Computed { target, variants, chain, found, lock, reasons, blobs, warnings, open })
 }

@@ -12,7 +12,8 @@ use std::thread;
 
 use super::fetch::Located;
 use super::portion::filter;
-use super::read::Read;
+use super::read::{Read, Secrets};
+use super::watch::{Watch, Watched};
 use crate::digest::{Known, Survey};
 use crate::disk;
 use crate::http::shown;
@@ -50,6 +51,7 @@ pub(super) fn unpacked(
         archive: &archive,
         contents: Contents::default(),
         nodes: Nodes::new(),
+        secrets: Secrets::new(),
         files: Vec::new(),
         links: Vec::new(),
     };
@@ -70,7 +72,7 @@ pub(super) fn unpacked(
     let (written, spool) = spooled.map_err(disk::failed("write", Path::new(name)))?;
     unpacked.map_err(|error| wrong(error.to_string()))?;
     let mut contents = std::mem::take(&mut members.contents);
-    let mut nodes = members.nodes(written).map_err(wrong)?;
+    let (mut nodes, mut secrets) = members.nodes(written).map_err(wrong)?;
     if nodes.is_empty() && (portion.strip > 0 || !portion.exclude.is_empty()) {
         return Err(wrong("nothing of it is left: strip or exclude less".into()));
     }
@@ -81,9 +83,10 @@ pub(super) fn unpacked(
         }
         first_names(&mut nodes, &all);
     }
+    secrets.retain(|path, _| nodes.contains_key(path));
     contents.extend(supply.spooled(spool)?);
     supply.checkout.env.progress.event(Event::End);
-    Ok(Read { tree: SourceTree { single: false, nodes }, pin: Pin::File(content), contents })
+    Ok(Read { tree: SourceTree { single: false, nodes }, pin: Pin::File(content), contents, secrets })
 }
 
 /// What is taken of an archive, as far as it was read.
@@ -94,6 +97,7 @@ struct Members<'f> {
     /// Those that lie in the archive.
     contents: Contents,
     nodes: Nodes,
+    secrets: Secrets,
     /// In the order in which they were sent to be written, with their modes.
     files: Vec<(TreePath, u32)>,
     /// Names, whose they are too, and their modes.
@@ -120,7 +124,10 @@ impl Members<'_> {
                         (*content, Known::Nothing)
                     }
                     _ => {
-                        let (digest, size, known) = Survey::of(reader)?;
+                        let mut watch = Watch::default();
+                        let watched = Watched { inner: reader, watch: &mut watch };
+                        let (digest, size, known) = Survey::of(watched)?;
+                        self.secrets.extend(watch.end_file().map(|kind| (path.clone(), kind)));
                         (Content { digest, size }, known)
                     }
                 };
@@ -136,9 +143,11 @@ impl Members<'_> {
     }
 
     /// All of them, once it is known what was written of the files.
-    fn nodes(mut self, written: Vec<Content>) -> Result<Nodes, String> {
-        let files = self.files.into_iter().zip(written);
-        self.nodes.extend(files.map(|((path, mode), content)| (path, kept(Kind::File(content), mode))));
+    fn nodes(mut self, written: Vec<Written>) -> Result<(Nodes, Secrets), String> {
+        for ((path, mode), Written { content, secret }) in self.files.into_iter().zip(written) {
+            self.secrets.extend(secret.map(|kind| (path.clone(), kind)));
+            self.nodes.insert(path, kept(Kind::File(content), mode));
+        }
         // A name of something that is left out has to have its content.
         for (path, target, mode) in self.links {
             if !matches!(self.nodes.get(&target), Some(SourceNode::Kept { kind: Kind::File(_), .. })) {
@@ -146,7 +155,7 @@ impl Members<'_> {
             }
             self.nodes.insert(path, kept(Kind::HardLink(target), mode));
         }
-        Ok(self.nodes)
+        Ok((self.nodes, self.secrets))
     }
 }
 
@@ -174,16 +183,25 @@ fn send_pieces(reader: &mut dyn io::Read, send: &SyncSender<Option<Vec<u8>>>) ->
     }
 }
 
+/// A file that was written, and what its bytes look like.
+struct Written {
+    content: Content,
+    secret: Option<&'static str>,
+}
+
 /// Writes what was sent; the files in their order.
-fn spool_pieces(pieces: Receiver<Option<Vec<u8>>>, mut spool: Spool) -> io::Result<(Vec<Content>, Spool)> {
-    let mut contents = Vec::new();
+fn spool_pieces(pieces: Receiver<Option<Vec<u8>>>, mut spool: Spool) -> io::Result<(Vec<Written>, Spool)> {
+    let (mut written, mut watch) = (Vec::new(), Watch::default());
     for piece in pieces {
         match piece {
-            Some(piece) => spool.write_all(&piece)?,
-            None => contents.push(spool.end_file()),
+            Some(piece) => {
+                watch.add(&piece);
+                spool.write_all(&piece)?;
+            }
+            None => written.push(Written { content: spool.end_file(), secret: watch.end_file() }),
         }
     }
-    Ok((contents, spool))
+    Ok((written, spool))
 }
 
 /// Gives the content to the first of those names whose file was left out.

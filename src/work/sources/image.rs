@@ -39,7 +39,8 @@ pub(super) fn of_image(
     let image = Image::new(upstream, origin.to_string(), Some(&origin), (manifest, config))?;
     let (tree, contents) = existing(&image, path, portion)?;
     let manifest = Content { digest: child.digest, size: child.size };
-    Ok(Read { tree, pin: Pin::Image { index, manifest }, contents })
+    // What is in an image is known to whoever has that, so nobody looks for secrets.
+    Ok(Read { tree, pin: Pin::Image { index, manifest }, contents, ..Read::default() })
 }
 
 /// A path of another recipe's image.
@@ -71,7 +72,7 @@ fn within(
     let image = below.map(|below| Image::below(upstream, below)).transpose()?.flatten();
     let Some((image, content)) = image else { return Ok(Read::default()) };
     let (tree, contents) = read(&image)?;
-    Ok(Read { tree, pin: Pin::File(content), contents })
+    Ok(Read { tree, pin: Pin::File(content), contents, ..Read::default() })
 }
 
 fn existing(

@@ -1,15 +1,19 @@
 //! Sources that aren't files of the checkout: fetched, unpacked, made elsewhere, taken out of images.
 //!
 //! Owns what the lock pins of them, and that their bytes are read only when a layer has to be made: what is in them is
-//! listed in the lock. What an archive holds goes through one temporary file of the store, never into a tree on the disk.
+//! listed in the lock. Nobody's word is taken for that: each listing was once compared with what it is of, and the store has a
+//! witness of that, or it is compared now. What an archive holds goes through one temporary file of the
+//! store, never into a tree on the disk.
 
 mod archive;
 mod elsewhere;
 mod fetch;
+mod foreign;
 mod image;
 mod input;
 mod portion;
 mod read;
+mod watch;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,15 +21,19 @@ use std::rc::Rc;
 
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use fetch::{Located, fetch, vendored};
+pub(crate) use foreign::Foreign;
 
 use self::archive::unpacked;
+use self::foreign::differs;
 use self::image::{of_base, of_image, of_recipe};
 use self::input::{file_of, input_scan};
-use self::read::Read;
+use self::read::{Read, Secrets};
+use self::watch::SEARCHED;
 use crate::digest::Digest;
+use crate::disk;
 use crate::lock::{BaseOrigin, BasePin, Lock, Pin, Reason, SourceLock};
-use crate::recipe::SourcePath;
-use crate::store::Store;
+use crate::recipe::{SourcePath, secrets_in};
+use crate::store::{Realisation, Store};
 use crate::tree::{Attributes, Content, Files, Kind, SourceKey, SourceNode, SourceTree, TreePath};
 use crate::work::Error;
 use crate::work::bytes::Supply;
@@ -38,34 +46,13 @@ pub(crate) struct Sources<'a> {
     pub(crate) upstream: Upstream<'a>,
     found: RefCell<BTreeMap<SourceKey, Rc<Foreign>>>,
     /// Those whose bytes are at hand.
-    materialised: RefCell<BTreeMap<SourceKey, Rc<Contents>>>,
+    materialised: RefCell<BTreeMap<SourceKey, Rc<Ready>>>,
 }
 
-/// A source from elsewhere.
-pub(crate) struct Foreign {
-    pub(crate) tree: SourceTree,
-    pub(crate) pin: Pin,
-    /// As a recipe names it.
-    path: SourcePath,
-    /// The image that it is in, where that is one of this workspace, or what a recipe stands on.
-    image: Option<Below>,
-}
-
-impl Foreign {
-    /// Whether it is in what a recipe stands on.
-    pub(crate) fn is_of_base(&self) -> bool {
-        matches!(self.path.key, SourceKey::Base { .. })
-    }
-
-    /// The bytes that it has.
-    pub(crate) fn contents(&self) -> impl Iterator<Item = Content> {
-        self.tree.nodes.values().filter_map(|node| match node {
-            SourceNode::Kept { kind: Kind::File(content), .. } | SourceNode::File { content, .. } => {
-                Some(*content)
-            }
-            _ => None,
-        })
-    }
+/// What was read of a source.
+struct Ready {
+    contents: Contents,
+    secrets: Secrets,
 }
 
 impl<'a> Sources<'a> {
@@ -115,7 +102,8 @@ impl<'a> Sources<'a> {
             return Ok(Rc::clone(known));
         }
         let found = match self.listed(path, &image, locked)? {
-            Some(found) => found,
+            Some(listed) if self.reads_anew(&listed)? => self.relisted(path, image, listed)?,
+            Some(listed) => listed,
             None if self.checkout().env.locked
                 && matches!(key, SourceKey::Fetch { .. } | SourceKey::Image { .. }) =>
             {
@@ -160,8 +148,36 @@ impl<'a> Sources<'a> {
             | (_, Pin::None) => false,
         };
         let tree = locked.tree(&|content| self.checkout().committed.listing(content)).filter(|_| same);
-        let image = image.clone();
-        Ok(tree.map(|tree| Foreign { tree, pin: locked.pin, path: path.clone(), image }))
+        if let (SourceKey::Fetch { url, portion }, Pin::File(pinned), Some(tree)) =
+            (&path.key, locked.pin, &tree)
+            && portion.unpack.is_empty()
+            && *tree != fetched_tree(url, pinned)?
+        {
+            // That can be told without the file.
+            let asks = &self.checkout().asks;
+            return if asks.thorough && !asks.fresh_facts { Ok(None) } else { Err(differs(path)) };
+        }
+        let (path, image) = (path.clone(), image.clone());
+        Ok(tree.map(|tree| Foreign::listed(tree, locked, path, image)))
+    }
+
+    /// Whether a listing is compared with what it is of before anything is made of it: where a lock is to be made anew or its
+    /// facts are to be verified, and the store doesn't know better.
+    fn reads_anew(&self, listed: &Foreign) -> Result<bool, Error> {
+        let asks = &self.checkout().asks;
+        Ok(asks.fresh_facts || (asks.thorough && !self.is_witnessed(listed)?))
+    }
+
+    /// What a source holds now, in place of a listing that says something else, unless that is to be reported.
+    fn relisted(&self, path: &SourcePath, image: Option<Below>, listed: Foreign) -> Result<Foreign, Error> {
+        let fresh = self.checkout().asks.fresh_facts;
+        let found = match self.read(path, image, Some(listed.pin)) {
+            // As with the facts: a complete lock builds without the base's layers.
+            Err(Error::Absent { .. }) if listed.is_of_base() && !fresh => return Ok(listed),
+            found => found?,
+        };
+        let same = found.tree == listed.tree && found.pin == listed.pin;
+        if fresh && !same { Err(differs(path)) } else { Ok(found) }
     }
 
     /// What the lock pins for another entry that takes from the same place: one URL is one file, one reference one image.
@@ -182,9 +198,18 @@ impl<'a> Sources<'a> {
     }
 
     fn read(&self, path: &SourcePath, image: Option<Below>, pin: Option<Pin>) -> Result<Foreign, Error> {
-        let Read { tree, pin, contents } = self.materialise(path, image.as_ref(), pin, None)?;
-        self.materialised.borrow_mut().insert(path.key.clone(), Rc::new(contents));
-        Ok(Foreign { tree, pin, path: path.clone(), image })
+        let Read { tree, pin, contents, secrets } = self.materialise(path, image.as_ref(), pin, None)?;
+        self.materialised.borrow_mut().insert(path.key.clone(), Rc::new(Ready { contents, secrets }));
+        Ok(Foreign::read(tree, pin, path.clone(), image))
+    }
+
+    /// A file of a source that seems to hold a secret, as people name it, and of which kind; of what this command has read.
+    pub(crate) fn secret(&self, key: &SourceKey) -> Option<(String, &'static str)> {
+        let ready = self.materialised.borrow().get(key).cloned()?;
+        let (path, kind) = ready.secrets.iter().next()?;
+        let single = self.found.borrow().get(key).is_some_and(|known| known.tree.single);
+        let name = if single { key.name().to_owned() } else { format!("{}{path}", key.name()) };
+        Some((name, kind))
     }
 
     /// The bytes of contents that only sources from elsewhere have.
@@ -193,26 +218,60 @@ impl<'a> Sources<'a> {
         let all: Vec<Rc<Foreign>> = self.found.borrow().values().cloned().collect();
         for known in all {
             if known.contents().any(|content| missing.contains(&content) && !contents.has(&content)) {
-                contents.extend((*self.ready(&known)?).clone());
+                contents.extend(self.ready(&known)?.contents.clone());
             }
         }
         Ok(contents)
     }
 
-    /// The bytes of one of them, read once.
-    fn ready(&self, known: &Foreign) -> Result<Rc<Contents>, Error> {
-        let Foreign { path, image, pin, tree } = known;
-        if let Some(contents) = self.materialised.borrow().get(&path.key) {
-            return Ok(Rc::clone(contents));
+    /// The bytes of one of them, read once. They are what is listed.
+    fn ready(&self, known: &Foreign) -> Result<Rc<Ready>, Error> {
+        let Foreign { path, image, pin, tree, unread, .. } = known;
+        if let Some(ready) = self.materialised.borrow().get(&path.key).filter(|_| !unread.get()) {
+            return Ok(Rc::clone(ready));
         }
-        let read = self.materialise(path, image.as_ref(), Some(*pin), Some(tree));
+        // What the listing says of a file is believed where the listing can be.
+        let listed = if self.is_witnessed(known)? { Some(tree) } else { None };
+        let read = self.materialise(path, image.as_ref(), Some(*pin), listed);
         let read = read.map_err(|error| error.at(&path.at))?;
-        if read.tree != *tree {
-            return Err(Error::foreign(path.key.name(), "it holds something else than the lock says"));
+        if read.tree != *tree || read.pin != *pin {
+            return Err(differs(path));
         }
-        let contents = Rc::new(read.contents);
-        self.materialised.borrow_mut().insert(path.key.clone(), Rc::clone(&contents));
-        Ok(contents)
+        unread.set(false);
+        let ready = Rc::new(Ready { contents: read.contents, secrets: read.secrets });
+        self.materialised.borrow_mut().insert(path.key.clone(), Rc::clone(&ready));
+        Ok(ready)
+    }
+
+    /// Whether the store knows that a source holds what is listed.
+    fn is_witnessed(&self, known: &Foreign) -> Result<bool, Error> {
+        let Some(witness) = known.witness() else { return Ok(true) };
+        Ok(self.supply().store()?.realisation(witness)?.is_some())
+    }
+
+    /// Makes sure that a source that images were made with holds what is listed, and remembers it as long as the store has
+    /// what `made` tells of these contents: a layer that has them. What entries change in a base is known as its facts are:
+    /// committed, and compared when a lock is made or these are verified.
+    pub(crate) fn bind(
+        &self,
+        key: &SourceKey,
+        made: impl FnOnce(&BTreeSet<Content>) -> Option<Content>,
+    ) -> Result<(), Error> {
+        let known = self.found.borrow().get(key).cloned();
+        let Some((known, witness)) = known.and_then(|known| Some((Rc::clone(&known), known.witness()?)))
+        else {
+            return Ok(());
+        };
+        if (known.unread.get() && known.is_of_base()) || self.is_witnessed(&known)? {
+            return Ok(());
+        }
+        if known.unread.get() {
+            self.ready(&known)?;
+        }
+        if let Some(Content { digest, size }) = made(&known.contents().collect()) {
+            self.supply().transaction()?.realisation(witness, Realisation { digest, size, diff_id: None })?;
+        }
+        Ok(())
     }
 
     /// Reads a source from elsewhere, whatever it takes; `listed` is what the lock says is in it.
@@ -226,6 +285,10 @@ impl<'a> Sources<'a> {
         let (upstream, supply) = (&self.upstream, self.supply());
         match &path.key {
             SourceKey::Fetch { url, portion } => {
+                if portion.unpack.is_empty() {
+                    // Before anybody is asked.
+                    file_name(url)?;
+                }
                 let pinned = match pin {
                     Some(Pin::File(content)) => Some(content),
                     _ => None,
@@ -247,11 +310,11 @@ impl<'a> Sources<'a> {
             }
             SourceKey::Files(files) => {
                 let scan = (*self.checkout().source_at(files, &path.at)?).clone();
-                Ok(Read { tree: scan.tree, pin: Pin::None, contents: scan.contents })
+                Ok(Read { tree: scan.tree, pin: Pin::None, contents: scan.contents, secrets: scan.secrets })
             }
             SourceKey::Input { name, portion, .. } => {
                 let scan = input_scan(self.checkout(), name, path, portion)?;
-                Ok(Read { tree: scan.tree, pin: Pin::None, contents: scan.contents })
+                Ok(Read { tree: scan.tree, pin: Pin::None, contents: scan.contents, secrets: scan.secrets })
             }
             SourceKey::Image { reference, portion, platform, .. } => {
                 of_image(upstream, path, (reference, platform), portion, pin)
@@ -262,16 +325,33 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// The one file that a URL gave, by the last part of its path.
+/// The one file that a URL gave.
 fn fetched(url: &str, located: Located) -> Result<Read, Error> {
-    let name = url.split(['?', '#']).next().unwrap_or_default();
-    let name = name.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("index.html");
     let (content, known) = located.content(url)?;
-    let kept = SourceNode::Kept { kind: Kind::File(content), attributes: Attributes::new(0o644) };
-    let nodes = BTreeMap::from([(TreePath::root().join(name.as_bytes()), kept)]);
+    let tree = fetched_tree(url, content)?;
+    let mut secrets = Secrets::new();
+    if content.size <= SEARCHED as u64
+        && let Some(kind) = secrets_in(&disk::read(&located.path, SEARCHED as u64)?)
+    {
+        secrets.extend(tree.nodes.keys().map(|path| (path.clone(), kind)));
+    }
     let mut contents = Contents::default();
     contents.put_file(content, located.path, known);
-    Ok(Read { tree: SourceTree { single: true, nodes }, pin: Pin::File(content), contents })
+    Ok(Read { tree, pin: Pin::File(content), contents, secrets })
+}
+
+/// What a file that is fetched is.
+fn fetched_tree(url: &str, content: Content) -> Result<SourceTree, Error> {
+    let kept = SourceNode::Kept { kind: Kind::File(content), attributes: Attributes::new(0o644) };
+    Ok(SourceTree { single: true, nodes: BTreeMap::from([(file_name(url)?, kept)]) })
+}
+
+/// The name of a file that is fetched: the last part of its URL's path.
+fn file_name(url: &str) -> Result<TreePath, Error> {
+    let name = url.split(['?', '#']).next().unwrap_or_default();
+    let name = name.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("index.html");
+    let wrong = || Error::foreign(url, format!("{name:?}, its last part, can't be the name of a file"));
+    TreePath::root().child(name.as_bytes()).ok_or_else(wrong)
 }
 
 /// Whether what is pinned is what the recipe says, if it says something.

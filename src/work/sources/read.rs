@@ -1,7 +1,9 @@
 //! What reading a source gives.
 
+use std::collections::BTreeMap;
+
 use crate::lock::Pin;
-use crate::tree::SourceTree;
+use crate::tree::{SourceTree, TreePath};
 use crate::workspace::Contents;
 
 /// A source from elsewhere, read.
@@ -12,4 +14,8 @@ pub(super) struct Read {
     pub(super) pin: Pin,
     /// The bytes of its files.
     pub(super) contents: Contents,
+    pub(super) secrets: Secrets,
 }
+
+/// The files that seem to hold a secret, and of which kind.
+pub(super) type Secrets = BTreeMap<TreePath, &'static str>;

@@ -91,12 +91,14 @@ impl<'u> Image<'u> {
         Error::BaseLayer { base: self.bytes.of.clone(), layer, source }
     }
 
-    /// The facts that the lock pins, or those that the layers tell now.
+    /// The facts that the lock pins, or those that the layers tell now: a lock that is made anew says what these say, where
+    /// they can be had.
     pub(super) fn facts(&self, platform: &Platform) -> Result<Known, Error> {
         let Upstream { facts: known, .. } = self.upstream;
         let checkout = self.upstream.checkout();
         let wrong = || Error::Facts { base: self.bytes.of.clone(), platform: platform.short() };
-        if let Some(content) = self.pinned.filter(|_| !checkout.asks.fresh_facts)
+        let mends = self.mends()?;
+        if let Some(content) = self.pinned.filter(|_| !mends && !checkout.asks.fresh_facts)
             && let Some(bytes) = checkout.committed.read(&content, MAX_BULK)?
         {
             let found = known.borrow().get(&content.digest).cloned();
@@ -110,11 +112,25 @@ impl<'u> Image<'u> {
         let facts = self.derived()?;
         let bytes = facts.to_text().as_bytes();
         let content = Content::of(bytes);
-        if self.pinned.is_some_and(|pinned| pinned != content) {
+        if !mends && self.pinned.is_some_and(|pinned| pinned != content) {
             return Err(wrong());
         }
         let bytes = bytes.into();
         Ok(Known { facts: Rc::new(facts), content, bytes })
+    }
+
+    /// Whether what a lock says of the layers is made anew of them.
+    fn mends(&self) -> Result<bool, Error> {
+        let asks = &self.upstream.checkout().asks;
+        if !asks.thorough || asks.fresh_facts {
+            return Ok(false);
+        }
+        match self.view() {
+            Ok(_) => Ok(true),
+            // A complete lock builds without.
+            Err(Error::Absent { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn derived(&self) -> Result<Facts, Error> {
@@ -132,13 +148,18 @@ impl<'u> Image<'u> {
         patterns: &[String],
     ) -> Result<BTreeMap<String, Vec<TreePath>>, Error> {
         let mut removed = BTreeMap::new();
+        let fresh = self.upstream.checkout().asks.fresh_facts;
+        let anew = fresh || self.mends()?;
         for pattern in patterns {
             let known = old.and_then(|pin| pin.removed.get(pattern)).cloned();
-            let matched = match known {
+            let matched = match known.clone().filter(|_| !anew) {
                 Some(matched) => matched,
                 // A pattern that can't be read is reported by the plan, where its place is known.
                 None => matches_in_base(encoding, pattern, &self.view()?.0).unwrap_or_default(),
             };
+            if fresh && known.is_some_and(|known| known != matched) {
+                return Err(Error::Unlisted { name: format!("{pattern} in {}", self.bytes.of) });
+            }
             removed.insert(pattern.clone(), matched);
         }
         Ok(removed)
@@ -146,14 +167,7 @@ impl<'u> Image<'u> {
 
     /// Reads the layers for a thorough command, where they can be had, so that every guard can answer.
     pub(super) fn for_guards(&self) -> Result<(), Error> {
-        if !self.upstream.checkout().asks.thorough {
-            return Ok(());
-        }
-        match self.view() {
-            // A complete lock builds without.
-            Ok(_) | Err(Error::Absent { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.mends().map(drop)
     }
 
     /// The merged headers of the layers, and what was captured of each.

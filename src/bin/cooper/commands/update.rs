@@ -8,7 +8,7 @@ use super::Verb;
 use crate::errors::{Failure, Problem};
 use crate::options::{Format, Net, Targets};
 use crate::shell::Answer;
-use crate::text::{columns, count};
+use crate::text::{columns, count, harmful, replace};
 
 /// More packages of a base are counted: the other formats have them all.
 const SHOWN: usize = 10;
@@ -136,7 +136,7 @@ fn markdown(pin: &PinMove) -> Vec<String> {
     let mut lines = vec![
         format!("### {}", cell(&pin.reference)),
         String::new(),
-        format!("{old} → `{}` in {}", pin.new, pin.recipes.join(", ")),
+        format!("{old} → `{}` in {}", pin.new, cells(&pin.recipes)),
         String::new(),
     ];
     let Some(packages) = &pin.packages else {
@@ -156,7 +156,7 @@ fn markdown(pin: &PinMove) -> Vec<String> {
     lines.push(format!("|---|---|---|{}", if everywhere { "" } else { "---|" }));
     for PackageMove { name, old, new, platforms } in packages {
         let version = |version: &Option<String>| version.as_deref().map_or_else(|| "–".to_owned(), cell);
-        let on = if platforms.is_empty() { "all".to_owned() } else { platforms.join(", ") };
+        let on = if platforms.is_empty() { "all".to_owned() } else { cells(platforms) };
         let on = if everywhere { String::new() } else { format!(" {on} |") };
         lines.push(format!("| {} | {} | {} |{on}", cell(name), version(old), version(new)));
     }
@@ -164,15 +164,51 @@ fn markdown(pin: &PinMove) -> Vec<String> {
     lines
 }
 
+fn cells(texts: &[String]) -> String {
+    texts.iter().map(|text| cell(text)).collect::<Vec<_>>().join(", ")
+}
+
+/// Text from outside as a part of one line or cell, that means nothing to whoever renders it: no markup, no link, no `@name`
+/// that would call somebody, no `#1` or commit that would be told of it. Forges look for those wherever text stands, escaped
+/// or not, but for code.
 fn cell(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        if "\\`*_[]<>|~#&".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._~:/+-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) && !is_linked(text) {
+        return text.replace('_', "\\_").replace('~', "\\~");
     }
-    out
+    // In a table a `|` ends the cell, even in code, unless it has a backslash.
+    let safe = replace(
+        text,
+        |c| harmful(c) || c == '|',
+        |c| match c {
+            '|' => "\\|".to_owned(),
+            _ => c.escape_default().to_string(),
+        },
+    );
+    let longest = safe.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    // One blank on each side is taken off again.
+    let pad =
+        if safe.is_empty() || safe.starts_with(['`', ' ']) || safe.ends_with(['`', ' ']) { " " } else { "" };
+    format!("{fence}{pad}{safe}{pad}{fence}")
+}
+
+/// Whether a forge makes a link of a plain word: URLs, `GH-1` and the like, what could be a commit.
+fn is_linked(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_commit = |word: &str| word.len() >= 7 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_issue = |word: &str| {
+        word.split_once('-').is_some_and(|(project, rest)| {
+            project.bytes().all(|byte| byte.is_ascii_uppercase())
+                && rest.starts_with(|c: char| c.is_ascii_digit())
+        })
+    };
+    let words = |text: &str, is: &dyn Fn(&str) -> bool| text.split(['.', '_', '~', ':', '/', '+']).any(is);
+    lower.contains("://")
+        || lower.contains("www.")
+        || lower.contains("mailto:")
+        || words(text, &is_issue)
+        || words(&lower, &|word| word.split('-').any(is_commit))
 }
 
 #[cfg(test)]
@@ -201,7 +237,7 @@ mod tests {
         };
         let all = answer(std::slice::from_ref(&pin), true, Format::Markdown);
         assert!(all.lines.contains(&"| libssl3 | 3.0.1 | 3.0.2 | all |".to_owned()), "{:#?}", all.lines);
-        assert!(all.lines.contains(&"| odd\\|name | – | 1 | linux/arm64 |".to_owned()), "{:#?}", all.lines);
+        assert!(all.lines.contains(&"| `odd\\|name` | – | 1 | linux/arm64 |".to_owned()), "{:#?}", all.lines);
         assert_eq!(all.json["moves"][0]["packages"][0]["new"], "3.0.2");
         let text = answer(std::slice::from_ref(&pin), false, Format::Text);
         assert_eq!(text.lines[1..], ["  libssl3 3.0.1 -> 3.0.2", "  odd|name 1 is new on linux/arm64"]);
@@ -214,5 +250,38 @@ mod tests {
         pin.packages = None;
         assert!(markdown(&pin).iter().any(|line| line.contains("can't be told")));
         assert!(answer(&[], false, Format::Markdown).lines.is_empty());
+    }
+
+    #[test]
+    fn nothing_from_outside_is_live_in_markdown() {
+        for (text, safe) in [
+            ("libssl3", "libssl3"),
+            ("3.0.2-1~deb12u1+b1", "3.0.2-1\\~deb12u1+b1"),
+            ("1:2.3_4", "1:2.3\\_4"),
+            ("docker.io/library/debian:12", "docker.io/library/debian:12"),
+            ("@everyone", "`@everyone`"),
+            ("a @org/team b", "`a @org/team b`"),
+            ("#123", "`#123`"),
+            ("org/repo#1", "`org/repo#1`"),
+            ("GH-12", "`GH-12`"),
+            ("JIRA-7.1", "`JIRA-7.1`"),
+            ("deadbeefcafe", "`deadbeefcafe`"),
+            ("1.2-0123456789abcdef", "`1.2-0123456789abcdef`"),
+            ("https://evil.example/x", "`https://evil.example/x`"),
+            ("www.evil.example", "`www.evil.example`"),
+            ("[a](http://b)", "`[a](http://b)`"),
+            ("<img src=x>", "`<img src=x>`"),
+            ("a|b", "`a\\|b`"),
+            ("a`b", "``a`b``"),
+            ("`", "`` ` ``"),
+            ("``@x``", "``` ``@x`` ```"),
+            ("a\n\n# b", "`a\\n\\n# b`"),
+            ("a\u{202e}b", "`a\\u{202e}b`"),
+            ("", "`  `"),
+            ("*b*", "`*b*`"),
+            ("me@example.org", "`me@example.org`"),
+        ] {
+            assert_eq!(cell(text), safe, "{text:?}");
+        }
     }
 }

@@ -31,7 +31,9 @@ pub(super) fn problem(error: deploy::Error) -> Problem {
         Fault::Command { .. } => {
             problem.hint("[config] of the recipe, or of its variant, says what the image runs")
         }
-        Fault::Control { .. } => problem.hint("write what runs it into a file of the image"),
+        Fault::Unsayable { .. } => {
+            problem.hint("choose another name or path; what runs it can be written into a file of the image")
+        }
         Fault::Mounted { .. } => {
             problem.hint("a variant without mount-in copies it into the image: --variant prod")
         }

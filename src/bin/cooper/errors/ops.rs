@@ -68,10 +68,11 @@ const fn kind(error: &Error) -> (&'static str, Exit) {
     match error {
         Error::Conflict { .. } => ("lock", Exit::Input),
         Error::Unfetched { .. } => ("lock", Exit::No),
+        Error::Unlisted { .. } => ("lock", Exit::Input),
         Error::NoOutput { .. } => ("lock", Exit::Missing),
         Error::Foreign { .. } | Error::LineEndings { .. } => ("source", Exit::Input),
         Error::Nowhere { .. } => ("source", Exit::Missing),
-        Error::Circle { .. } | Error::NoParent { .. } => ("recipe", Exit::Input),
+        Error::Circle { .. } | Error::TooDeep { .. } | Error::NoParent { .. } => ("recipe", Exit::Input),
         Error::NoVariant { .. } => ("no-target", Exit::Missing),
         Error::Offline { .. } | Error::Unpinned { .. } => ("base", Exit::Missing),
         Error::NoPlatform { .. }
@@ -97,6 +98,10 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Conflict { .. } => "`cooper lock --take ours` or `--take theirs` chooses",
         Error::Unfetched { recipe, .. } => return vec![format!("`cooper lock {recipe}` pins it")],
         Error::Circle { .. } => "one of them must stand on something else",
+        Error::TooDeep { .. } => "say in one recipe what several say of each other",
+        Error::Unlisted { .. } => {
+            "restore the lock from version control, or run `cooper lock`, which lists it anew"
+        }
         Error::NoParent { suggestion, .. } => return did_you_mean(suggestion.as_ref()).into_iter().collect(),
         Error::NoVariant { name, known } => {
             let meant = recipes::suggest(name, known.iter().map(String::as_str));

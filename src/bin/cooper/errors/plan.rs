@@ -74,6 +74,7 @@ fn hints(fault: &Fault) -> Vec<String> {
         Fault::BelowVolume { .. } => {
             "[config] remove = { volumes = […] } takes the volume away; below-volume = \"ok\" allows the entry"
         }
+        Fault::TooLong { .. } => "a `to` without a final slash gives one file another name",
         Fault::DirectoryTwoWays { .. } => "say which with a [[dir]]",
         Fault::RemovesNothing { .. } => "missing = \"ok\" allows it",
         Fault::NeedsIndex { .. } => "`cooper lock` looks it up",

@@ -21,6 +21,9 @@ pub(super) fn problem(error: &Error) -> Problem {
     let problem = Problem::chain("store", Exit::Input, error);
     match error {
         Error::NotAStore { .. } => problem.hint("another one can be given with --store DIR or COOPER_STORE"),
+        Error::Linked { .. } => problem.hint(
+            "whoever can write to the store could lead what is written and removed anywhere; a store as a whole may lie elsewhere: --store DIR or COOPER_STORE",
+        ),
         Error::Damaged { .. } => problem.hint(DAMAGED_HINT),
         Error::Version { path, .. } => problem
             .hint("a newer cooper may know it; another store can be given with --store DIR or COOPER_STORE")
