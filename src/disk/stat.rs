@@ -49,6 +49,12 @@ impl Stat {
         fs::symlink_metadata(path).ok().as_ref().map(Self::of)
     }
 
+    /// Whether a file is what only this user and its group can have written.
+    pub fn is_own(file: &File) -> bool {
+        let own = rustix::process::geteuid().as_raw();
+        file.metadata().is_ok_and(|found| found.uid() == own && found.mode() & 0o002 == 0)
+    }
+
     /// Whether its owner may execute it.
     pub const fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0

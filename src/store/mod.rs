@@ -91,29 +91,11 @@ impl Store {
             Err(error) => return Err(error.into()),
         };
         match version {
-            Some(version) if version.starts_with("1.") => store.refuse_links()?,
+            Some(version) if version.starts_with("1.") => refuse_links(path)?,
             Some(found) => return Err(Error::Version { path: path.to_owned(), found }),
             None => store.create()?,
         }
         Ok(store)
-    }
-
-    /// No directory of a store is a link: where others can write as well, it would lead whatever is written and removed
-    /// elsewhere. One that holds only what can be made again gives way.
-    fn refuse_links(&self) -> Result<(), Error> {
-        for name in ["blobs", "blobs/sha256"] {
-            let path = self.path.join(name);
-            if disk::is_link(&path)? {
-                return Err(Error::Linked { path });
-            }
-        }
-        for name in [REALISATIONS, HEADERS, CHUNKS, "sources", "tmp"] {
-            let path = self.path.join(name);
-            if disk::is_link(&path)? {
-                disk::remove(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// `oci-layout` comes last: a directory without it is one that was never finished, one whose `oci-layout` was
@@ -131,7 +113,7 @@ impl Store {
         if found.iter().any(|(name, _)| foreign(name)) || (used && !any(&["blobs"])) {
             return Err(Error::NotAStore { path: self.path.clone() });
         }
-        self.refuse_links()?;
+        refuse_links(&self.path)?;
         disk::create_directories(&self.blobs())?;
         let index = self.index();
         let _lock = index.lock()?;
@@ -326,6 +308,24 @@ impl Store {
         })?;
         Ok(reached)
     }
+}
+
+/// No directory of a store is a link: where others can write as well, it would lead whatever is written and removed
+/// elsewhere. One that holds only what can be made again gives way.
+fn refuse_links(store: &Path) -> Result<(), Error> {
+    for name in ["blobs", "blobs/sha256"] {
+        let path = store.join(name);
+        if disk::is_link(&path)? {
+            return Err(Error::Linked { path });
+        }
+    }
+    for name in [REALISATIONS, HEADERS, CHUNKS, SOURCES, "tmp"] {
+        let path = store.join(name);
+        if disk::is_link(&path)? {
+            disk::remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// What `oci-layout` says; nothing when it is damaged.

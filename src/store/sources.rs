@@ -162,7 +162,10 @@ impl SourceIndex {
         bytes.extend(new.values().flat_map(|(row, _)| row));
         new.values().for_each(|(_, path)| bytes.extend(path));
         bytes.extend(fingerprint(&bytes).to_le_bytes());
-        // It can be done without.
+        // It can be done without; and where others can write to the store, a link would lead elsewhere.
+        if disk::is_link(&place.store.join(SOURCES)).is_ok_and(|link| link) {
+            return;
+        }
         _ = disk::create_directories(&place.store.join(SOURCES));
         _ = disk::write_forgettable(&place.file(), &bytes);
     }
@@ -191,7 +194,12 @@ impl Place {
     }
 
     fn read(&self) -> Option<Old> {
-        let bytes = disk::read(&self.file(), MAX_SIDE_FILE).ok().filter(|bytes| is_whole(bytes))?;
+        // Where others can write to the store as well, theirs would say what ours hold.
+        let (file, size) = disk::open(&self.file()).ok().filter(|(file, _)| Stat::is_own(file))?;
+        let bytes = disk::read_file(&file, &self.file(), size, MAX_SIDE_FILE).ok()?;
+        if !is_whole(&bytes) {
+            return None;
+        }
         let (all, _) = bytes.split_last_chunk::<8>()?;
         let rest = all.strip_prefix(&*self.head())?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
