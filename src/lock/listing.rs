@@ -55,12 +55,16 @@ impl Entry {
 impl SourceLock {
     /// What a lock records of `tree`, and the bytes of the blob that it then names.
     pub fn of(key: SourceKey, tree: &SourceTree) -> (Self, Option<Vec<u8>>) {
-        let (hash, single, pin) = (tree.hash(), tree.single, Pin::None);
+        let (single, pin) = (tree.single, Pin::None);
         if tree.nodes.len() <= LISTED {
-            return (Self { key, pin, hash, single, listing: Listing::Lines(tree.lines().collect()) }, None);
+            let (hash, listing) = (tree.hash(), Listing::Lines(tree.lines().collect()));
+            return (Self { key, pin, hash, single, listing }, None);
         }
+        // Written once: the tree's hash is that of its listing.
         let bytes = tree.listing().into_bytes();
-        (Self { key, pin, hash, single, listing: Listing::Blob(Content::of(&bytes)) }, Some(bytes))
+        let content = Content::of(&bytes);
+        let listing = Listing::Blob(content);
+        (Self { key, pin, hash: content.digest, single, listing }, Some(bytes))
     }
 
     /// The tree, where the listing alone gives it: of what comes out of archives and images.

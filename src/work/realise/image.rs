@@ -4,7 +4,7 @@ use super::computed::Image;
 use super::draft::Work;
 use super::gather::Gathered;
 use super::layer;
-use super::plan::Planned;
+use super::plan::{Planned, Standing};
 use crate::image;
 use crate::oci::{Descriptor, MediaType};
 use crate::work::Error;
@@ -15,7 +15,7 @@ pub(super) fn make(
     planned: Planned<'_>,
     gathered: &Gathered,
 ) -> Result<(Image, Vec<String>), Error> {
-    let Planned { variant, below, derivation, layers: derived, made, users, .. } = planned;
+    let Planned { on: Standing { variant, below, .. }, derivation, drawn, users } = planned;
     if variant.bare
         && let Some(manifest) = below.manifest.as_ref().map(|(_, manifest)| *manifest)
     {
@@ -25,8 +25,8 @@ pub(super) fn make(
         return Ok((Image { descriptor, derivation, layers, below, own, users }, Vec::new()));
     }
     let mut layers = Vec::new();
-    for derived in derived {
-        layers.push(layer::make(work, derived, &made, &gathered.contents)?);
+    for derived in &drawn.layers {
+        layers.push(layer::make(work, derived, &drawn.plan.made, &gathered.contents)?);
     }
     let own: Vec<image::Layer> = layers.iter().map(|made| made.layer.clone()).collect();
     let base = below.manifest.as_ref().map(|(manifest, _)| (&**manifest, &*below.config));

@@ -21,24 +21,24 @@ use crate::workspace::Contents;
 /// Makes a layer, or finds it.
 pub(super) fn make(
     work: &Work<'_, '_>,
-    derived: Derived,
+    derived: &Derived,
     made: &BTreeMap<Content, Vec<u8>>,
     contents: &Contents,
 ) -> Result<Made, Error> {
-    let Derived { name, compression, tree, bytes, digest: derivation } = derived;
+    let Derived { name, compression, tree, bytes, digest } = derived;
+    let (compression, derivation) = (*compression, *digest);
     if let Some(known) = work.layers.borrow().get(&derivation) {
-        let layer = image::Layer { name, ..known.layer.clone() };
+        let layer = image::Layer { name: name.clone(), ..known.layer.clone() };
         return Ok(Made { layer, ..known.clone() });
     }
     let supply = work.sources.supply();
     // Even if its layer is there: it may have been damaged, and taken out by a repair.
-    supply.transaction()?.put(&bytes)?;
-    let tree = Rc::new(tree);
+    supply.transaction()?.put(bytes)?;
     let of = |Realisation { digest, size, .. }, diff_id| {
         let name = name.clone();
         image::Layer { diff_id, digest, size, compression, name }
     };
-    let known = |layer| Made { layer, tree: Rc::clone(&tree), fresh: false };
+    let known = |layer| Made { layer, tree: Rc::clone(tree), fresh: false };
     let kept = supply.store()?.realisation(derivation)?;
     if let Some((kept, diff_id)) = kept.and_then(|kept| Some((kept, kept.diff_id?))) {
         let made = known(of(kept, diff_id));
@@ -48,12 +48,12 @@ pub(super) fn make(
     let label = name.clone().unwrap_or_else(|| work.target.to_string());
     let progress = &work.checkout().env.progress;
     progress.event(Event::Begin { what: "making a layer of", name: &label });
-    let (realisation, diff_id, fresh) = realise(work, compression, &tree, made, contents)?;
+    let (realisation, diff_id, fresh) = realise(work, compression, tree, made, contents)?;
     supply.transaction()?.realisation(derivation, realisation)?;
     progress.event(Event::End);
     let layer = of(realisation, diff_id);
     work.layers.borrow_mut().insert(derivation, known(layer.clone()));
-    Ok(Made { layer, tree, fresh })
+    Ok(Made { layer, tree: Rc::clone(tree), fresh })
 }
 
 /// A file's bytes, and what is known of them.

@@ -1,6 +1,5 @@
 //! What is to be made on one platform: all variants planned together, guarded, and derived. Nothing is compressed here.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::rc::Rc;
 
@@ -13,24 +12,36 @@ use crate::layer::facts::Facts;
 use crate::lock::SourceLock;
 use crate::oci::{Compression, Platform};
 use crate::plan::{self, Plan, Stage, config_patch};
-use crate::recipe::{Resolved, ResolvedAction, ResolvedFile, ResolvedSource, Scope};
+use crate::recipe::{
+    Resolved, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource, ResolvedTemplate, Scope,
+};
 use crate::tree::{Content, FileTree, TreePath};
 use crate::work::Error;
 use crate::work::upstream::{Below, is_base_file};
 
 /// One variant on one platform, ready to be made.
 pub(super) struct Planned<'v> {
+    pub(super) on: Standing<'v>,
+    /// What determines the image.
+    pub(super) derivation: ImageDerivation,
+    pub(super) drawn: Rc<Drawn>,
+    /// What is known below, with the users that this recipe adds.
+    pub(super) users: Option<Rc<Facts>>,
+}
+
+/// A variant whose base is known.
+pub(super) struct Standing<'v> {
     pub(super) variant: &'v Grounded,
     pub(super) below: Below,
     pub(super) resolved: Resolved,
-    /// What determines the image.
-    pub(super) derivation: ImageDerivation,
+}
+
+/// A plan, whose layers are derived.
+pub(super) struct Drawn {
+    /// Without its layers.
+    pub(super) plan: Plan,
     /// Lowest first.
     pub(super) layers: Vec<Derived>,
-    /// Bytes that no source has.
-    pub(super) made: BTreeMap<Content, Vec<u8>>,
-    /// What is known below, with the users that this recipe adds.
-    pub(super) users: Option<Rc<Facts>>,
 }
 
 /// A layer, and what determines it.
@@ -38,25 +49,19 @@ pub(super) struct Derived {
     /// `layer = "…"` of the recipe.
     pub(super) name: Option<String>,
     pub(super) compression: Compression,
-    pub(super) tree: FileTree,
+    pub(super) tree: Rc<FileTree>,
     /// The derivation's canonical bytes, and their digest.
     pub(super) bytes: Vec<u8>,
     pub(super) digest: Digest,
 }
 
-/// A variant whose base is known.
-struct Standing<'v> {
-    variant: &'v Grounded,
-    below: Below,
-    resolved: Resolved,
-}
-
-/// Plans all variants on one platform.
+/// Plans all variants on one platform; `earlier` are the platforms before it. What means the same is planned once.
 pub(super) fn plan<'v>(
     work: &Work<'_, '_>,
     platform: &Platform,
     variants: &'v [Grounded],
     gathered: &Gathered,
+    earlier: &[(String, Vec<Planned<'v>>)],
     epoch: i64,
 ) -> Result<Vec<Planned<'v>>, Error> {
     let here = standing(work, platform, variants)?;
@@ -73,7 +78,7 @@ pub(super) fn plan<'v>(
             recipe: &one.resolved,
             facts: &one.below.facts,
             parents,
-            layers_below: one.below.manifest.as_ref().map_or(0, |(manifest, _)| manifest.layers.len()),
+            layers_below: one.layers_below(),
             removed: &one.below.removed,
             sources: &gathered.sources,
             read: &read,
@@ -86,10 +91,28 @@ pub(super) fn plan<'v>(
         platform: platform.short(),
         errors,
     };
-    let plans = plan::plan(work.encoding, &stages)
-        .map_err(|(number, errors)| failed(&here[number].variant.draft.name, errors))?;
+    let all_same = |planned: &&Vec<Planned<'_>>| {
+        planned.len() == here.len() && planned.iter().zip(&here).all(|(one, other)| one.on.means(other))
+    };
+    let drawn: Vec<Rc<Drawn>> = match earlier.iter().map(|(_, planned)| planned).find(all_same) {
+        Some(planned) => planned.iter().map(|one| Rc::clone(&one.drawn)).collect(),
+        None => {
+            // Variants that are all the same share every entry, as one alone does with itself.
+            let same = here.iter().skip(1).all(|other| here[0].means(other));
+            let plans = plan::plan(work.encoding, if same { &stages[..here.len().min(1)] } else { &stages });
+            let plans = plans.map_err(|(number, errors)| failed(&here[number].variant.draft.name, errors))?;
+            let drawn: Vec<_> = plans.into_iter().map(|plan| Rc::new(draw(work, plan))).collect();
+            drawn.iter().cycle().take(here.len()).map(Rc::clone).collect()
+        }
+    };
     if !work.checkout().env.locked {
-        for ((stage, plan), one) in stages.iter().zip(&plans).zip(&here) {
+        let mut guarded: Vec<(&Rc<Drawn>, &Standing<'_>)> =
+            earlier.iter().flat_map(|(_, planned)| planned).map(|one| (&one.drawn, &one.on)).collect();
+        for ((stage, drawn), one) in stages.iter().zip(&drawn).zip(&here) {
+            let known =
+                |(plan, on): &(&Rc<Drawn>, &Standing<'_>)| Rc::ptr_eq(plan, drawn) && on.is_guarded_as(one);
+            let plan = Some(&drawn.plan).filter(|_| !guarded.iter().any(known));
+            guarded.push((drawn, one));
             let errors = guard(work, one, stage, plan)?;
             if !errors.is_empty() {
                 return Err(failed(&one.variant.draft.name, errors));
@@ -98,7 +121,39 @@ pub(super) fn plan<'v>(
         }
     }
     drop(stages);
-    Ok(here.into_iter().zip(plans).map(|(one, plan)| derive(work, one, plan, epoch)).collect())
+    Ok(here.into_iter().zip(drawn).map(|(one, drawn)| derive(work, one, drawn, epoch)).collect())
+}
+
+impl Standing<'_> {
+    fn layers_below(&self) -> usize {
+        self.below.manifest.as_ref().map_or(0, |(manifest, _)| manifest.layers.len())
+    }
+
+    /// Whether the guards can't have anything else against a plan than here.
+    fn is_guarded_as(&self, other: &Self) -> bool {
+        self.below.volumes == other.below.volumes
+            && self.below.base_layers == other.below.base_layers
+            && self.resolved.config.remove.volumes == other.resolved.config.remove.volumes
+    }
+
+    /// Whether the plan of another variant or platform is surely the same: everything that a plan is made of is equal, but
+    /// for the names that only templates use, of which there is none.
+    fn means(&self, other: &Self) -> bool {
+        let (one, two) = (&self.below, &other.below);
+        let plain = |entry: &ResolvedEntry| match &entry.action {
+            ResolvedAction::File(file) => file.template == ResolvedTemplate::Off,
+            _ => true,
+        };
+        self.resolved.entries == other.resolved.entries
+            && self.resolved.entries.iter().all(plain)
+            && self.resolved.image.epoch == other.resolved.image.epoch
+            && self.layers_below() == other.layers_below()
+            && one.removed == two.removed
+            && (Rc::ptr_eq(&one.facts, &two.facts) || one.facts == two.facts)
+            && one.parents.len() == two.parents.len()
+            && one.parents.iter().zip(&two.parents).all(|(one, two)| Rc::ptr_eq(one, two))
+            && base_key(self.variant) == base_key(other.variant)
+    }
 }
 
 /// The variants that there are on a platform, resolved against what stands below.
@@ -133,17 +188,18 @@ fn read(gathered: &Gathered, content: &Content) -> Result<Vec<u8>, plan::Fault> 
     if same { Ok(bytes) } else { Err(unreadable("a template changed while it was read".into())) }
 }
 
-/// What the guards have against a variant.
+/// What the guards have against a variant, and against its plan, unless that was asked already.
 fn guard(
     work: &Work<'_, '_>,
     Standing { variant, below, resolved }: &Standing<'_>,
     stage: &Stage<'_>,
-    plan: &Plan,
+    plan: Option<&Plan>,
 ) -> Result<Vec<plan::Error>, Error> {
     let errors = resolved.guard(&variant.draft.recipe);
     if !errors.is_empty() {
         return Err(Error::Recipes(errors));
     }
+    let Some(plan) = plan else { return Ok(Vec::new()) };
     let gone = resolved.config.remove.volumes.iter().flatten();
     let gone: Vec<_> = gone.filter_map(|path| TreePath::parse(path.as_bytes()).ok()).collect();
     let volumes: Vec<_> = below.volumes.iter().filter(|volume| !gone.contains(volume)).cloned().collect();
@@ -178,24 +234,28 @@ fn secrets(work: &Work<'_, '_>, resolved: &Resolved) -> Result<(), Error> {
     Ok(())
 }
 
-fn derive<'v>(work: &Work<'_, '_>, one: Standing<'v>, plan: Plan, epoch: i64) -> Planned<'v> {
-    let Standing { variant, below, resolved } = one;
-    let users = plan.facts(&below.facts).map(Rc::new);
-    let root = below.root.as_ref().map(|(name, digest)| (name.as_str(), *digest));
-    let patch = config_patch(work.encoding, &resolved, epoch, &work.checkout().file.labels, root);
-    let layers = plan.layers.into_iter().map(|plan::PlannedLayer { name, tree }| {
+/// Derives the layers of a plan.
+fn draw(work: &Work<'_, '_>, mut plan: Plan) -> Drawn {
+    let layers = std::mem::take(&mut plan.layers).into_iter().map(|plan::PlannedLayer { name, tree }| {
         let compression = Compression::Gzip;
         let derivation = LayerDerivation { encoding: work.encoding, compression, tree };
         let bytes = derivation.to_bytes();
-        Derived { name, compression, tree: derivation.tree, digest: Digest::of(&bytes), bytes }
+        Derived { name, compression, tree: Rc::new(derivation.tree), digest: Digest::of(&bytes), bytes }
     });
-    let layers: Vec<Derived> = layers.collect();
+    Drawn { layers: layers.collect(), plan }
+}
+
+fn derive<'v>(work: &Work<'_, '_>, on: Standing<'v>, drawn: Rc<Drawn>, epoch: i64) -> Planned<'v> {
+    let Standing { below, resolved, .. } = &on;
+    let users = drawn.plan.facts(&below.facts).map(Rc::new);
+    let root = below.root.as_ref().map(|(name, digest)| (name.as_str(), *digest));
+    let patch = config_patch(work.encoding, resolved, epoch, &work.checkout().file.labels, root);
     let derivation = ImageDerivation {
         encoding: work.encoding,
         platform: below.platform.clone(),
         base: below.manifest.as_ref().map(|(_, manifest)| (manifest.digest, manifest.size)),
-        layers: layers.iter().map(|layer| (layer.digest, layer.name.clone())).collect(),
+        layers: drawn.layers.iter().map(|layer| (layer.digest, layer.name.clone())).collect(),
         patch,
     };
-    Planned { derivation, layers, made: plan.made, variant, below, resolved, users }
+    Planned { on, derivation, drawn, users }
 }

@@ -143,7 +143,7 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
     for platform in
         recipe::distinct(work.encoding, variants.iter().flat_map(|variant| &variant.draft.platforms))
     {
-        let plans = plan::plan(work, &platform, &variants, &gathered, lock.epoch)?;
+        let plans = plan::plan(work, &platform, &variants, &gathered, &planned, lock.epoch)?;
         planned.push((platform.short(), plans));
     }
     let mut warnings = gathered.warnings.clone();
@@ -151,8 +151,8 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
     let mut resolved: BTreeMap<&str, Resolved> = BTreeMap::new();
     for (platform, plans) in planned {
         for one in plans {
-            let name = one.variant.draft.name.as_str();
-            resolved.entry(name).or_insert_with(|| one.resolved.clone());
+            let name = one.on.variant.draft.name.as_str();
+            resolved.entry(name).or_insert_with(|| one.on.resolved.clone());
             let (image, warned) = image::make(work, one, &gathered)?;
             warnings.extend(warned);
             images.entry(name).or_default().insert(platform.clone(), Box::new(image));
