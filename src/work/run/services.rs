@@ -46,20 +46,21 @@ pub(crate) fn chosen(
             services.insert(target.name.clone(), (target, service));
         }
     }
-    let mut todo: Vec<String> = selected.keys().map(|target| target.name.clone()).collect();
-    let mut wanted = BTreeSet::new();
-    while let Some(name) = todo.pop() {
-        let Some((_, service)) = services.get(&name) else { continue };
-        if !wanted.insert(name) {
-            continue;
+    // A job comes with its service. Looked up: a recipe may have thousands, each waiting for another.
+    let mut owners: BTreeMap<String, &String> = BTreeMap::new();
+    for (name, (_, service)) in &services {
+        for job in service.jobs.keys() {
+            owners.entry(format!("{name}-{job}")).or_insert(name);
         }
-        let after = service.jobs.values().map(|job| &job.after).chain([&service.after]);
-        for other in after.flat_map(|after| after.keys()) {
-            // A job comes with its service.
-            let owner = services.iter().find(|(name, (_, service))| {
-                service.jobs.keys().any(|job| format!("{name}-{job}") == *other)
-            });
-            todo.push(owner.map_or_else(|| other.clone(), |(name, _)| name.clone()));
+    }
+    let mut todo: Vec<&String> = selected.keys().map(|target| &target.name).collect();
+    let mut wanted: BTreeSet<String> = BTreeSet::new();
+    while let Some(name) = todo.pop() {
+        let Some((_, service)) = services.get(name) else { continue };
+        if wanted.insert(name.clone()) {
+            let after = service.jobs.values().map(|job| &job.after).chain([&service.after]);
+            let others = after.flat_map(|after| after.keys());
+            todo.extend(others.map(|other| owners.get(other).copied().unwrap_or(other)));
         }
     }
     let services: BTreeMap<_, _> =
