@@ -7,6 +7,7 @@
 //! it, and a second algorithm would give one blob two names. [`Blake3`] names nothing: it tells Cooper alone that bytes
 //! which it read before are the same.
 
+mod aside;
 mod encoding;
 mod hasher;
 mod known;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
+pub(crate) use aside::Aside;
 pub use encoding::Encoding;
 pub(crate) use hasher::Hasher;
 #[doc(hidden)]

@@ -3,8 +3,11 @@
 //! Owns [`Mismatch`], and that other bytes end in an error.
 
 use std::io::{self, Read};
+use std::sync::OnceLock;
+use std::thread::available_parallelism;
 
 use super::Digest;
+use super::aside::Aside;
 use super::hasher::Hasher;
 use super::known::{Blake3, Known};
 
@@ -32,6 +35,12 @@ pub enum Mismatch {
     /// Other bytes than those that had the digest when they were read before.
     #[error("{digest} has other bytes now")]
     Changed {
+        /// What was asked for.
+        digest: Digest,
+    },
+    /// Nobody knows: the thread that compared them died.
+    #[error("{digest} could not be verified: a thread died")]
+    Lost {
         /// What was asked for.
         digest: Digest,
     },
@@ -69,7 +78,7 @@ impl<R: Read> VerifyingReader<R> {
 
     /// The same, for the price that what is known of them allows.
     pub fn knowing(inner: R, digest: Digest, size: u64, known: Known) -> Self {
-        Self { inner, state: State::Reading(Check::new(known)), digest, size, left: size }
+        Self { inner, state: State::Reading(Check::new(known, size)), digest, size, left: size }
     }
 
     fn at_end(&mut self) -> State {
@@ -115,14 +124,29 @@ impl<R: Read> Read for VerifyingReader<R> {
 /// How the bytes that pass are compared.
 enum Check {
     Digest(Hasher),
+    /// The same, while the bytes go on: with the piece that has begun.
+    Aside(Aside<Vec<u8>>, Vec<u8>),
     Blake3(Box<blake3::Hasher>, Blake3),
     Nothing,
 }
 
+/// From so many bytes on, a thread that computes their digest is started sooner than it is computed.
+const WORTH_A_THREAD: u64 = 1 << 20;
+/// Small enough to be taken from memory that was used before.
+const PIECE: usize = 64 << 10;
+/// So many pieces wait for that thread.
+const WAITING: usize = 16;
+
 impl Check {
-    fn new(known: Known) -> Self {
+    fn new(known: Known, size: u64) -> Self {
+        static SEVERAL: OnceLock<bool> = OnceLock::new();
+        let several = || *SEVERAL.get_or_init(|| available_parallelism().is_ok_and(|cores| cores.get() > 1));
         match known {
-            Known::Nothing => Self::Digest(Hasher::new()),
+            Known::Nothing => {
+                let hash = Hasher::new();
+                let aside = (size >= WORTH_A_THREAD && several()).then(|| Aside::start(&hash, WAITING));
+                aside.flatten().map_or(Self::Digest(hash), |aside| Self::Aside(aside, Vec::new()))
+            }
             Known::Blake3(blake3) => Self::Blake3(Box::default(), blake3),
             Known::Unchanged => Self::Nothing,
         }
@@ -131,17 +155,28 @@ impl Check {
     fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Digest(hash) => hash.update(bytes),
+            Self::Aside(sum, piece) => {
+                piece.extend_from_slice(bytes);
+                if piece.len() >= PIECE {
+                    sum.update(std::mem::replace(piece, Vec::with_capacity(PIECE)));
+                }
+            }
             Self::Blake3(hash, _) => _ = hash.update(bytes),
             Self::Nothing => {}
         }
     }
 
     fn finish(self, digest: Digest) -> Result<(), Mismatch> {
+        let compared = |hash: Hasher| match Digest::from_bytes(hash.finish()) {
+            found if found == digest => Ok(()),
+            found => Err(Mismatch::Digest { digest, found }),
+        };
         match self {
-            Self::Digest(hash) => match Digest::from_bytes(hash.finish()) {
-                found if found == digest => Ok(()),
-                found => Err(Mismatch::Digest { digest, found }),
-            },
+            Self::Digest(hash) => compared(hash),
+            Self::Aside(sum, piece) => {
+                sum.update(piece);
+                compared(sum.finish().ok_or(Mismatch::Lost { digest })?)
+            }
             Self::Blake3(hash, known) if Blake3::from(hash.finalize()) != known => {
                 Err(Mismatch::Changed { digest })
             }
@@ -176,6 +211,56 @@ mod tests {
         let mut reader = VerifyingReader::new(&b"barren"[..], Digest::of(b"barrel"), 6);
         assert!(reader.read_exact(&mut [0; 6]).is_err());
         assert!(reader.read(&mut [0; 6]).is_err());
+    }
+
+    /// Around the size from which another thread compares, whatever the pieces are.
+    #[test]
+    fn many_bytes_are_compared_aside() {
+        struct Fails<R>(R);
+        impl<R: Read> Read for Fails<R> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(buffer)? {
+                    0 => Err(io::ErrorKind::ConnectionReset.into()),
+                    count => Ok(count),
+                }
+            }
+        }
+        let least = usize::try_from(WORTH_A_THREAD).unwrap();
+        for length in [least - 1, least, least + 1, least + PIECE, 3 * least + 7] {
+            let right: Vec<u8> = (0..length).map(|i| (i * 7 + i / 251) as u8).collect();
+            let (digest, size) = (Digest::of(&right), length as u64);
+            let read = |bytes: &[u8], piece| {
+                let (mut reader, mut all) = (VerifyingReader::new(bytes, digest, size), Vec::new());
+                let mut buffer = vec![0; piece];
+                loop {
+                    match reader.read(&mut buffer) {
+                        Ok(0) => return (all, None),
+                        Ok(count) => all.extend_from_slice(&buffer[..count]),
+                        Err(error) => return (all, Mismatch::of(&error).cloned()),
+                    }
+                }
+            };
+            for piece in [1000, PIECE, PIECE + 1, least / 2, 2 * length] {
+                assert!(read(&right, piece) == (right.clone(), None), "{length} {piece}");
+                for at in [0, length / 2, length - 1] {
+                    let mut wrong = right.clone();
+                    wrong[at] ^= 1;
+                    let (given, mismatch) = read(&wrong, piece);
+                    // The last of them are held back.
+                    assert!(given.len() < length && matches!(mismatch, Some(Mismatch::Digest { .. })));
+                }
+                for wrong in [&right[1..], &[&right[..], b"!"].concat()] {
+                    let (given, mismatch) = read(wrong, piece);
+                    assert!(given.len() < length && matches!(mismatch, Some(Mismatch::Size { .. })));
+                }
+            }
+            let mut broken = VerifyingReader::new(Fails(&right[..length / 2]), digest, size);
+            let error = io::copy(&mut broken, &mut io::sink()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            // Left in the middle: its thread ends by itself.
+            let mut left = VerifyingReader::new(&right[..], digest, size);
+            left.read_exact(&mut vec![0; length / 2]).unwrap();
+        }
     }
 
     #[test]

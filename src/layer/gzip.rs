@@ -7,15 +7,14 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::Duration;
 
 use flate2::Crc;
 
 use super::chunks::{Chunk, Reuse};
 use super::v1::gzip::{Cutter, HEADER, deflated, end};
-use crate::digest::{Blake3, Digest, Hasher};
+use crate::digest::{Aside, Blake3, Digest, Hasher};
 
 /// A guess for allocations only.
 const AVERAGE_CHUNK: usize = 1 << 20;
@@ -197,7 +196,7 @@ fn make(chunk: &[u8], reuse: Option<&Reuse>) -> Done {
 /// The digest of all that was written: one long sum, so a thread of its own where there is work for several.
 enum InputHash {
     Here(Hasher),
-    Elsewhere { chunks: SyncSender<Arc<Vec<u8>>>, thread: JoinHandle<Hasher>, last: Vec<u8> },
+    Elsewhere { sum: Aside<Arc<Vec<u8>>>, last: Vec<u8> },
 }
 
 impl InputHash {
@@ -211,29 +210,21 @@ impl InputHash {
 
     fn update_elsewhere(&mut self, chunk: &Arc<Vec<u8>>) {
         if let Self::Here(hash) = self {
-            let mut own = hash.clone();
-            let (chunks, received) = mpsc::sync_channel::<Arc<Vec<u8>>>(2);
-            let run = move || {
-                received.iter().for_each(|chunk| own.update(&chunk));
-                own
-            };
-            match std::thread::Builder::new().spawn(run) {
-                Ok(thread) => *self = Self::Elsewhere { chunks, thread, last: Vec::new() },
-                Err(_) => return hash.update(chunk),
+            match Aside::start(hash, 2) {
+                Some(sum) => *self = Self::Elsewhere { sum, last: Vec::new() },
+                None => return hash.update(chunk),
             }
         }
-        if let Self::Elsewhere { chunks, .. } = self {
-            // A thread that died is found when it is joined.
-            let _ = chunks.send(Arc::clone(chunk));
+        if let Self::Elsewhere { sum, .. } = self {
+            sum.update(Arc::clone(chunk));
         }
     }
 
     fn finish(self) -> io::Result<Digest> {
         let hash = match self {
             Self::Here(hash) => hash,
-            Self::Elsewhere { chunks, thread, last } => {
-                drop(chunks);
-                let mut hash = thread.join().map_err(|_| lost())?;
+            Self::Elsewhere { sum, last } => {
+                let mut hash = sum.finish().ok_or_else(lost)?;
                 hash.update(&last);
                 hash
             }
