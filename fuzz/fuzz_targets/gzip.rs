@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use cooperage::digest::Digest;
+use cooperage::digest::{Blake3, Digest};
 use cooperage::layer::chunks::{Chunk, Reuse};
 use cooperage::layer::gzip::{Encoded, Encoder};
 use fuzz::Input;
@@ -52,14 +52,14 @@ fuzz_target!(|data: &[u8]| {
     let (mut at, mut offset) = (0, 10);
     let bytes = |chunk: &Chunk| gzip[chunk.offset as usize..][..chunk.len as usize].to_vec();
     for chunk in &table {
-        assert_eq!(chunk.output, Digest::of(&bytes(chunk)));
+        assert_eq!(chunk.output, Blake3::of(&bytes(chunk)));
         let length = chunk.input_len as usize;
-        assert_eq!((chunk.input, chunk.offset), (Digest::of(&plain[at..at + length]), offset));
+        assert_eq!((chunk.input, chunk.offset), (Blake3::of(&plain[at..at + length]), offset));
         (at, offset) = (at + length, offset + chunk.len);
     }
     assert_eq!((at, offset as usize + 5 + 8), (plain.len(), gzip.len()));
     let known: BTreeMap<_, _> =
         table.iter().map(|chunk| ((chunk.input, chunk.input_len), (bytes(chunk), chunk.output))).collect();
-    let reuse: Reuse = Arc::new(move |input: &Digest, length: u64| known.get(&(*input, length)).cloned());
+    let reuse: Reuse = Arc::new(move |input: &Blake3, length: u64| known.get(&(*input, length)).cloned());
     assert!(encoded(&plain, usize::MAX, Some(reuse)).0 == gzip, "copied chunks differ");
 });
