@@ -33,6 +33,9 @@ use crate::tree::Content;
 pub(super) const SOURCES: &str = "sources";
 const MAGIC: &[u8; 17] = b"cooper sources 1\n";
 
+/// Fewer files than this need no threads.
+const FEW: usize = 512;
+
 const STAT: usize = 8;
 const DIGEST: usize = STAT + Stat::LEN;
 const PATH: usize = DIGEST + 32;
@@ -152,9 +155,17 @@ impl SourceIndex {
             let found = Stat::of_path(&place.root.join(OsStr::from_bytes(path)));
             found.is_some_and(|stat| stat.to_bytes() == row[STAT..DIGEST])
         };
-        let known = known.collect::<Vec<_>>().into_par_iter();
-        let known = known.filter(|(row, seen, path)| seen.load(Ordering::Relaxed) || is_there(row, path));
-        for (row, _, path) in known.collect::<Vec<_>>() {
+        let mut known: Vec<_> = known.collect();
+        let holds = |(row, seen, path): &(&Row, &AtomicBool, &[u8])| {
+            seen.load(Ordering::Relaxed) || is_there(row, path)
+        };
+        // A few are looked at sooner than threads start.
+        if known.len() < FEW {
+            known.retain(holds);
+        } else {
+            known = known.into_par_iter().filter(holds).collect();
+        }
+        for (row, _, path) in known {
             new.entry(key(row)).or_insert_with(|| (*row, path.to_vec()));
         }
         let mut bytes = place.head();
