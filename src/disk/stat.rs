@@ -55,6 +55,11 @@ impl Stat {
         file.metadata().is_ok_and(|found| found.uid() == own && found.mode() & 0o002 == 0)
     }
 
+    /// Whether it is a regular file.
+    pub const fn is_file(&self) -> bool {
+        self.mode & 0o170_000 == 0o100_000
+    }
+
     /// Whether its owner may execute it.
     pub const fn is_executable(&self) -> bool {
         self.mode & 0o100 != 0

@@ -9,7 +9,7 @@ use crate::recipe::{Input, InputSource, suggest};
 use crate::work::Asks;
 use crate::work::checkout::{Checkout, wants};
 use crate::work::deliver::Exporter;
-use crate::work::realise::{Session, compare, finish};
+use crate::work::realise::{Session, Settled, compare, finish};
 use crate::workspace::Target;
 
 /// What `build` is asked.
@@ -62,7 +62,16 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     let selected = session.checkout().select(&options.select)?;
     known_inputs(session.checkout(), selected.keys(), &options.inputs)?;
     let selected = Shard::of(options.shard, selected);
-    let all = session.compute_all(selected.keys())?;
+    // What is put somewhere or compared is computed, even if nothing has changed.
+    let settled = Settled::read(&session);
+    let mut kept = match options.to.is_empty() && !options.twice {
+        true => settled.reports(&session, &selected)?,
+        false => BTreeMap::new(),
+    };
+    if kept.len() == selected.len() {
+        return Ok(BuildReport { recipes: kept.into_values().collect(), ..BuildReport::default() });
+    }
+    let all = session.compute_all(selected.keys().filter(|target| !kept.contains_key(target)))?;
     if options.twice {
         let differences = compare(&session, &all)?;
         if !differences.is_empty() {
@@ -70,9 +79,13 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
             return Ok(BuildReport { differences, ..BuildReport::default() });
         }
     }
-    let (store, recipes) = finish(&mut session, &selected)?;
+    let (store, mut recipes) = finish(&mut session, &selected)?;
+    settled.remember(&session, &store)?;
     let exporter = Exporter::new(&session, &store, &all);
     let copied = exporter.deliver(&selected, &options.to, &options.platforms)?;
+    kept.retain(|target, _| recipes.iter().all(|report| report.recipe != target.to_string()));
+    recipes.extend(kept.into_values());
+    recipes.sort_by_cached_key(|report| report.recipe.parse::<Target>().ok());
     Ok(BuildReport { recipes, copied, differences: Vec::new() })
 }
 

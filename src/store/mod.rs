@@ -10,7 +10,7 @@
 //! realisations/<derivation's hex>              what a derivation gave: digest, size, diff_id
 //! headers/<layer's hex>                        header index of a layer, opaque here
 //! chunks/<layer's hex>                         chunk table of a layer, opaque here
-//! sources/<workspace's hex>                    how a workspace's files looked when they were hashed
+//! sources/<workspace's hex>                    how a workspace's files looked when they were hashed, and a memo
 //! tmp/.tmp-*/                                  files of running transactions
 //! lock  gate  index.lock                       locks, see below
 //! ```
@@ -132,7 +132,8 @@ impl Store {
         self.path.join("blobs/sha256")
     }
 
-    fn blob(&self, digest: Digest) -> PathBuf {
+    /// Where a blob lies, or would.
+    pub fn blob(&self, digest: Digest) -> PathBuf {
         self.blobs().join(digest.hex())
     }
 

@@ -1,7 +1,8 @@
 //! What is known of files that lie in a workspace, or elsewhere: the bytes that they had, and how they looked then.
 //!
 //! Owns the index of sources, as git has one: a file that looks as it did when it was hashed isn't read again. Nothing
-//! depends on it: one that is missing, damaged or another workspace's costs a hash. It must not know what the files are for.
+//! depends on it: one that is missing, damaged or another workspace's costs a hash. It must not know what the files are for,
+//! nor what the memo says that somebody leaves in it.
 //!
 //! # When a file may be known
 //!
@@ -13,11 +14,13 @@
 //! # The file
 //!
 //! `sources/<workspace>`, in little-endian numbers: [`MAGIC`], the number of the rules, the workspace's path behind its
-//! length, how many rows, the rows in the order of their keys, their paths, and the [`fingerprint`] of all that.
+//! length, how many rows, how long the memo is, the rows in the order of their keys, their paths, the memo, and the
+//! [`fingerprint`] of all that.
 //! A row is the fingerprint of the path, [`Stat::to_bytes`], the digest, and how long the path is.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,12 +29,12 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::beside::MAX_SIDE_FILE;
-use crate::digest::Digest;
+use crate::digest::{Digest, HashingReader};
 use crate::disk::{self, File, Stat, Time};
 use crate::tree::Content;
 
 pub(super) const SOURCES: &str = "sources";
-const MAGIC: &[u8; 17] = b"cooper sources 1\n";
+const MAGIC: &[u8; 17] = b"cooper sources 2\n";
 
 /// Fewer files than this need no threads.
 const FEW: usize = 512;
@@ -61,6 +64,8 @@ pub struct SourceIndex {
     place: Option<Place>,
     old: OnceLock<Old>,
     new: Mutex<BTreeMap<u64, (Row, Vec<u8>)>>,
+    /// The memo that is to be kept instead of the old one.
+    memo: Mutex<Option<Vec<u8>>>,
     /// What the clocks of file systems showed when they were first asked.
     clocks: Mutex<BTreeMap<u64, Option<Time>>>,
 }
@@ -79,6 +84,7 @@ struct Old {
     /// Where the rows begin, and the paths.
     rows: usize,
     paths: usize,
+    memo: Range<usize>,
     /// Which rows are still true.
     seen: Vec<AtomicBool>,
 }
@@ -95,8 +101,7 @@ impl SourceIndex {
 
     /// The digest of the file at a path that looks so, if it is known.
     pub fn find(&self, path: &Path, stat: &Stat) -> Option<Digest> {
-        let place = self.place.as_ref()?;
-        let old = self.old.get_or_init(|| place.read().unwrap_or_default());
+        let (place, old) = self.old()?;
         let rows = old.rows();
         let at = rows.binary_search_by_key(&fingerprint(place.within(path)), key).ok()?;
         if rows[at][STAT..DIGEST] != stat.to_bytes() {
@@ -137,17 +142,49 @@ impl SourceIndex {
         lock(&self.new).insert(key, (row, path.to_vec()));
     }
 
+    /// Whether a file has these bytes, by its look if it is known, read otherwise. Not for what may be a source: it isn't
+    /// searched for anything.
+    pub fn holds(&self, path: &Path, digest: Digest) -> bool {
+        let Some(stat) = Stat::of_path(path).filter(Stat::is_file) else { return false };
+        if let Some(known) = self.find(path, &stat) {
+            return known == digest;
+        }
+        let Ok((file, _)) = disk::open(path) else { return false };
+        let watched = self.watch(path, &file);
+        let Ok((found, size)) = HashingReader::new(&file).drain() else { return false };
+        self.put(path, &file, watched, Content { digest: found, size });
+        found == digest
+    }
+
+    /// What somebody left to be known next time.
+    pub fn memo(&self) -> Option<&[u8]> {
+        let (_, old) = self.old()?;
+        old.bytes.get(old.memo.clone()).filter(|memo| !memo.is_empty())
+    }
+
+    /// Leaves something to be known next time.
+    pub fn set_memo(&self, memo: Vec<u8>) {
+        *lock(&self.memo) = Some(memo).filter(|memo| self.memo() != Some(memo));
+    }
+
+    fn old(&self) -> Option<(&Place, &Old)> {
+        let place = self.place.as_ref()?;
+        Some((place, self.old.get_or_init(|| place.read().unwrap_or_default())))
+    }
+
     /// Brings what became known to the others, without those that nobody asked for and that are gone.
     fn save(&mut self) {
         let Some(place) = &self.place else { return };
         let new = self.new.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let memo = self.memo.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // Nobody's store is made for this.
-        if new.is_empty()
+        if (new.is_empty() && memo.is_none())
             || !disk::regular_size(&place.store.join("oci-layout")).is_ok_and(|found| found.is_some())
         {
             return;
         }
         let old = self.old.take().unwrap_or_default();
+        let memo = memo.as_deref().unwrap_or(&old.bytes[old.memo.clone()]);
         let mut paths = &old.bytes[old.paths..];
         let known = old.rows().iter().zip(&old.seen);
         let known = known.map_while(|(row, seen)| Some((row, seen, paths.split_off(..path_len(row))?)));
@@ -170,8 +207,10 @@ impl SourceIndex {
         }
         let mut bytes = place.head();
         bytes.extend((new.len() as u32).to_le_bytes());
+        bytes.extend((memo.len() as u32).to_le_bytes());
         bytes.extend(new.values().flat_map(|(row, _)| row));
         new.values().for_each(|(_, path)| bytes.extend(path));
+        bytes.extend(memo);
         bytes.extend(fingerprint(&bytes).to_le_bytes());
         // It can be done without; and where others can write to the store, a link would lead elsewhere.
         if disk::is_link(&place.store.join(SOURCES)).is_ok_and(|link| link) {
@@ -215,13 +254,15 @@ impl Place {
         let rest = all.strip_prefix(&*self.head())?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let count = u32::from_le_bytes(*count) as usize;
+        let (memo, rest) = rest.split_first_chunk::<4>()?;
         let rows = all.len() - rest.len();
         let paths = rows + count.checked_mul(size_of::<Row>())?;
-        if paths > all.len() {
+        let memo = all.len().checked_sub(u32::from_le_bytes(*memo) as usize)?..all.len();
+        if paths > memo.start {
             return None;
         }
         let seen = std::iter::repeat_with(AtomicBool::default).take(count).collect();
-        Some(Old { rows, paths, seen, bytes })
+        Some(Old { rows, paths, memo, seen, bytes })
     }
 }
 

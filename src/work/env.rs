@@ -8,6 +8,7 @@ use crate::lock::conflict;
 use crate::oci::{Place, Platform};
 use crate::progress::{Progress, Silent};
 use crate::registry::Registries;
+use crate::store::fingerprint;
 use crate::workspace;
 
 /// What verbs need of the world. A new field is a decision, not a convenience.
@@ -19,8 +20,9 @@ pub struct Env<'a> {
     pub store: PathBuf,
     /// Another set of locks than the workspace's `lockfiles/`.
     pub lockfiles: Option<PathBuf>,
-    /// Sources that look as they did when they were hashed aren't read again.
-    pub index: bool,
+    /// Sources that look as they did when they were hashed aren't read again, nor is made again what the program of this
+    /// number made of them; nothing: all of it is.
+    pub index: Option<u64>,
     /// Write nothing, and fail when the locks don't say what comes out.
     pub locked: bool,
     /// Open no connection.
@@ -46,7 +48,7 @@ impl<'a> Env<'a> {
             dir,
             store,
             lockfiles: None,
-            index: true,
+            index: Some(fingerprint(env!("CARGO_PKG_VERSION").as_bytes())),
             locked: false,
             offline: false,
             substitute: Vec::new(),

@@ -59,6 +59,14 @@ impl Workspace {
         Ok(found)
     }
 
+    /// Where a committed blob lies, or would.
+    ///
+    /// # Errors
+    /// When a link leads out of the workspace on the way.
+    pub fn blob_file(&self, digest: &Digest) -> Result<PathBuf, Error> {
+        self.blob_path(&self.lockfiles, digest)
+    }
+
     /// Takes a blob away, for `lock --prune`.
     ///
     /// # Errors

@@ -216,7 +216,7 @@ fn a_layer_never_gets_bytes_that_the_index_only_claims() {
         bytes[at..at + before.len()].copy_from_slice(&Stat::of_path(&path).unwrap().to_bytes());
     });
     // Nothing of the layer is kept any more, so it is made.
-    for kind in ["realisations", "chunks"] {
+    for kind in ["realisations", "chunks", "blobs/sha256"] {
         fs::remove_dir_all(test.store().join(kind)).unwrap_or_default();
     }
     let run = test.run(["build", "--locked"]).status(3);
@@ -258,7 +258,7 @@ fn a_damaged_or_foreign_index_costs_a_hash() {
     let mut test = test;
     for (what, bytes) in damages {
         fs::write(&path, bytes).unwrap();
-        test = test.run(["build", "--locked"]).stderr("").status(0).then();
+        test = test.run(["build"]).stderr("").status(0).then();
         assert_eq!(opened.names(), "a b c", "{what}");
         assert_eq!(fs::read(&path).unwrap(), sound, "{what}: it is whole again");
     }
@@ -267,7 +267,7 @@ fn a_damaged_or_foreign_index_costs_a_hash() {
     let after = 17 + 8 + 4 + root.len();
     type Change<'c> = &'c dyn Fn(&mut Vec<u8>);
     let changes: [(&str, Change<'_>); 7] = [
-        ("version", &|bytes| bytes[15] = b'2'),
+        ("version", &|bytes| bytes[15] = b'1'),
         ("rules", &|bytes| bytes[17] ^= 1),
         ("root", &|bytes| bytes[30] ^= 1),
         ("root's length", &|bytes| bytes[25] ^= 1),
@@ -277,7 +277,7 @@ fn a_damaged_or_foreign_index_costs_a_hash() {
     ];
     for (what, change) in changes {
         change_index(&test.store(), change);
-        test = test.run(["build", "--locked"]).stderr("").status(0).then();
+        test = test.run(["build"]).stderr("").status(0).then();
         assert_eq!(opened.names(), "a b c", "{what}");
         assert_eq!(fs::read(&path).unwrap(), sound, "{what}: it is whole again");
     }

@@ -37,6 +37,7 @@ mod refusals;
 mod registries;
 mod registry;
 mod schema;
+mod settled;
 mod source;
 mod strangers;
 mod substitutes;

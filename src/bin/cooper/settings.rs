@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use cooperage::oci::{Place, Platform, json};
 use cooperage::ops;
 use cooperage::progress::Progress;
 use cooperage::registry::Registries;
+use cooperage::store::fingerprint;
 
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
@@ -76,7 +78,7 @@ impl Settings {
             dir: self.dir.clone(),
             store: self.store.clone(),
             lockfiles: self.lockfiles.clone(),
-            index: self.index,
+            index: self.index.then(program),
             locked: self.locked,
             offline: self.offline,
             substitute: self.substitute.clone(),
@@ -96,6 +98,13 @@ impl Settings {
             Problem::new("io", Exit::System, format!("cannot start {jobs} threads: {error}")).into()
         })
     }
+}
+
+/// A number of the program that runs: what another one left is believed as little as if it weren't there.
+fn program() -> u64 {
+    let file = std::env::current_exe().and_then(std::fs::metadata).ok();
+    let look = file.map(|file| (file.ino(), file.size(), file.ctime(), file.ctime_nsec()));
+    fingerprint(format!("{} {look:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
 /// This machine's architecture in Go's words, as a Linux container's.

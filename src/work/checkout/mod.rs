@@ -15,7 +15,7 @@ use std::rc::Rc;
 pub(crate) use committed::{Blobs, Committed};
 pub use select::{ParseShardError, Selection, Shard};
 
-use crate::digest::Encoding;
+use crate::digest::{Digest, Encoding};
 use crate::lock::{Lock, Reason, conflict};
 use crate::oci::Platform;
 use crate::recipe::{self, Evaluated, Recipe, Scope, Spanned, WorkspaceFile, parse_workspace};
@@ -36,6 +36,8 @@ pub(crate) struct Checkout<'a> {
     pub(crate) index: SourceIndex,
     /// Each with those that it extends, itself first.
     recipes: RefCell<BTreeMap<Target, (Rc<Recipe>, Chain)>>,
+    /// The digests of their texts.
+    texts: RefCell<BTreeMap<Target, Digest>>,
     locks: RefCell<BTreeMap<Target, Rc<OldLock>>>,
     scans: RefCell<BTreeMap<Files, Rc<Scan>>>,
 }
@@ -61,8 +63,8 @@ impl<'a> Checkout<'a> {
         };
         let file = parse_workspace(crate::workspace::FILE, workspace.text()).map_err(Error::Recipes)?;
         let index = match env.index {
-            true => SourceIndex::open(&env.store, workspace.real(), RULES),
-            false => SourceIndex::default(),
+            Some(_) => SourceIndex::open(&env.store, workspace.real(), RULES),
+            None => SourceIndex::default(),
         };
         Ok(Self {
             env,
@@ -72,6 +74,7 @@ impl<'a> Checkout<'a> {
             workspace,
             file,
             recipes: RefCell::default(),
+            texts: RefCell::default(),
             locks: RefCell::default(),
             scans: RefCell::default(),
         })
@@ -122,9 +125,19 @@ impl<'a> Checkout<'a> {
         Ok(known)
     }
 
+    /// The digests of the texts that a recipe is written in: its own, and those of all that it extends.
+    pub(crate) fn texts(&self, target: &Target) -> Option<BTreeMap<Target, Digest>> {
+        let recipes = self.recipes.borrow();
+        let (_, chain) = recipes.get(target)?;
+        let texts = self.texts.borrow();
+        chain.iter().map(|target| Some((target.clone(), *texts.get(target)?))).collect()
+    }
+
     fn read_recipe(&self, target: &Target) -> Result<Recipe, Error> {
         let path = format!("{}/recipe.toml", target.origin());
-        let recipe = recipe::parse(&path, &self.workspace.recipe_text(target)?).map_err(Error::Recipes)?;
+        let text = self.workspace.recipe_text(target)?;
+        self.texts.borrow_mut().insert(target.clone(), Digest::of(text.as_bytes()));
+        let recipe = recipe::parse(&path, &text).map_err(Error::Recipes)?;
         let errors = recipe.check_variants(&self.file.variants);
         if errors.is_empty() { Ok(recipe) } else { Err(Error::Recipes(errors)) }
     }

@@ -17,11 +17,13 @@ mod plan;
 mod record;
 mod report;
 mod session;
+mod settled;
 mod twice;
 
 pub(crate) use computed::{Computed, Image, Variant};
 pub(crate) use report::finish;
 pub use report::{Built, ImageName, LockChange, PackageMove, PinMove, RecipeReport};
 pub(crate) use session::Session;
+pub(crate) use settled::Settled;
 pub use twice::Difference;
 pub(crate) use twice::compare;

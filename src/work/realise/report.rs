@@ -139,7 +139,7 @@ fn write_lock(checkout: &Checkout<'_>, computed: &Computed) -> Result<LockChange
     })
 }
 
-fn report(computed: &Computed, asked: Option<&Vec<String>>, lock: LockChange) -> RecipeReport {
+pub(super) fn report(computed: &Computed, asked: Option<&Vec<String>>, lock: LockChange) -> RecipeReport {
     let chosen = |name: &String| asked.is_none_or(|names| names.is_empty() || names.contains(name));
     let images = computed
         .variants
