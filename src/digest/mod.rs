@@ -189,12 +189,6 @@ impl<W: Write> HashingWriter<W> {
         Self { inner, hash: Hasher::new(), length: 0 }
     }
 
-    /// The digest and number of the bytes since the last part; the next one begins.
-    pub fn part(&mut self) -> (Digest, u64) {
-        let length = std::mem::take(&mut self.length);
-        (Digest(std::mem::replace(&mut self.hash, Hasher::new()).finish()), length)
-    }
-
     /// The inner writer, and the digest and number of the bytes that it took.
     pub fn finish(self) -> (W, Digest, u64) {
         (self.inner, Digest(self.hash.finish()), self.length)
@@ -237,9 +231,6 @@ mod tests {
         let mut writer = HashingWriter::new(Vec::new());
         io::copy(&mut reader, &mut writer).unwrap();
         assert_eq!(reader.finish(), (Digest::of(b"barrel"), 6));
-        assert_eq!(writer.part(), (Digest::of(b"barrel"), 6));
-        assert_eq!(writer.part(), (Digest::of(b""), 0));
-        writer.write_all(b"hoop").unwrap();
-        assert_eq!(writer.finish(), (b"barrelhoop".to_vec(), Digest::of(b"hoop"), 4));
+        assert_eq!(writer.finish(), (b"barrel".to_vec(), Digest::of(b"barrel"), 6));
     }
 }

@@ -106,18 +106,44 @@ pub fn clock(dir: &Path, ours: bool) -> Option<(u64, Time)> {
     Some((stat.device, stat.ctime))
 }
 
-/// Whether the file system is one of those that keep a `ctime` of their own, by this machine's clock: FAT has none, and
-/// behind NFS, SMB, 9P and FUSE files change before this machine hears of it.
+/// Whether the file system is one of those that keep a `ctime` of their own, by this machine's clock, whatever changes a
+/// file. FAT has none; behind NFS, SMB, 9P and FUSE files change before this machine hears of it; in memory (tmpfs) nothing
+/// tells when a program writes through a mapping.
 #[cfg(target_os = "linux")]
 fn has_ctime(file: &File) -> bool {
-    /// Of linux/magic.h: ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS, bcachefs; and ZFS.
-    const LOCAL: [u64; 8] =
-        [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0xca45_1a4e, 0x2fc1_2fc1];
+    /// Of linux/magic.h: ext2 to ext4, XFS, Btrfs, F2FS, bcachefs; and ZFS.
+    const LOCAL: [u64; 6] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0xca45_1a4e, 0x2fc1_2fc1];
+    const OVERLAY: u64 = 0x794c_7630;
     // A number of 32 bits, whichever type it has on this machine.
-    rustix::fs::fstatfs(file).is_ok_and(|found| LOCAL.contains(&(found.f_type as u64 & 0xffff_ffff)))
+    let Ok(found) = rustix::fs::fstatfs(file) else { return false };
+    let kind = found.f_type as u64 & 0xffff_ffff;
+    LOCAL.contains(&kind) || (kind == OVERLAY && !is_upper_in_memory(file))
 }
 
-#[cfg(not(target_os = "linux"))]
+/// Whether what is written on an overlay goes to memory, as on systems that run from a medium. Within a container nobody
+/// sees where it goes; that is a disk.
+#[cfg(target_os = "linux")]
+fn is_upper_in_memory(file: &File) -> bool {
+    use rustix::fs::{AtFlags, StatxFlags, statfs, statx};
+    const TMPFS: u64 = 0x0102_1994;
+    let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
+    let (Ok(found), Ok(mounts)) = (found, fs::read_to_string("/proc/self/mountinfo")) else { return true };
+    let id = format!("{} ", found.stx_mnt_id);
+    let mount = mounts.lines().find(|line| line.starts_with(&id));
+    let options = mount.and_then(|line| line.rsplit(' ').next()).unwrap_or_default().split(',');
+    let mut upper = options.filter_map(|option| option.strip_prefix("upperdir="));
+    // What has a blank in it is written \040, and not found.
+    upper.any(|path| statfs(path).is_ok_and(|found| found.f_type as u64 & 0xffff_ffff == TMPFS))
+}
+
+/// As on Linux: a Mac's own file system only.
+#[cfg(target_os = "macos")]
+fn has_ctime(file: &File) -> bool {
+    let kind = |found: rustix::fs::StatFs| found.f_fstypename.map(|letter| letter.to_ne_bytes()[0]);
+    rustix::fs::fstatfs(file).is_ok_and(|found| kind(found).starts_with(b"apfs\0"))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
 fn has_ctime(_: &File) -> bool {
-    true
+    false
 }

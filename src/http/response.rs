@@ -55,13 +55,21 @@ impl Response {
         self.header("content-length")?.trim().parse().ok()
     }
 
-    /// The answer, if it is one for programs: a page for people comes from a proxy or portal in between.
+    /// The answer, if it is one for programs: a page for people comes from a proxy or portal in between. Some registries
+    /// call everything such a page that has no body to speak of (Quay): what only they say tells them apart.
     ///
     /// # Errors
     /// When it is such a page.
     pub fn unless_page(self) -> Result<Self, Error> {
         let kind = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
-        if !(200..300).contains(&self.status) || !kind.trim_start().starts_with("text/html") {
+        let said =
+            ["docker-content-digest", "docker-upload-uuid", "docker-distribution-api-version", "location"];
+        let empty = self.method != "HEAD" && self.length() == Some(0);
+        let is_answer = empty || said.iter().any(|name| self.header(name).is_some());
+        if !(200..300).contains(&self.status)
+            || !kind.trim_start().starts_with("text/html")
+            || (self.method != "GET" && is_answer)
+        {
             return Ok(self);
         }
         let why = "a page for people (text/html) came in place of the registry's answer; does a proxy or portal want a login?";

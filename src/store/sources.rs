@@ -281,7 +281,8 @@ fn is_whole(bytes: &[u8]) -> bool {
 pub(super) fn damaged(store: &Path) -> Result<Vec<PathBuf>, disk::Error> {
     let is_damaged = |path: &PathBuf| match disk::read(path, MAX_SIDE_FILE) {
         Ok(bytes) => !is_whole(&bytes),
-        Err(error) => !error.is_missing(),
+        // One that may not be read is somebody else's.
+        Err(error) => matches!(error, disk::Error::NotRegular { .. } | disk::Error::TooLarge { .. }),
     };
     Ok(indexes(store)?.into_iter().filter(is_damaged).collect())
 }

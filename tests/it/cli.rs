@@ -296,3 +296,14 @@ fn locked_without_a_lock() {
     assert!(run.err.starts_with("error: the lock of a/b is unpinned\n"), "{}", run.err);
     assert!(run.err.contains("help: `cooper lock a/b` mends it"), "{}", run.err);
 }
+
+/// Nobody reads more than a hundred; programs do.
+#[test]
+fn errors_beyond_those_that_are_shown_are_counted() {
+    let recipe: String = (0..150).map(|number| format!("unknown{number} = 1\n")).collect();
+    let test = Test::workspace().file("recipes/x/y/recipe.toml", recipe + "[base]\nscratch = true\n");
+    let run = test.run(["build"]).status(3);
+    assert!(run.err.ends_with("error: stopped by 150 errors; 50 of them aren't shown\n"), "{}", run.err);
+    let run = run.then().run(["build", "--format", "json"]).status(3);
+    assert_eq!(run.err.lines().count(), 150);
+}

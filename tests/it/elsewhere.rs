@@ -508,6 +508,29 @@ fn a_program_for_each_platform_out_of_an_archive() {
     emptied(run.then().remove("dist")).run(["build", "--all", "--locked", "--offline"]).status(0);
 }
 
+/// What is known of an archive stays as long as the layers of now, not of then.
+#[test]
+fn after_gc_nothing_is_fetched_again() {
+    let test = Test::workspace();
+    let url = format!("file://{}", test.path("x.tar").display());
+    let of = |path: &str| {
+        format!("[base]\nscratch = true\n[[file]]\nfetch = \"{url}\"\nunpack = true\nto = \"{path}\"\n")
+    };
+    let test = test
+        .file("x.tar", tar("f 0644 0:0 a one"))
+        .file("recipes/a/one/recipe.toml", of("/x"))
+        .file("recipes/a/two/recipe.toml", of("/y"))
+        .run(["build", "--all"])
+        .status(0)
+        .then();
+    // Another place, another layer; and another recipe with the same archive goes.
+    let test = test.file("recipes/a/one/recipe.toml", of("/z")).run(["build", "--all"]).status(0).then();
+    let test = test.remove("recipes/a/two").remove("lockfiles/a/two.lock").run(["build"]).status(0).then();
+    let test = test.remove("x.tar").run(["gc"]).status(0).then();
+    let test = test.run(["--no-index", "build", "--locked", "--offline"]).status(0).then();
+    test.run(["--no-index", "build"]).status(0).then().run(["lock", "--check"]).status(0);
+}
+
 #[test]
 fn a_url_is_asked_again_by_update_only() {
     let test = Test::workspace();

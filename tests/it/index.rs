@@ -182,6 +182,30 @@ fn inputs_archives_and_layouts_are_not_read_again() {
     assert!(!test.path("lockfiles").exists());
 }
 
+/// A program that reads through a mapping first and writes then changes no time there, whenever it mapped the file.
+#[test]
+fn in_memory_nothing_is_known() {
+    let memory = Path::new("/dev/shm");
+    if !memory.is_dir() {
+        return;
+    }
+    let test = Test::new();
+    let files = memory.join(format!("cooper-it-{}-inputs", std::process::id()));
+    fs::create_dir_all(&files).unwrap();
+    fs::write(files.join("a"), "one").unwrap();
+    sleep(TICK);
+    let store = test.path("store");
+    Store::open(&store).unwrap();
+    let opened = Opened::in_each([&*files]);
+    for _ in 0..3 {
+        let index = SourceIndex::open(&store, &test.path(""), RULES);
+        read_input(&files, &[], &[], &index).unwrap();
+        // Beside the file that asks the clock.
+        assert!(opened.names().split(' ').any(|name| name == "a"));
+    }
+    fs::remove_dir_all(files).unwrap();
+}
+
 #[test]
 fn an_archive_that_is_known_is_hashed_when_it_is_unpacked() {
     let recipe = "[base]\nscratch = true\n[[file]]\nfrom = \"a.tar\"\nto = \"/un\"\nunpack = true\n";

@@ -571,6 +571,24 @@ fn a_page_for_people_is_no_answer() {
     test.run(["push"]).status(0);
 }
 
+/// Quay says of each answer without a type of its own that it is a page.
+#[test]
+fn what_only_a_registry_says_is_no_page() {
+    for (method, path) in [("POST", "/uploads/"), ("PATCH", "/uploads/"), ("PUT", "/"), ("HEAD", "/blobs/")] {
+        let (registry, test) = arranged();
+        let publish = format!("[publish]\nrepository = \"{}/shop/web\"\n", registry.host());
+        let text = test.read("cooper.toml") + &publish;
+        let test = test.file("cooper.toml", text).run(["lock"]).status(0).then();
+        registry.fault(
+            method,
+            path,
+            99,
+            What::Header("content-type", Some("text/html; charset=utf-8".to_owned())),
+        );
+        test.run(["push"]).status(0);
+    }
+}
+
 #[test]
 fn a_substitute_that_cannot_be_opened_is_passed_over() {
     let (_registry, test) = arranged();

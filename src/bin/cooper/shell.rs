@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::options::Format;
 use crate::text::{escape, harmful, replace};
 
-/// So many errors; nobody reads more.
+/// So many errors are shown with their places, for which files are read again; nobody reads more.
 const SHOWN: usize = 100;
 
 /// What a command gives to be printed: both forms, and how to end.
@@ -89,16 +89,19 @@ impl Shell {
 
     /// Prints what went wrong; `dir` is where the workspace is looked for whose files are quoted.
     pub(crate) fn failure(&self, failure: &Failure, dir: &Path) -> Exit {
-        // Each is shown with its place, for which the file is read again.
-        for problem in failure.0.iter().take(SHOWN) {
-            let text = problem.quoted(dir);
-            match self.format {
-                Format::Json => write_error(&harmless_json(&format!("{}\n", problem.json(text.as_deref())))),
-                _ => write_error(&rendered(&problem.render(text.as_deref(), self.styled), self.styled)),
+        let json = self.format == Format::Json;
+        for (number, problem) in failure.0.iter().enumerate() {
+            let text = if number < SHOWN { problem.quoted(dir) } else { None };
+            if json {
+                write_error(&harmless_json(&format!("{}\n", problem.json(text.as_deref()))));
+            } else if number < SHOWN {
+                write_error(&rendered(&problem.render(text.as_deref(), self.styled), self.styled));
             }
         }
-        if failure.0.len() > 1 && self.format != Format::Json {
-            self.say("error", &format!("stopped by {} errors", failure.0.len()));
+        let (all, more) = (failure.0.len(), failure.0.len().saturating_sub(SHOWN));
+        if all > 1 && !json {
+            let hidden = if more > 0 { format!("; {more} of them aren't shown") } else { String::new() };
+            self.say("error", &format!("stopped by {all} errors{hidden}"));
         }
         failure.0.first().map_or(Exit::Bug, |problem| problem.exit)
     }

@@ -80,8 +80,12 @@ pub(super) fn bind(
     let layers: Vec<Made> = variants.values().flat_map(|variant| variant.own_layers()).collect();
     let image = variants.values().next().map(|variant| &variant.descriptor);
     let image = image.map(|image| Content { digest: image.digest, size: image.size });
+    let known = work.layers.borrow();
+    let known: BTreeSet<Digest> = known.values().map(|made| made.layer.digest).collect();
+    let stays =
+        |digest: &Digest| known.contains(digest) || image.is_some_and(|image| image.digest == *digest);
     for key in gathered.pins.keys() {
-        work.sources.bind(key, |taken| {
+        work.sources.bind(key, stays, |taken| {
             let is_taken = |(_, node): (&TreePath, &Node)| matches!(&node.kind, Kind::File(content) if taken.contains(content));
             // It should be remembered as long as the layer that has it.
             let with = layers.iter().find(|made| made.tree.iter().any(is_taken)).or(layers.first());

@@ -245,16 +245,22 @@ impl<'a> Sources<'a> {
 
     /// Whether the store knows that a source holds what is listed.
     fn is_witnessed(&self, known: &Foreign) -> Result<bool, Error> {
-        let Some(witness) = known.witness() else { return Ok(true) };
-        Ok(self.supply().store()?.realisation(witness)?.is_some())
+        Ok(known.witness().is_none() || self.witnessed_with(known)?.is_some())
+    }
+
+    /// The blob as long as which the store knows it.
+    fn witnessed_with(&self, known: &Foreign) -> Result<Option<Digest>, Error> {
+        let Some(witness) = known.witness() else { return Ok(None) };
+        Ok(self.supply().store()?.realisation(witness)?.map(|witnessed| witnessed.digest))
     }
 
     /// Makes sure that a source that images were made with holds what is listed, and remembers it as long as the store has
-    /// what `made` tells of these contents: a layer that has them. What entries change in a base is known as its facts are:
-    /// committed, and compared when a lock is made or these are verified.
+    /// what `made` tells of these contents: a layer that has them; nothing is to be done while it has one that `stays`. What
+    /// entries change in a base is known as its facts are: committed, and compared when a lock is made or these are verified.
     pub(crate) fn bind(
         &self,
         key: &SourceKey,
+        stays: impl Fn(&Digest) -> bool,
         made: impl FnOnce(&BTreeSet<Content>) -> Option<Content>,
     ) -> Result<(), Error> {
         let known = self.found.borrow().get(key).cloned();
@@ -262,11 +268,16 @@ impl<'a> Sources<'a> {
         else {
             return Ok(());
         };
-        if (known.unread.get() && known.is_of_base()) || self.is_witnessed(&known)? {
+        let with = self.witnessed_with(&known)?;
+        if (known.unread.get() && known.is_of_base()) || with.as_ref().is_some_and(stays) {
             return Ok(());
         }
-        if known.unread.get() {
+        if with.is_none() && known.unread.get() {
             self.ready(&known)?;
+        }
+        // No guard has looked at it: whoever believes the listing would never see what is in it.
+        if with.is_none() && self.checkout().env.locked && self.secret(key).is_some() {
+            return Ok(());
         }
         if let Some(Content { digest, size }) = made(&known.contents().collect()) {
             self.supply().transaction()?.realisation(witness, Realisation { digest, size, diff_id: None })?;
