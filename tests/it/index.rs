@@ -18,6 +18,7 @@ use cooperage::tree::{Files, Portion};
 use cooperage::workspace::{RULES, Scan, Workspace, read_input};
 use rustix::fs::{CWD, RenameFlags, inotify, renameat_with};
 
+use crate::engines::skipped;
 use crate::support::{Test, tar};
 
 /// Longer than a tick of any file system's clock here: what was written before is older than what comes after.
@@ -187,7 +188,7 @@ fn inputs_archives_and_layouts_are_not_read_again() {
 fn in_memory_nothing_is_known() {
     let memory = Path::new("/dev/shm");
     if !memory.is_dir() {
-        return;
+        return skipped("there is no /dev/shm");
     }
     let test = Test::new();
     let files = memory.join(format!("cooper-it-{}-inputs", std::process::id()));
