@@ -47,6 +47,29 @@ pub fn list(path: &Path) -> Result<Vec<(OsString, FileType)>, Error> {
     Ok(found)
 }
 
+/// Directories made for something that may fail yet: when this is dropped, those that are still empty go.
+#[derive(Debug)]
+pub struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Makes a directory and those above it that aren't there.
+    ///
+    /// # Errors
+    /// As for [`create_directories`].
+    pub fn new(path: &Path) -> Result<Self, Error> {
+        let missing = path.ancestors().take_while(|path| fs::symlink_metadata(path).is_err());
+        let made = Self(missing.map(Path::to_owned).collect());
+        create_directories(path)?;
+        Ok(made)
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        _ = self.0.iter().try_for_each(fs::remove_dir);
+    }
+}
+
 /// Makes a directory and those above it, so that they survive a power cut.
 ///
 /// # Errors

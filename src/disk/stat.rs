@@ -49,10 +49,10 @@ impl Stat {
         fs::symlink_metadata(path).ok().as_ref().map(Self::of)
     }
 
-    /// Whether a file is what only this user and its group can have written.
+    /// Whether a file is what only this user can have written.
     pub fn is_own(file: &File) -> bool {
         let own = rustix::process::geteuid().as_raw();
-        file.metadata().is_ok_and(|found| found.uid() == own && found.mode() & 0o002 == 0)
+        file.metadata().is_ok_and(|found| found.uid() == own && found.mode() & 0o022 == 0)
     }
 
     /// Whether it is a regular file.

@@ -209,12 +209,18 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     replace(temporary, path)
 }
 
-/// As [`write_atomic`], but nobody waits for the disk: after a power cut the file may be lost or damaged.
+/// As [`write_atomic`], but only this user may read and write the file, and nobody waits for the disk: after a power cut it
+/// may be lost or damaged.
 ///
 /// # Errors
 /// As for [`write_atomic`].
 pub fn write_forgettable(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
     let mut temporary = Temporary::beside(path)?;
+    if let Some(file) = temporary.file() {
+        file.set_permissions(fs::Permissions::from_mode(0o600))
+            .map_err(failed("change the mode of", path))?;
+    }
     temporary.write_all(bytes).map_err(failed("write", path))?;
     rename(temporary, path)
 }

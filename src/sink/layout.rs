@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Error, Export, Failed, Moved, Open, REF_NAME, Sink};
-use crate::disk::{self, Lock, Staging};
+use crate::disk::{self, Lock, Made, Staging};
 use crate::oci::{Descriptor, Document, DocumentError, Index, MediaType};
 use crate::registry::each;
 use crate::store::{OCI_LAYOUT, is_sound, layout_version};
@@ -37,7 +37,7 @@ impl<E: Send> Sink<E> for Layout {
             return Err(Error::NotALayout { path: self.dir.clone() }.into());
         }
         let blobs = self.dir.join("blobs/sha256");
-        disk::create_directories(&blobs)?;
+        let _made = Made::new(&blobs)?;
         // The directory itself is locked: no file that isn't the layout's is left in it.
         let _lock = Lock::directory(&self.dir)?;
         disk::sweep(&self.dir)?;

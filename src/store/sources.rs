@@ -212,8 +212,8 @@ impl SourceIndex {
         new.values().for_each(|(_, path)| bytes.extend(path));
         bytes.extend(memo);
         bytes.extend(fingerprint(&bytes).to_le_bytes());
-        // It can be done without; and where others can write to the store, a link would lead elsewhere.
-        if disk::is_link(&place.store.join(SOURCES)).is_ok_and(|link| link) {
+        // It can be done without.
+        if place.is_led_away() {
             return;
         }
         _ = disk::create_directories(&place.store.join(SOURCES));
@@ -232,6 +232,11 @@ impl Place {
         self.store.join(SOURCES).join(Digest::of(self.root.as_os_str().as_bytes()).short())
     }
 
+    /// Whether a link stands where indexes do: whoever else can write to the store put it there.
+    fn is_led_away(&self) -> bool {
+        disk::is_link(&self.store.join(SOURCES)).is_ok_and(|link| link)
+    }
+
     /// A path as it is written.
     fn within<'p>(&self, path: &'p Path) -> &'p [u8] {
         path.strip_prefix(&self.root).unwrap_or(path).as_os_str().as_bytes()
@@ -245,7 +250,8 @@ impl Place {
 
     fn read(&self) -> Option<Old> {
         // Where others can write to the store as well, theirs would say what ours hold.
-        let (file, size) = disk::open(&self.file()).ok().filter(|(file, _)| Stat::is_own(file))?;
+        let found = if self.is_led_away() { None } else { disk::open(&self.file()).ok() };
+        let (file, size) = found.filter(|(file, _)| Stat::is_own(file))?;
         let bytes = disk::read_file(&file, &self.file(), size, MAX_SIDE_FILE).ok()?;
         if !is_whole(&bytes) {
             return None;

@@ -315,6 +315,27 @@ fn a_damaged_or_foreign_index_costs_a_hash() {
 }
 
 #[test]
+fn an_index_that_others_can_have_written_is_not_believed() {
+    let mut test = known();
+    let opened = opened(&test);
+    let path = index_of(&test.store());
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    for mode in [0o620, 0o602, 0o666, 0o664] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        test = test.run(["build"]).stderr("").status(0).then();
+        assert_eq!(opened.names(), "a b c", "{mode:o}");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600, "{mode:o}");
+    }
+    // A link leads to somebody else's.
+    let sources = test.store().join("sources");
+    fs::rename(&sources, test.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(test.path("elsewhere"), &sources).unwrap();
+    let run = test.run(["build"]).stderr("").status(0);
+    assert_eq!(opened.names(), "a b c");
+    drop(run);
+}
+
+#[test]
 fn a_copied_workspace_is_read() {
     let test = known();
     let store = test.store().to_str().unwrap().to_owned();

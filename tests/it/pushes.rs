@@ -298,3 +298,22 @@ fn several_machines_build_one_workspace() {
     let test = test.run(["pull", "--all"]).status(0).then();
     test.run(["build", "--all", "--shard", "3/2"]).status(2);
 }
+
+#[test]
+fn a_layout_that_was_not_written_leaves_no_directory() {
+    let test = Test::workspace().base("bases/os", "1", &["f 0644 0:0 a a\n"]).file("there/keep", "");
+    let test = test.file(
+        "recipes/a/b/recipe.toml",
+        "[base]\nlayout = \"bases/os:1\"\n[[file]]\ntext = \"x\"\nto = \"/x\"\n",
+    );
+    let test = test.run(["build"]).status(0).then();
+    for blob in std::fs::read_dir(test.path("bases/os/blobs/sha256")).unwrap() {
+        std::fs::remove_file(blob.unwrap().path()).unwrap();
+    }
+    for (to, gone) in [("oci:out", "out"), ("oci:new/below/out", "new"), ("oci:there/out", "there/out")] {
+        let run = test.command(["build", "--locked", "--to", to]).output().unwrap();
+        assert_ne!(run.status.code(), Some(0), "{to}");
+        assert!(!test.path(gone).exists(), "{to}");
+    }
+    assert!(test.path("there/keep").exists());
+}
