@@ -38,7 +38,7 @@ fuzz_target!(|text: &str| {
         ..Scope::default()
     };
     scope.base_env.insert("PATH".into(), "/bin".into());
-    let twice = Recipe::extend(&recipe, recipe.clone());
+    let twice = Recipe::extend(("a/b", &recipe), recipe.clone());
     for recipe in [&recipe, &twice] {
         recipe.check_variants(&["dev".into(), "prod".into()]);
         for name in ["dev", "prod"] {

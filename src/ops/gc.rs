@@ -1,11 +1,14 @@
 //! `gc`: what no recipe needs any more leaves the store.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Env, Error};
+use crate::digest::Digest;
 use crate::disk;
+use crate::recipe::{Catalogue, parse_workspace};
 use crate::store::{Root, Store};
+use crate::workspace::{self, Workspace};
 
 /// What `gc` removed, or would.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,7 +31,10 @@ pub struct Collected {
 /// When the store's index or a document that a root reaches can't be read: then nothing is removed.
 pub fn gc(env: &Env<'_>, dry_run: bool) -> Result<Collected, Error> {
     let store = Store::open(&env.store)?;
-    let report = store.gc(dry_run, &BTreeSet::new(), &is_live)?;
+    let workspaces = store.roots()?.into_iter().filter_map(|root| root.key).map(|key| key.workspace.into());
+    let named = workspaces.chain([env.dir.clone()]).collect::<BTreeSet<PathBuf>>();
+    let keep = named.iter().flat_map(|workspace| catalogues(workspace)).collect();
+    let report = store.gc(dry_run, &keep, &is_live)?;
     let name = |root: &Root| match &root.key {
         Some(key) => format!("{} of {}", key.name(), key.workspace),
         None => root.name.clone().unwrap_or_else(|| root.descriptor.digest.to_string()),
@@ -40,6 +46,18 @@ pub fn gc(env: &Env<'_>, dry_run: bool) -> Result<Collected, Error> {
         dropped_roots: report.roots.iter().map(name).collect(),
         dry_run,
     })
+}
+
+/// The archives of other workspaces that one names.
+fn catalogues(workspace: &Path) -> Vec<Digest> {
+    let found = Workspace::find(workspace).ok();
+    let file = found.and_then(|found| parse_workspace(workspace::FILE, found.text()).ok());
+    let catalogues = file.into_iter().flat_map(|file| file.catalogues.into_values());
+    let archives = catalogues.filter_map(|catalogue| match catalogue.value {
+        Catalogue::Archive { sha256, .. } => Some(sha256),
+        Catalogue::Path(_) => None,
+    });
+    archives.collect()
 }
 
 fn is_live(root: &Root) -> bool {

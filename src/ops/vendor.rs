@@ -8,12 +8,13 @@ use crate::digest::Digest;
 use crate::disk;
 use crate::http::shown;
 use crate::lock::Pin;
+use crate::recipe::Catalogue;
 use crate::store;
 use crate::tree::{Content, SourceKey};
 use crate::work::Asks;
 use crate::work::bytes::Supply;
 use crate::work::checkout::wants;
-use crate::work::sources::{fetch, vendored};
+use crate::work::fetch::{fetch, vendored};
 
 /// A fetched file in `vendor/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,12 @@ pub struct Vendored {
 pub fn vendor(env: &Env<'_>, select: &Selection) -> Result<Vec<Vendored>, Error> {
     let mut supply = Supply::open(env, Asks::default())?;
     let checkout = &supply.checkout;
-    let mut wanted: BTreeMap<Content, String> = BTreeMap::new();
+    let mut wanted: BTreeMap<(Digest, Option<u64>), String> = BTreeMap::new();
+    for catalogue in checkout.file.catalogues.values() {
+        if let Catalogue::Archive { url, sha256 } = &catalogue.value {
+            wanted.insert((*sha256, None), url.clone());
+        }
+    }
     for target in checkout.select(select)?.keys() {
         let found = checkout.lock(target)?;
         let locked = found.lock.iter().flat_map(|lock| &lock.sources);
@@ -46,26 +52,36 @@ pub fn vendor(env: &Env<'_>, select: &Selection) -> Result<Vec<Vendored>, Error>
             else {
                 return Err(Error::Unfetched { recipe: target.to_string(), url: url.clone() });
             };
-            wanted.insert(content, url.clone());
+            wanted.insert((content.digest, Some(content.size)), url.clone());
         }
     }
-    let directory = vendored(checkout)?;
+    let directory = vendored(&checkout.workspace)?;
     let mut found = Vec::new();
-    for (content, url) in wanted {
-        let path = directory.join(content.digest.hex());
-        let new = !store::is_sound(&path, content.digest, content.size)?;
+    for ((digest, size), url) in wanted {
+        let path = directory.join(digest.hex());
+        let is_sound = || match (size, disk::regular_size(&path)?) {
+            (_, None) => Ok(None),
+            (Some(size), _) | (None, Some(size)) => {
+                Ok::<_, Error>(store::is_sound(&path, digest, size)?.then_some(size))
+            }
+        };
+        let mut bytes = is_sound()?;
+        let new = bytes.is_none();
         if new {
-            let located = fetch(&supply, &url, Some(content), None)?;
+            let pinned = size.map(|size| Content { digest, size });
+            let from = (env, &checkout.workspace);
+            let located = fetch(from, supply.transaction()?, &url, pinned, Some(digest))?;
             disk::create_directories(&directory)?;
             let mut file = disk::Temporary::beside(&path)?;
             let failed = |error| disk::failed("copy", &located.path)(error);
             io::copy(&mut disk::open(&located.path)?.0, &mut file).map_err(failed)?;
             disk::replace(file, &path)?;
-            if !store::is_sound(&path, content.digest, content.size)? {
-                return Err(Error::foreign(url, "it is not what the lock says"));
-            }
+            bytes = is_sound()?;
         }
-        found.push(Vendored { url: shown(&url), digest: content.digest, bytes: content.size, new });
+        let Some(bytes) = bytes else {
+            return Err(Error::foreign(url, "it is not what its digest says"));
+        };
+        found.push(Vendored { url: shown(&url), digest, bytes, new });
     }
     supply.commit()?;
     Ok(found)

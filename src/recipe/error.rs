@@ -248,6 +248,8 @@ pub enum What {
     Secret,
     /// `stack/name`.
     RecipeName,
+    /// `stack/name` or `catalogue:stack/name`.
+    ExtendedName,
     /// A reference of an image.
     Reference,
     /// `path`, `path:tag`, `path@sha256:…`.
@@ -304,6 +306,7 @@ impl What {
                 "a name for a secret: letters, digits and `_`, no digit first; one that comes in as a file may have `-` and `.`, too"
             }
             Self::RecipeName => "the name of a recipe: stack/name",
+            Self::ExtendedName => "the name of a recipe to extend: stack/name, or catalogue:stack/name",
             Self::Reference => "a reference of an image",
             Self::Layout => "a layout: path, path:tag or path@sha256:…",
             Self::Sha256 => "a sha256: 64 hexadecimal digits",

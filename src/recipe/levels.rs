@@ -28,8 +28,8 @@ impl Recipe {
     ///
     /// Each level is a patch of its common tables and then of its variant's, so what a child says for every variant
     /// overrides what its parent says for one. Tags are the child's; entries keep the directory that they come from.
-    pub fn extend(parent: &Self, child: Self) -> Self {
-        let name = child.extends().map_or("", |name| name.value.as_str());
+    /// `name` is the parent's, for [`Recipe::sections`].
+    pub fn extend((name, parent): (&str, &Self), child: Self) -> Self {
         let mut sections = child.sections.clone();
         for (section, digest) in &parent.sections {
             // A grandparent's have a name in front already.

@@ -49,7 +49,7 @@ pub use v1::{
     ResolvedSource, ResolvedTemplate, Scope, SourcePath, TemplateError, TemplateFault, has_magic,
     interpolate, layout_place, nanoseconds, platform_matches,
 };
-pub use workspace_file::{WorkspaceFile, parse_workspace};
+pub use workspace_file::{Catalogue, WorkspaceFile, parse_workspace};
 
 use crate::digest::Encoding;
 use crate::oci::Platform;

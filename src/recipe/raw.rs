@@ -97,7 +97,7 @@ pub(super) struct Base {
     pub(super) layout: Text,
     /// Nothing.
     pub(super) scratch: Option<S<bool>>,
-    /// Another recipe, stack/name, evaluated again with this one as a patch.
+    /// Another recipe, stack/name or catalogue:stack/name, evaluated again with this one as a patch.
     pub(super) extends: Text,
 }
 

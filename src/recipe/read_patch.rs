@@ -48,7 +48,7 @@ impl Base {
             .or_else(|| extends.map(Self::Extends))
             .or_else(|| scratch.map(|scratch| Self::Scratch(scratch.at)))?;
         match &base {
-            Self::Extends(text) if common => drop(cx.read(text, words::recipe_name)),
+            Self::Extends(text) if common => drop(cx.read(text, words::extended)),
             Self::Extends(text) => cx.fail(text.at.range.clone(), ErrorKind::ExtendsInVariant),
             Self::Image(text) => cx.literal(text, words::reference),
             Self::Recipe(text) => cx.literal(text, words::recipe_name),

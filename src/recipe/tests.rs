@@ -512,7 +512,7 @@ fn extends() {
                 [[file]]\nfrom = 'c'\nto = '/c'\n[[drop]]\nto = '/q'\n";
     let child = parse(FILE, text).unwrap();
     assert_eq!(child.extends().map(|name| name.as_str()), Some("a/parent"));
-    let child = Recipe::extend(&parent, child);
+    let child = Recipe::extend(("a/parent", &parent), child);
     assert!(child.sections().contains_key("a/parent config") && child.sections().contains_key("config"));
     let evaluated = child.variant(Encoding::V1, "dev").unwrap();
     let dev = evaluated.resolve(&scope()).unwrap();
@@ -527,7 +527,7 @@ fn extends() {
 
     let grandchild =
         parse("recipes/g/g/recipe.toml", "base.extends = 'db/postgres'\nimage.tags = ['g']").unwrap();
-    let grandchild = Recipe::extend(&child, grandchild);
+    let grandchild = Recipe::extend(("db/postgres", &child), grandchild);
     assert!(
         grandchild.sections().contains_key("a/parent config")
             && grandchild.sections().contains_key("db/postgres config")

@@ -31,6 +31,17 @@ pub(super) fn recipe_name(text: &str) -> Result<(), ErrorKind> {
     ensure(good, What::RecipeName, text)
 }
 
+/// The name of a recipe to extend: one of this workspace, or `catalogue:stack/name`.
+pub(super) fn extended(text: &str) -> Result<(), ErrorKind> {
+    match text.split_once(':') {
+        Some((catalogue, recipe)) => {
+            let good = name(catalogue).is_ok() && recipe_name(recipe).is_ok();
+            ensure(good, What::ExtendedName, text)
+        }
+        None => recipe_name(text),
+    }
+}
+
 /// `os/architecture` or `os/architecture/variant`.
 pub(super) fn platform(text: &str) -> Result<(), ErrorKind> {
     let parts: Vec<_> = text.split('/').collect();

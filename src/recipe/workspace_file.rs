@@ -12,6 +12,7 @@ use super::parse::{document, finish, table_of};
 use super::span::S;
 use super::words::{self, ensure, invalid};
 use super::{Error, ErrorKind, Spanned, What, v1};
+use crate::digest::Digest;
 
 /// `cooper.toml`, checked, with its defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,22 @@ pub struct WorkspaceFile {
     pub owner: Option<Spanned<String>>,
     /// Where push and sign think an image goes, with `{{ stack }}` and `{{ name }}`.
     pub repository: Option<Spanned<String>>,
+    /// Other workspaces whose recipes those of this one may extend, by name.
+    pub catalogues: BTreeMap<String, Spanned<Catalogue>>,
+}
+
+/// Where another workspace comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Catalogue {
+    /// A directory, relative to this workspace.
+    Path(String),
+    /// An archive of one, at a URL.
+    Archive {
+        /// Where.
+        url: String,
+        /// Its bytes.
+        sha256: Digest,
+    },
 }
 
 /// What holds for every recipe of a workspace.
@@ -39,6 +56,20 @@ pub(super) struct Raw {
     cooper: Option<S<String>>,
     workspace: Option<Workspace>,
     publish: Option<Publish>,
+    /// Other workspaces whose recipes these extend, as `extends = "NAME:stack/name"`.
+    catalogue: Option<BTreeMap<String, S<RawCatalogue>>>,
+}
+
+/// Another workspace: a directory, or an archive that has one digest for ever.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RawCatalogue {
+    /// Directory, relative to this workspace: a git submodule, say.
+    path: Option<S<String>>,
+    /// URL of an archive: tar, compressed or not, or zip.
+    fetch: Option<S<String>>,
+    /// Of the archive's bytes.
+    sha256: Option<S<String>>,
 }
 
 /// Defaults of all recipes.
@@ -134,6 +165,9 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
         };
         cx.read(text, known);
     }
+    let named = raw.catalogue.into_iter().flatten();
+    let catalogues = named.filter_map(|(name, raw)| Some((name.clone(), catalogue(&name, raw, cx)?)));
+    let catalogues = catalogues.collect();
     let labels = workspace.labels.into_iter().flatten();
     WorkspaceFile {
         variants: variants.into_iter().map(|name| name.value).collect(),
@@ -142,7 +176,36 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
         labels: labels.map(|(name, value)| (name, cx.scalar(value))).collect(),
         owner: cx.keep(workspace.owner),
         repository,
+        catalogues,
     }
+}
+
+fn catalogue(name: &str, raw: S<RawCatalogue>, cx: &mut Checker) -> Option<Spanned<Catalogue>> {
+    let S { range, value: raw } = raw;
+    let at = cx.at(range.clone());
+    cx.read(&Spanned { value: name.to_owned(), at: at.clone() }, words::name)?;
+    let keys = [("path", raw.path.is_some()), ("fetch", raw.fetch.is_some())];
+    if !cx.exactly_one(&keys, &format!("[catalogue.{name}]"), &range) {
+        return None;
+    }
+    let (path, url, sha256) = (cx.keep(raw.path), cx.keep(raw.fetch), cx.keep(raw.sha256));
+    let value = match (path, url, sha256) {
+        (Some(path), None, None) => Catalogue::Path(cx.read(&path, v1::beside)?),
+        (None, Some(url), Some(sha256)) => {
+            let digest = cx.read(&sha256, words::sha256);
+            cx.read(&url, words::url)?;
+            Catalogue::Archive { url: url.value, sha256: digest? }
+        }
+        (Some(_), ..) => {
+            cx.fail(range, ErrorKind::Needs { key: "sha256", needs: vec!["fetch"] });
+            return None;
+        }
+        _ => {
+            cx.fail(range, ErrorKind::Needs { key: "fetch", needs: vec!["sha256"] });
+            return None;
+        }
+    };
+    Some(Spanned { value, at })
 }
 
 /// `>=1`, `>=1.2` or `>=1.2.3`; what follows a `-` is not looked at.

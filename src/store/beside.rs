@@ -3,6 +3,8 @@
 use crate::digest::{DiffId, Digest};
 use crate::oci::json::{self, Value, object};
 
+/// Other workspaces, each unpacked in a directory that has its archive's digest as a name.
+pub const CATALOGUES: &str = "catalogues";
 pub(super) const REALISATIONS: &str = "realisations";
 pub(super) const HEADERS: &str = "headers";
 pub(super) const CHUNKS: &str = "chunks";

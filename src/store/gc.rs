@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::beside::{CHUNKS, HEADERS, REALISATIONS, Realisation};
+use super::beside::{CATALOGUES, CHUNKS, HEADERS, REALISATIONS, Realisation};
 use super::error::Error;
 use super::roots::Root;
 use super::{Store, sources};
@@ -15,7 +15,7 @@ use crate::disk::{self, Lock, Within};
 pub struct GcReport {
     /// Roots that are no longer live.
     pub roots: Vec<Root>,
-    /// Blobs that no live root reaches.
+    /// Blobs that no live root reaches, and workspaces that nothing names.
     pub removed: u64,
     /// Blobs that stay.
     pub kept: u64,
@@ -24,7 +24,8 @@ pub struct GcReport {
 }
 
 impl Store {
-    /// Removes roots that `is_live` denies, then all that neither a remaining root reaches nor `keep` names. A
+    /// Removes roots that `is_live` denies, then all that neither a remaining root reaches nor `keep` names: blobs, and
+    /// other workspaces by the digests of their archives. A
     /// derivation stays with its output, realisations, header indexes and chunk tables with the blob that they
     /// speak of, an index of sources with its workspace. Waits for running transactions; new ones wait for it.
     ///
@@ -53,6 +54,7 @@ impl Store {
         doomed.iter().try_for_each(|path| within.remove(path))?;
         within.sweep(&self.path)?;
         within.sweep(&self.path.join("tmp"))?;
+        within.sweep(&self.path.join(CATALOGUES))?;
         within.sweep(&self.path.join(sources::SOURCES))?;
         Ok(report)
     }
@@ -84,6 +86,12 @@ fn doomed(
     for path in sources::lost(&store.path)? {
         report.bytes += disk::regular_size(&path)?.unwrap_or(0);
         doomed.push(path);
+    }
+    for (digest, path) in store.files(CATALOGUES)? {
+        if !reached.contains(&digest) {
+            report.removed += 1;
+            doomed.push(path);
+        }
     }
     for kind in [HEADERS, CHUNKS, "blobs/sha256"] {
         for (digest, path) in store.files(kind)? {

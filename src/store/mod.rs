@@ -53,7 +53,7 @@ mod verify;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub use beside::{Realisation, SEAL};
+pub use beside::{CATALOGUES, Realisation, SEAL};
 pub use closure::{Closure, ClosureError, MAX_BLOBS, MAX_DEPTH, MAX_DOCUMENTS, closure, walk};
 pub use error::Error;
 pub use gc::GcReport;

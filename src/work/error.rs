@@ -121,6 +121,24 @@ pub enum Error {
         /// One that there is.
         suggestion: Option<String>,
     },
+    /// Another workspace that `cooper.toml` doesn't name.
+    #[error("cooper.toml names no catalogue {name}")]
+    NoCatalogue {
+        /// As written.
+        name: String,
+        /// One that it names.
+        suggestion: Option<String>,
+    },
+    /// A recipe that another workspace's stands on, and that this one doesn't have.
+    #[error("{recipe} comes to stand on {name}, or takes from it, and this workspace has no such recipe")]
+    NotHere {
+        /// `stack/name`
+        recipe: String,
+        /// `stack/name`
+        name: String,
+        /// Whose recipe says so.
+        catalogue: String,
+    },
     /// The workspace has no such variant.
     #[error("the workspace has no variant {name:?}")]
     NoVariant {

@@ -12,13 +12,17 @@
 //! | [`upstream`] | what recipes stand on: references resolved, bases pinned, images read |
 //! | [`bytes`] | a blob by its digest: committed, in the store, where it comes from, with a substituter |
 //! | [`checkout`] | recipes, locks, their files: each read once |
+//! | `catalogue` | other workspaces, whose recipes are extended |
+//! | `fetch` | a file by its URL |
 //! | `env`, `error`, `mutex` | what a command is given, how it fails, what its threads share |
 
 pub(crate) mod bytes;
+mod catalogue;
 pub(crate) mod checkout;
 pub(crate) mod deliver;
 mod env;
 mod error;
+pub(crate) mod fetch;
 pub(crate) mod mutex;
 pub(crate) mod realise;
 pub(crate) mod run;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::digest::Digest;
 use crate::disk;
+use crate::layer::unpack::UnpackError;
 use crate::recipe::GlobFault;
 
 /// Why something of a workspace can't be found or read.
@@ -129,6 +130,20 @@ pub enum Error {
         path: PathBuf,
         /// Whether only the line endings differ.
         crlf: bool,
+    },
+    /// An archive of another workspace that can't be taken apart.
+    #[error("{name}: {source}")]
+    Archive {
+        /// Where it comes from, as it may be shown.
+        name: String,
+        /// Why not.
+        source: UnpackError,
+    },
+    /// An archive without a workspace.
+    #[error("{name} has no cooper.toml, neither at its top nor in the one directory there")]
+    NoWorkspaceIn {
+        /// Where it comes from, as it may be shown.
+        name: String,
     },
     /// A content that none of the sources read has.
     #[error("no source that was read has the content {digest}")]

@@ -6,8 +6,10 @@
 //! else out of the workspace ([`Workspace::check`]).
 
 mod blobs;
+mod catalogue;
 mod error;
 mod line_endings;
+mod named;
 mod source;
 mod target;
 mod v1;
@@ -16,9 +18,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::named::Named;
+pub use catalogue::unpack;
 pub use error::Error;
 pub use line_endings::differs_by_crlf_only;
 pub use source::{Contents, RULES, Scan, read_input};
+pub(crate) use target::in_catalogue;
 pub use target::{Selected, Target, TargetPattern};
 pub use v1::Filter;
 
@@ -39,6 +44,8 @@ pub struct Workspace {
     lockfiles: PathBuf,
     text: String,
     beneath: Arc<Beneath>,
+    /// Others whose recipes these extend, as far as they were asked for.
+    pub(crate) catalogues: Named<Self>,
 }
 
 /// The workspace that a directory lies in, whatever its `cooper.toml` is: no link of it may lead out.
@@ -57,13 +64,22 @@ impl Workspace {
     /// No `cooper.toml` there or above, or an unreadable one.
     pub fn find(start: &Path) -> Result<Self, Error> {
         for root in start.ancestors() {
-            if let Some(text) = text(&root.join(FILE))? {
-                let lockfiles = root.join("lockfiles");
-                let beneath = Arc::new(Beneath::new(root)?);
-                return Ok(Self { root: root.to_owned(), lockfiles, text, beneath });
+            if let Some(found) = Self::at(root)? {
+                return Ok(found);
             }
         }
         Err(Error::NoWorkspace { start: start.to_owned() })
+    }
+
+    /// The one whose root a directory is; none where that has no `cooper.toml`.
+    ///
+    /// # Errors
+    /// An unreadable one.
+    pub fn at(root: &Path) -> Result<Option<Self>, Error> {
+        let Some(text) = text(&root.join(FILE))? else { return Ok(None) };
+        let (root, lockfiles) = (root.to_owned(), root.join("lockfiles"));
+        let beneath = Arc::new(Beneath::new(&root)?);
+        Ok(Some(Self { root, lockfiles, text, beneath, catalogues: Named::new() }))
     }
 
     /// The same with another set of locks (`--lockfiles`). Their blobs are written beside them, and looked for in
@@ -170,10 +186,12 @@ impl Workspace {
     /// No such recipe, a link, not text.
     pub fn recipe_text(&self, target: &Target) -> Result<String, Error> {
         let missing = || Error::NoTarget { pattern: target.to_string(), suggestion: None };
-        if !self.root.join(target.origin()).is_dir() {
+        let origin = target.origin();
+        let (home, inner) = self.home(&origin);
+        if !home.root.join(inner).is_dir() {
             return Err(missing());
         }
-        let directory = self.origin_directory(&target.origin())?;
+        let directory = self.origin_directory(&origin)?;
         text(&directory.join("recipe.toml"))?.ok_or_else(missing)
     }
 
@@ -206,6 +224,13 @@ impl Workspace {
         Ok(true)
     }
 
+    /// The workspace that a text speaks of, and the text without that one's name.
+    pub(crate) fn home<'t>(&self, text: &'t str) -> (Self, &'t str) {
+        let (name, rest) = target::in_catalogue(text);
+        let found = name.and_then(|name| self.catalogues.get(name));
+        found.map_or_else(|| (self.clone(), text), |found| (found, rest))
+    }
+
     /// The root with no link in it.
     pub fn real(&self) -> &Path {
         self.beneath.real()
@@ -213,12 +238,13 @@ impl Workspace {
 
     /// The real path of a recipe's directory, which no link may lead to.
     fn origin_directory(&self, origin: &str) -> Result<PathBuf, Error> {
-        let mut path = self.beneath.real().to_owned();
+        let (home, origin) = self.home(origin);
+        let mut path = home.beneath.real().to_owned();
         for component in Path::new(origin).components() {
             path.push(component);
             let found = fs::symlink_metadata(&path).map_err(disk::failed("find", &path))?;
             if found.is_symlink() || !matches!(component, std::path::Component::Normal(_)) {
-                return Err(Error::LinkedRecipe { path: self.root.join(origin) });
+                return Err(Error::LinkedRecipe { path: home.root.join(origin) });
             }
         }
         Ok(path)

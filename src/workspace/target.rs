@@ -9,16 +9,24 @@ use crate::recipe::{Glob, has_magic, suggest};
 /// A recipe's name: `stack/name`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
-    /// The directory below `recipes`.
+    /// The directory below `recipes`; of another workspace's recipe, that one's name comes before it, and a colon.
     pub stack: String,
     /// The directory below that.
     pub name: String,
 }
 
 impl Target {
-    /// The recipe's directory, relative to the workspace.
+    /// The recipe's directory, relative to the workspace; of another one's, behind that one's name and a colon.
     pub fn origin(&self) -> String {
-        format!("recipes/{}/{}", self.stack, self.name)
+        match self.catalogue() {
+            (Some(catalogue), stack) => format!("{catalogue}:recipes/{stack}/{}", self.name),
+            (None, stack) => format!("recipes/{stack}/{}", self.name),
+        }
+    }
+
+    /// The other workspace that it is in, if it is, and its stack there.
+    pub fn catalogue(&self) -> (Option<&str>, &str) {
+        in_catalogue(&self.stack)
     }
 }
 
@@ -33,12 +41,17 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         match text.split_once('/') {
-            Some((stack, name)) if is_name(stack) && is_name(name) => {
+            Some((stack, name)) if is_name(in_catalogue(stack).1) && is_name(name) => {
                 Ok(Self { stack: stack.to_owned(), name: name.to_owned() })
             }
             _ => Err(Error::Pattern { text: text.to_owned(), why: "expected stack/name".into() }),
         }
     }
+}
+
+/// What is written behind another workspace's name and a colon, if it is.
+pub(crate) fn in_catalogue(text: &str) -> (Option<&str>, &str) {
+    text.split_once(':').map_or((None, text), |(catalogue, rest)| (Some(catalogue), rest))
 }
 
 /// `[a-z0-9][a-z0-9._-]*`

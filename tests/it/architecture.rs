@@ -33,6 +33,8 @@ const STOREYS: [(&str, &[&[&str]]); 2] = [
         "work",
         &[
             &["env", "error", "mutex"],
+            &["fetch"],
+            &["catalogue"],
             &["checkout"],
             &["bytes"],
             &["upstream"],

@@ -7,6 +7,7 @@
 
 mod adversary;
 mod architecture;
+mod catalogues;
 mod checkouts;
 mod cli;
 mod contract;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::lock::BaseOrigin;
 use crate::oci::{Place, Reference};
-use crate::recipe::layout_place;
 use crate::substitute::{self, Substituter};
 use crate::work::checkout::Checkout;
 use crate::work::{Env, Error};
@@ -18,10 +17,7 @@ pub(super) fn open_origin(
     let opened = match origin {
         BaseOrigin::Image(_) if env.offline => return Ok(None),
         BaseOrigin::Image(reference) => return Ok(Some(open_reference(env, reference)?)),
-        BaseOrigin::Layout(text) => match layout_place(text) {
-            Ok((path, _)) => substitute::open_later(&checkout.readable_layout(&path)?),
-            Err(_) => return Ok(None),
-        },
+        BaseOrigin::Layout(text) => substitute::open_later(&checkout.readable_layout(text)?.0),
     };
     match opened {
         Ok(found) => Ok(Some(found)),

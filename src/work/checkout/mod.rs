@@ -18,12 +18,14 @@ pub use select::{ParseShardError, Selection, Shard};
 use crate::digest::{Digest, Encoding};
 use crate::lock::{Lock, Reason, conflict};
 use crate::oci::Platform;
-use crate::recipe::{self, Evaluated, Recipe, Scope, Spanned, WorkspaceFile, parse_workspace};
+use crate::recipe::{
+    self, Evaluated, Recipe, Scope, Selector, Spanned, WorkspaceFile, layout_place, parse_workspace,
+};
 use crate::store::SourceIndex;
-use crate::substitute;
 use crate::tree::Files;
-use crate::work::{Asks, Env, Error};
-use crate::workspace::{RULES, Scan, Target, Workspace};
+use crate::work::fetch::readable;
+use crate::work::{Asks, Env, Error, catalogue};
+use crate::workspace::{RULES, Scan, Target, Workspace, in_catalogue};
 
 /// A workspace as one command reads it.
 pub(crate) struct Checkout<'a> {
@@ -114,9 +116,9 @@ impl<'a> Checkout<'a> {
         let (recipe, below) = match recipe.extends().cloned() {
             None => (recipe, None),
             Some(name) => {
-                let parent = self.parent(target, &name)?;
-                let parent = self.extended(&parent, seen).map_err(|error| error.closes_circle(&name.at))?;
-                (Recipe::extend(&parent.0, recipe), Some(parent.1))
+                let parent = self.extends(target, &name)?;
+                let below = self.extended(&parent, seen).map_err(|error| error.closes_circle(&name.at))?;
+                (Recipe::extend((&parent.to_string(), &below.0), recipe), Some(below.1))
             }
         };
         seen.pop();
@@ -133,13 +135,55 @@ impl<'a> Checkout<'a> {
         chain.iter().map(|target| Some((target.clone(), *texts.get(target)?))).collect()
     }
 
+    /// What a recipe's own file says.
+    pub(crate) fn text(&self, target: &Target) -> Result<String, Error> {
+        if let (Some(catalogue), _) = target.catalogue() {
+            self.open_catalogue(catalogue)?;
+        }
+        Ok(self.workspace.recipe_text(target)?)
+    }
+
     fn read_recipe(&self, target: &Target) -> Result<Recipe, Error> {
         let path = format!("{}/recipe.toml", target.origin());
-        let text = self.workspace.recipe_text(target)?;
+        let text = self.text(target)?;
         self.texts.borrow_mut().insert(target.clone(), Digest::of(text.as_bytes()));
         let recipe = recipe::parse(&path, &text).map_err(Error::Recipes)?;
-        let errors = recipe.check_variants(&self.file.variants);
+        // Another workspace may have others; those that this one doesn't have are never asked for.
+        let is_own = target.catalogue().0.is_none();
+        let errors = if is_own { recipe.check_variants(&self.file.variants) } else { Vec::new() };
         if errors.is_empty() { Ok(recipe) } else { Err(Error::Recipes(errors)) }
+    }
+
+    /// The recipe that another one extends: beside it, or in another workspace that this one names.
+    fn extends(&self, child: &Target, name: &Spanned<String>) -> Result<Target, Error> {
+        let (catalogue, wanted) = match (child.catalogue().0, in_catalogue(&name.value)) {
+            (None, (None, _)) => return self.parent(child, name),
+            (None, (Some(catalogue), wanted)) | (Some(catalogue), (None, wanted)) => (catalogue, wanted),
+            (Some(_), (Some(_), _)) => {
+                let why = "a recipe of another workspace can't extend one of a third";
+                return Err(Error::usage(why).at(&name.at));
+            }
+        };
+        self.open_catalogue(catalogue).map_err(|error| error.at(&name.at))?;
+        let known = self.workspace.home(&format!("{catalogue}:")).0.recipes()?;
+        let found = wanted.parse().ok().filter(|target| known.contains(target));
+        let found = found.ok_or_else(|| no_parent(child, name, wanted, &known))?;
+        Ok(Target { stack: format!("{catalogue}:{}", found.stack), name: found.name })
+    }
+
+    /// Makes another workspace that `cooper.toml` names known.
+    fn open_catalogue(&self, name: &str) -> Result<(), Error> {
+        if self.workspace.catalogues.get(name).is_some() {
+            return Ok(());
+        }
+        let Some(found) = self.file.catalogues.get(name) else {
+            let known = self.file.catalogues.keys().map(String::as_str);
+            let suggestion = recipe::suggest(name, known);
+            return Err(Error::NoCatalogue { name: name.to_owned(), suggestion });
+        };
+        let opened = catalogue::open(self.env, &self.workspace, found)?;
+        self.workspace.catalogues.insert(name, opened);
+        Ok(())
     }
 
     /// The recipe that another one names as what it stands on, extends or takes from.
@@ -147,13 +191,15 @@ impl<'a> Checkout<'a> {
         let known = self.workspace.recipes()?;
         let found: Option<Target> = name.value.parse().ok().filter(|target| known.contains(target));
         found.ok_or_else(|| {
-            let names: Vec<String> = known.iter().map(ToString::to_string).collect();
-            let error = Error::NoParent {
-                recipe: child.to_string(),
-                parent: name.value.clone(),
-                suggestion: recipe::suggest(name, names.iter().map(String::as_str)),
-            };
-            error.at(&name.at)
+            // What another workspace's recipe stands on has a lock, and that is this one's.
+            match in_catalogue(&name.at.file).0 {
+                Some(catalogue) => Error::NotHere {
+                    recipe: child.to_string(),
+                    name: name.value.clone(),
+                    catalogue: catalogue.to_owned(),
+                },
+                None => no_parent(child, name, name, &known),
+            }
         })
     }
 
@@ -218,27 +264,29 @@ impl<'a> Checkout<'a> {
 
     /// What a recipe or lock names of the disk, if it lies in the workspace, or where the site lets recipes read.
     pub(crate) fn readable(&self, path: PathBuf) -> Result<PathBuf, Error> {
-        match self.workspace.holds(&path) {
-            Ok(()) => Ok(path),
-            Err(error) if error.leads_out() => {
-                let allowed = self.env.registries.may_read(&path).map_err(substitute::Error::from)?;
-                if allowed { Ok(path) } else { Err(error.into()) }
-            }
-            Err(error) => Err(error.into()),
-        }
+        readable(self.env, &self.workspace, path)
     }
 
-    /// The same of a layout or archive of images, relative to the workspace.
-    pub(crate) fn readable_layout(&self, path: &str) -> Result<PathBuf, Error> {
-        let path = self.readable(self.workspace.root().join(path))?;
-        self.readable(path.join("blobs/sha256"))?;
-        Ok(path)
+    /// The layout or archive of images at a place, which is relative to the workspace or to the one whose name it begins with;
+    /// and which of its images is meant.
+    pub(crate) fn readable_layout(&self, text: &str) -> Result<(PathBuf, Option<Selector>), Error> {
+        if let (Some(name), _) = in_catalogue(text)
+            && self.file.catalogues.contains_key(name)
+        {
+            self.open_catalogue(name)?;
+        }
+        let (home, text) = self.workspace.home(text);
+        let wrong = |kind| Error::Recipes(vec![recipe::Error { at: None, kind }]);
+        let (path, selector) = layout_place(text).map_err(wrong)?;
+        let path = readable(self.env, &home, home.root().join(path))?;
+        readable(self.env, &home, path.join("blobs/sha256"))?;
+        Ok((path, selector))
     }
 
     /// The scope of everything that doesn't depend on base and platform.
     pub(crate) fn scope(&self, target: &Target) -> Scope {
         Scope {
-            stack: target.stack.clone(),
+            stack: target.catalogue().1.to_owned(),
             name: target.name.clone(),
             set: self.asks.set.clone(),
             ..Scope::default()
@@ -271,6 +319,13 @@ impl<'a> Checkout<'a> {
     ) -> Result<Vec<String>, Error> {
         recipe.remove_patterns(&self.scope_on(target, platform)).map_err(Error::Recipes)
     }
+}
+
+fn no_parent(child: &Target, name: &Spanned<String>, wanted: &str, known: &[Target]) -> Error {
+    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let suggestion = recipe::suggest(wanted, names.iter().map(String::as_str));
+    let (recipe, parent) = (child.to_string(), name.value.clone());
+    Error::NoParent { recipe, parent, suggestion }.at(&name.at)
 }
 
 /// A lock's place, for messages.

@@ -8,13 +8,17 @@ use crate::oci::Platform;
 use crate::recipe::{Base, Evaluated};
 use crate::tree::SourceKey;
 use crate::work::Error;
-use crate::workspace::Target;
+use crate::workspace::{Target, in_catalogue};
 
 /// A base as a lock names it.
 pub(crate) fn origin(base: &Base) -> Result<Option<BaseOrigin>, Error> {
     match base {
         Base::Image(text) => image_origin(text).map(Some).map_err(|error| error.at(&text.at)),
-        Base::Layout(text) => Ok(Some(BaseOrigin::Layout(text.value.clone()))),
+        // In the workspace of the recipe that says it.
+        Base::Layout(text) => {
+            let home = in_catalogue(&text.at.file).0.map(|catalogue| format!("{catalogue}:"));
+            Ok(Some(BaseOrigin::Layout(home.unwrap_or_default() + text)))
+        }
         Base::Recipe(_) | Base::Scratch(_) | Base::Extends(_) => Ok(None),
     }
 }

@@ -158,7 +158,8 @@ impl Asked<'_, '_> {
         let is = |text: Option<String>, digest: Digest| {
             text.is_some_and(|text| Digest::of(text.as_bytes()) == digest)
         };
-        let holds = record.texts.iter().all(|(target, text)| is(workspace.recipe_text(target).ok(), *text))
+        let text = |target| self.checkout.text(target).ok();
+        let holds = record.texts.iter().all(|(target, digest)| is(text(target), *digest))
             && is(workspace.lock_text(target).ok().flatten(), record.lock)
             && record.others.iter().all(|other| self.holds(other))
             && record.sources.iter().all(|(files, tree)| self.is_source(files, *tree))

@@ -66,9 +66,10 @@ pub(super) fn mount(
         let source = match &file.template {
             ResolvedTemplate::Off => {
                 let files = mounted.files;
-                let path = checkout.workspace.root().join(&files.directory).join(&files.from);
+                let (home, directory) = checkout.workspace.home(&files.directory);
+                let path = home.root().join(directory).join(&files.from);
                 // An image has the link; an engine binds what it leads to.
-                let held = checkout.workspace.check(&path);
+                let held = home.check(&path);
                 held.map_err(|error| Error::from(error).at(&mounted.path.at))?;
                 path
             }

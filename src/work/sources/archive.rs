@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
-use super::fetch::Located;
 use super::portion::filter;
 use super::read::{Read, Secrets};
 use super::watch::{Watch, Watched};
@@ -24,6 +23,7 @@ use crate::recipe::SourcePath;
 use crate::tree::{Attributes, Content, Kind, Portion, SourceNode, SourceTree, Step, StepError, TreePath};
 use crate::work::Error;
 use crate::work::bytes::{Spool, Supply};
+use crate::work::fetch::Located;
 use crate::workspace::{Contents, Filter};
 
 type Nodes = BTreeMap<TreePath, SourceNode>;

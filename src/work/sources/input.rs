@@ -3,13 +3,13 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::fetch::{Known, Located};
 use crate::disk;
 use crate::recipe::SourcePath;
 use crate::tree::{Files, Portion, SourceKey, SourceNode};
 use crate::work::Error;
 use crate::work::bytes::Supply;
 use crate::work::checkout::Checkout;
+use crate::work::fetch::{Known, Located};
 use crate::workspace::{self, Scan, read_input};
 
 /// Where an input lies: as the recipe says, or `--input`.

@@ -7,7 +7,6 @@
 
 mod archive;
 mod elsewhere;
-mod fetch;
 mod foreign;
 mod image;
 mod input;
@@ -20,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 pub(crate) use elsewhere::Elsewhere;
-pub(crate) use fetch::{Located, fetch, vendored};
 pub(crate) use foreign::Foreign;
 
 use self::archive::unpacked;
@@ -38,6 +36,7 @@ use crate::tree::{Attributes, Content, Files, Kind, SourceKey, SourceNode, Sourc
 use crate::work::Error;
 use crate::work::bytes::Supply;
 use crate::work::checkout::Checkout;
+use crate::work::fetch::{Located, fetch};
 use crate::work::upstream::{Below, Upstream, refreshes};
 use crate::workspace::{Contents, Target};
 
@@ -304,7 +303,14 @@ impl<'a> Sources<'a> {
                     Some(Pin::File(content)) => Some(content),
                     _ => None,
                 };
-                let located = fetch(supply, url, pinned, path.sha256).map_err(|error| error.at(&path.at))?;
+                let located = fetch(
+                    (supply.checkout.env, &supply.checkout.workspace),
+                    supply.transaction()?,
+                    url,
+                    pinned,
+                    path.sha256,
+                )
+                .map_err(|error| error.at(&path.at))?;
                 if portion.unpack.is_empty() {
                     fetched(url, located)
                 } else {

@@ -4,7 +4,7 @@ use super::state::Upstream;
 use crate::digest::Digest;
 use crate::lock::BaseOrigin;
 use crate::oci::{Descriptor, Reference};
-use crate::recipe::{self, Selector, layout_place};
+use crate::recipe::Selector;
 use crate::substitute;
 use crate::work::Error;
 
@@ -40,9 +40,8 @@ fn resolve_now(upstream: &Upstream<'_>, origin: &BaseOrigin) -> Result<Descripto
             _ => Err(Error::Unpinned { reference: reference.to_string() }),
         },
         BaseOrigin::Layout(text) => {
-            let (path, selector) =
-                layout_place(text).map_err(|kind| Error::Recipes(vec![recipe::Error { at: None, kind }]))?;
-            let place = substitute::open(&upstream.checkout().readable_layout(&path)?)?;
+            let (path, selector) = upstream.checkout().readable_layout(text)?;
+            let place = substitute::open(&path)?;
             let selector = selector.map(|selector| match selector {
                 Selector::Tag(tag) => tag,
                 Selector::Digest(digest) => digest.to_string(),

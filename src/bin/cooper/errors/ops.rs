@@ -72,7 +72,11 @@ const fn kind(error: &Error) -> (&'static str, Exit) {
         Error::NoOutput { .. } => ("lock", Exit::Missing),
         Error::Foreign { .. } | Error::LineEndings { .. } => ("source", Exit::Input),
         Error::Nowhere { .. } => ("source", Exit::Missing),
-        Error::Circle { .. } | Error::TooDeep { .. } | Error::NoParent { .. } => ("recipe", Exit::Input),
+        Error::Circle { .. }
+        | Error::TooDeep { .. }
+        | Error::NoParent { .. }
+        | Error::NoCatalogue { .. }
+        | Error::NotHere { .. } => ("recipe", Exit::Input),
         Error::NoVariant { .. } => ("no-target", Exit::Missing),
         Error::Offline { .. } | Error::Unpinned { .. } => ("base", Exit::Missing),
         Error::NoPlatform { .. }
@@ -101,6 +105,15 @@ fn hints(error: &Error) -> Vec<String> {
         Error::TooDeep { .. } => "say in one recipe what several say of each other",
         Error::Unlisted { .. } => {
             "restore the lock from version control, or run `cooper lock`, which lists it anew"
+        }
+        Error::NoCatalogue { name, suggestion } => {
+            let table = format!("a table [catalogue.{name}] says where it is: path, or fetch and sha256");
+            return did_you_mean(suggestion.as_ref()).into_iter().chain([table]).collect();
+        }
+        Error::NotHere { name, catalogue, .. } => {
+            return vec![format!(
+                "make recipes/{name}/recipe.toml here, with extends = \"{catalogue}:{name}\": its lock is yours"
+            )];
         }
         Error::NoParent { suggestion, .. } => return did_you_mean(suggestion.as_ref()).into_iter().collect(),
         Error::NoVariant { name, known } => {
