@@ -1,7 +1,7 @@
 //! Interpolation: faults have a place, text without delimiters is left alone, two templates do what each does alone.
 #![no_main]
 
-use cooperage::recipe::{DELIMITERS, interpolate};
+use cooperage::recipe::{DELIMITERS, Room, interpolate};
 use fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
     let delimiters = if input.byte() & 1 == 0 { DELIMITERS } else { ("<%", "%>") };
     let (one, other) = (input.bytes(), input.0);
-    let run = |text: &[u8]| match interpolate(text, delimiters, &names) {
+    let run = |text: &[u8]| match interpolate(text, delimiters, &names, &Room::new(usize::MAX)) {
         Ok(out) => Some(out),
         Err(error) => {
             assert!(

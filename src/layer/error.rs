@@ -144,6 +144,8 @@ pub enum EntryFault {
     Climbs,
     #[error("the path or link target is longer than {limit} bytes")]
     TooLong { limit: usize },
+    #[error("a name in the path is longer than {limit} bytes")]
+    LongName { limit: usize },
     #[error("the root is not a directory here")]
     Root,
     #[error("a whiteout of nothing, . or ..")]

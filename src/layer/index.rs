@@ -152,10 +152,12 @@ impl LayerIndex {
                 .opaques
                 .get(ancestor)
                 .or_else(|| {
-                    first_below(ancestor, |from| self.entries.range(from..).next().map(|(path, _)| path))
+                    first_below(ancestor, |from| {
+                        self.entries.range::<TreePath, _>(from..).next().map(|(path, _)| path)
+                    })
                 })
-                .or_else(|| first_below(ancestor, |from| self.whiteouts.range(from..).next()))
-                .or_else(|| first_below(ancestor, |from| self.opaques.range(from..).next()));
+                .or_else(|| first_below(ancestor, |from| self.whiteouts.range::<TreePath, _>(from..).next()))
+                .or_else(|| first_below(ancestor, |from| self.opaques.range::<TreePath, _>(from..).next()));
             if let Some(path) = below {
                 return Err(ReadError::Entry {
                     path: path.as_bytes().to_vec(),
@@ -225,7 +227,11 @@ fn tree_path(name: &[u8]) -> Result<TreePath, EntryFault> {
         return Err(EntryFault::TooLong { limit: LONGEST });
     }
     // The reader lets no NUL through.
-    TreePath::parse(name).map_err(|(TreePathError::Climbs | TreePathError::Nul)| EntryFault::Climbs)
+    TreePath::parse(name).map_err(|error| match error {
+        TreePathError::Climbs | TreePathError::Nul => EntryFault::Climbs,
+        TreePathError::Long { .. } => EntryFault::TooLong { limit: LONGEST },
+        TreePathError::LongName { .. } => EntryFault::LongName { limit: TreePath::LONGEST_NAME },
+    })
 }
 
 fn header(entry: &Entry) -> Result<Header, EntryFault> {

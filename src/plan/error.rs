@@ -32,7 +32,7 @@ pub enum Fault {
         most: usize,
     },
     /// Not a path inside an image.
-    #[error("{path:?}: {source}")]
+    #[error("{:?}: {source}", path.chars().take(200).collect::<String>())]
     Path {
         /// As written.
         path: String,

@@ -74,9 +74,9 @@ fn below_file(
     units: &[Unit],
 ) -> Option<Fault> {
     let removed = |path: &TreePath| {
-        units.iter().any(|unit| {
-            unit.removes.contains_key(path) || path.ancestors().any(|above| unit.removes.contains_key(&above))
-        })
+        let taken =
+            |unit: &Unit| unit.removes.contains_key(path) || path.above(&unit.removes).next().is_some();
+        units.iter().any(taken)
     };
     let is_file =
         |path: &TreePath| below.lookup(path) == Found::Unknown && is_base_file(path) && !removed(path);

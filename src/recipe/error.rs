@@ -76,7 +76,7 @@ pub enum ErrorKind {
         needs: Vec<&'static str>,
     },
     /// Text that isn't what the key takes.
-    #[error("{value:?} is not {}", .what.noun())]
+    #[error("{:?} is not {}", cut(value), .what.noun())]
     Invalid {
         /// What it should have been.
         what: What,
@@ -84,7 +84,7 @@ pub enum ErrorKind {
         value: String,
     },
     /// A path that can't be used.
-    #[error("the path {path:?} {fault}")]
+    #[error("the path {:?} {fault}", cut(path))]
     Path {
         /// As written, after interpolation.
         path: String,
@@ -92,7 +92,7 @@ pub enum ErrorKind {
         fault: PathFault,
     },
     /// A glob that can't be read.
-    #[error("the glob {pattern:?} {fault}")]
+    #[error("the glob {:?} {fault}", cut(pattern))]
     Glob {
         /// As written, after interpolation.
         pattern: String,
@@ -138,15 +138,13 @@ pub enum ErrorKind {
         /// The way round, the first name again at the end.
         names: Vec<String>,
     },
-    /// Variables that name variables, too deep or too long.
-    #[error("`{name}` expands without end: more than {depth} levels or {limit} bytes")]
+    /// Variables that name variables, too deep.
+    #[error("`{name}` stands below more than {depth} variables that name each other")]
     Expansion {
         /// The variable where it was noticed.
         name: String,
         /// Levels that are allowed.
         depth: usize,
-        /// Bytes that are allowed.
-        limit: usize,
     },
     /// A variable that has the name of a builtin.
     #[error("`{name}` is a name of Cooper's own")]
@@ -329,6 +327,15 @@ impl What {
             Self::Nothing => "a table or \"none\"",
             Self::Version => "a version, such as \">=0.1\"",
         }
+    }
+}
+
+/// Enough of a text to know it by.
+fn cut(text: &str) -> String {
+    const SHOWN: usize = 200;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -46,7 +46,7 @@ pub use span::{At, Spanned};
 pub use suggest::suggest;
 pub use v1::{
     DELIMITERS, Glob, GlobFault, PathFault, Resolved, ResolvedAction, ResolvedEntry, ResolvedFile,
-    ResolvedSource, ResolvedTemplate, Scope, SourcePath, TemplateError, TemplateFault, has_magic,
+    ResolvedSource, ResolvedTemplate, Room, Scope, SourcePath, TemplateError, TemplateFault, has_magic,
     interpolate, layout_place, nanoseconds, platform_matches,
 };
 pub use workspace_file::{Catalogue, WorkspaceFile, parse_workspace};

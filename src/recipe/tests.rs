@@ -409,7 +409,23 @@ fn syntax_and_size() {
     for n in 1..60 {
         bomb += &format!("v{n} = '{{{{ v{0} }}}}{{{{ v{0} }}}}'\n", n - 1);
     }
-    assert!(matches!(&errors(&bomb)[..], [(_, ErrorKind::Expansion { .. })]));
+    let room = |error: &ErrorKind| match error {
+        ErrorKind::Template(TemplateFault::Room { name, .. }) => name.clone(),
+        other => panic!("{other}"),
+    };
+    let found = errors(&bomb);
+    // 16 bytes, doubled; its second half has no room.
+    assert!(
+        matches!(&found[..], [(underlined, kind)] if room(kind) == "v16" && underlined == "v16"),
+        "{found:?}"
+    );
+    // Many that are long, each of them allowed.
+    let mut many =
+        format!("[base]\nscratch = true\n[vars]\nlong = '{}'\n[config.env]\n", "x".repeat(1 << 19));
+    for n in 0..5000 {
+        many += &format!("N{n} = '{{{{ long }}}}'\n");
+    }
+    assert_eq!(room(&errors(&many)[0].1), "long");
     let mut chain = String::from("[base]\nscratch = true\n[vars]\nv0 = 'x'\n");
     for n in 1..5000 {
         chain += &format!("v{n} = '{{{{ v{} }}}}'\n", n - 1);

@@ -158,7 +158,7 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
     if let Some(text) = &repository {
         let names = |name: &str| matches!(name, "stack" | "name").then(|| "x".to_owned());
         let known = |text: &str| {
-            let read = v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names);
+            let read = v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names, &v1::Room::new(1 << 12));
             let read = read.map_err(|error| ErrorKind::Template(error.fault))?;
             let good = read.iter().all(|byte| byte.is_ascii_graphic()) && read.contains(&b'/');
             ensure(good, What::Reference, text)

@@ -1,6 +1,9 @@
 //! A path inside an image: bytes, relative to the root, already normalised.
 
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 
 /// Components joined by `/`, without a leading or final slash; the root is empty.
 ///
@@ -18,6 +21,18 @@ pub enum TreePathError {
     /// A NUL byte.
     #[error("the path holds a NUL byte")]
     Nul,
+    /// No system could make it.
+    #[error("the path has {length} bytes, and Linux takes no more than {}", TreePath::LONGEST)]
+    Long {
+        /// Its length.
+        length: usize,
+    },
+    /// A component that no file system could hold.
+    #[error("a name in the path has {length} bytes, and file systems take no more than {}", TreePath::LONGEST_NAME)]
+    LongName {
+        /// Its length.
+        length: usize,
+    },
 }
 
 impl TreePath {
@@ -26,16 +41,38 @@ impl TreePath {
         Self(Vec::new())
     }
 
+    /// The most bytes that Linux takes as a path, without a leading slash.
+    pub const LONGEST: usize = 4095;
+    /// The most bytes of a component.
+    pub const LONGEST_NAME: usize = 255;
+
+    /// Whether an engine could make it.
+    ///
+    /// # Errors
+    /// It is too long, or a component is.
+    pub fn fits(&self) -> Result<(), TreePathError> {
+        let length = self.0.len();
+        if length > Self::LONGEST {
+            return Err(TreePathError::Long { length });
+        }
+        // The mark of a whiteout comes on top: nobody makes a file of that name.
+        let own = |name: &[u8]| name.strip_prefix(b".wh.").unwrap_or(name).len();
+        // Most are shorter altogether.
+        let long = if length > Self::LONGEST_NAME { self.components().find(|name| own(name) > Self::LONGEST_NAME) } else { None };
+        long.map_or(Ok(()), |name| Err(TreePathError::LongName { length: name.len() }))
+    }
+
     /// Reads a path: leading and repeated slashes, `.` components and a final slash mean nothing.
     ///
     /// # Errors
-    /// A `..` component or a NUL byte.
+    /// A `..` component, a NUL byte, or what is too long.
     pub fn parse(bytes: &[u8]) -> Result<Self, TreePathError> {
         if bytes.contains(&0) {
             return Err(TreePathError::Nul);
         }
         if Self::is_normal(bytes) {
-            return Ok(Self(bytes.to_vec()));
+            let path = Self(bytes.to_vec());
+            return path.fits().map(|()| path);
         }
         let mut path = Self(Vec::with_capacity(bytes.len()));
         for component in bytes.split(|&byte| byte == b'/') {
@@ -45,7 +82,7 @@ impl TreePath {
                 name => path.push(name),
             }
         }
-        Ok(path)
+        path.fits().map(|()| path)
     }
 
     /// Whether reading `bytes` as a path gives the same bytes.
@@ -69,12 +106,13 @@ impl TreePath {
     }
 
     /// Whether bytes name one thing in a directory of an image: not the directory itself, the one above, something
-    /// elsewhere, or what hides files of lower layers (`.wh.`).
+    /// elsewhere, too long a name, or what hides files of lower layers (`.wh.`).
     pub fn is_name(name: &[u8]) -> bool {
         !matches!(name, b"" | b"." | b"..")
             && !name.contains(&0)
             && !name.contains(&b'/')
             && !name.starts_with(b".wh.")
+            && name.len() <= Self::LONGEST_NAME
     }
 
     /// The path of something in this directory by a name that comes from outside: of a URL, an archive, a file system. None
@@ -126,11 +164,46 @@ impl TreePath {
         std::iter::successors(self.parent(), Self::parent).take_while(|path| !path.is_root())
     }
 
+    /// What a map has for directories above this path, nearest first, without the root. Nothing is copied, and what no key has
+    /// in common with the path is passed over: to ask for each of the [ancestors](Self::ancestors) takes the square of a deep
+    /// path's length.
+    pub(crate) fn above<'m, V>(&self, map: &'m BTreeMap<Self, V>) -> impl Iterator<Item = (&'m Self, &'m V)> {
+        let mut rest = above(&self.0);
+        let before =
+            |rest: &[u8]| map.range::<[u8], _>((Bound::Unbounded, Bound::Included(rest))).next_back();
+        std::iter::from_fn(move || {
+            while !rest.is_empty() {
+                let (found, value) = before(rest)?;
+                let common = found.0.iter().zip(rest).take_while(|(a, b)| a == b).count();
+                let ends = |length: usize| length == rest.len() || rest[length] == b'/';
+                if common == found.0.len() && ends(common) {
+                    rest = above(&rest[..common]);
+                    return Some((found, value));
+                }
+                // Whatever lies between has the same beginning: nothing longer is a key.
+                rest = &rest[..(0..=common).rev().find(|length| ends(*length)).unwrap_or(0)];
+            }
+            None
+        })
+    }
+
+    /// Whether this path lies below one of a set, the root apart.
+    pub(crate) fn is_below_one(&self, map: &BTreeMap<Self, ()>) -> bool {
+        self.above(map).next().is_some()
+    }
+
     /// Whether this path is `other` or lies below it.
     pub fn starts_with(&self, other: &Self) -> bool {
         other.is_root()
             || (self.0.starts_with(&other.0)
                 && (self.0.len() == other.0.len() || self.0[other.0.len()] == b'/'))
+    }
+
+    /// The bytes that remain below `base`, when this path lies below it.
+    pub(crate) fn below(&self, base: &Self) -> Option<&[u8]> {
+        let rest = self.0.strip_prefix(&*base.0)?;
+        let rest = if base.is_root() { rest } else { rest.strip_prefix(b"/")? };
+        (!rest.is_empty()).then_some(rest)
     }
 
     /// What remains below `base`, when this path is `base` or lies below it.
@@ -140,6 +213,18 @@ impl TreePath {
         }
         let rest = &self.0[base.0.len()..];
         Some(Self(rest.strip_prefix(b"/").unwrap_or(rest).to_vec()))
+    }
+}
+
+/// The directory above a path, empty for one in the root.
+fn above(path: &[u8]) -> &[u8] {
+    &path[..path.iter().rposition(|&byte| byte == b'/').unwrap_or(0)]
+}
+
+/// Both are ordered and compared alike.
+impl Borrow<[u8]> for TreePath {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -170,6 +255,17 @@ mod tests {
         assert!(path("/").is_root());
         assert_eq!(TreePath::parse(b"/etc/../x"), Err(TreePathError::Climbs));
         assert_eq!(TreePath::parse(b"a\0b"), Err(TreePathError::Nul));
+        let (name, deep) = ("n".repeat(255), "d/".repeat(2047) + "d");
+        for good in [&*name, &*deep, &format!("x/{name}/y"), &format!(".wh.{name}"), &format!("//./{deep}/")] {
+            assert!(TreePath::parse(good.as_bytes()).is_ok(), "{}", good.len());
+        }
+        for bad in [format!("{name}n"), format!("x/{name}n/y"), format!("a/./{name}n")] {
+            assert_eq!(TreePath::parse(bad.as_bytes()), Err(TreePathError::LongName { length: 256 }));
+        }
+        for bad in [format!("{deep}d"), format!("/{deep}d")] {
+            assert_eq!(TreePath::parse(bad.as_bytes()), Err(TreePathError::Long { length: 4096 }));
+        }
+        assert!(TreePath::is_name(name.as_bytes()) && !TreePath::is_name(format!("{name}n").as_bytes()));
     }
 
     #[test]
@@ -197,6 +293,25 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_above() {
+        let keys = ["", "a", "a!", "a/b", "a/b!", "a/b/c/d", "a/bc", "b", "b/x/y/z", "c/d/e"];
+        let map: BTreeMap<TreePath, usize> = keys.iter().map(|key| path(key)).zip(0..).collect();
+        let mut asked: Vec<TreePath> = keys.iter().map(|key| path(key)).collect();
+        for name in
+            ["a/b/c/d/e/f", "a/b/c/e", "b/x/y/z/z/z", "b/x/y", "c/d/e/f", "c/d", "zz/z", "a/b!/x", "A/a"]
+        {
+            asked.push(path(name));
+            asked.push(path(name).join(b"end"));
+        }
+        for path in asked {
+            let found: Vec<_> = path.above(&map).map(|(key, value)| (key.clone(), *value)).collect();
+            let expected: Vec<_> =
+                path.ancestors().filter_map(|key| Some((key.clone(), *map.get(&key)?))).collect();
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+
+    #[test]
     fn takes_apart() {
         let nginx = path("/etc/nginx/conf.d");
         assert_eq!(nginx.name(), b"conf.d");
@@ -204,5 +319,11 @@ mod tests {
         assert!(nginx.starts_with(&path("etc/nginx")) && !path("etc/nginx2").starts_with(&path("etc/nginx")));
         assert_eq!(nginx.strip_prefix(&path("etc")), Some(path("nginx/conf.d")));
         assert_eq!(nginx.strip_prefix(&nginx), Some(TreePath::root()));
+        assert_eq!(nginx.below(&path("etc")), Some(&b"nginx/conf.d"[..]));
+        assert_eq!(nginx.below(&TreePath::root()), Some(nginx.as_bytes()));
+        for base in ["etc/nginx/conf.d", "etc/ngin", "etc/nginx/conf.d/x", "x"] {
+            assert_eq!(nginx.below(&path(base)), None, "{base}");
+        }
+        assert_eq!(TreePath::root().below(&TreePath::root()), None);
     }
 }

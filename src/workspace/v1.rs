@@ -42,6 +42,22 @@ impl Filter {
         self.exclude.iter().any(|glob| glob.matches(path.as_bytes()))
     }
 
+    /// Whether a path or one above it is left out; `known` has what was found of directories.
+    pub fn leaves_out(&self, path: &TreePath, known: &mut BTreeMap<TreePath, bool>) -> bool {
+        if self.exclude.is_empty() {
+            return false;
+        }
+        let above = match path.parent() {
+            Some(parent) if !parent.is_root() => known.get(&parent).copied().unwrap_or_else(|| {
+                let left_out = self.leaves_out(&parent, known);
+                known.insert(parent, left_out);
+                left_out
+            }),
+            _ => false,
+        };
+        above || self.excludes(path)
+    }
+
     /// Leaves what is included, everything below that, and the directories that lead there. Gives back the
     /// patterns that matched nothing.
     pub fn retain_included<T>(&self, found: &mut BTreeMap<TreePath, T>) -> Vec<String> {
@@ -49,20 +65,28 @@ impl Filter {
             return Vec::new();
         }
         let mut used = vec![false; self.include.len()];
-        let mut kept: BTreeSet<TreePath> = BTreeSet::new();
+        let mut kept: BTreeMap<TreePath, ()> = BTreeMap::new();
         for path in found.keys() {
-            let mut included = path.ancestors().any(|above| kept.contains(&above));
+            let mut included = path.is_below_one(&kept);
             for (glob, used) in self.include.iter().zip(&mut used) {
                 let matches = glob.matches(path.as_bytes());
                 *used |= matches;
                 included |= matches;
             }
             if included {
-                kept.insert(path.clone());
+                kept.insert(path.clone(), ());
             }
         }
-        let leading: BTreeSet<TreePath> = kept.iter().flat_map(TreePath::ancestors).collect();
-        found.retain(|path, _| kept.contains(path) || leading.contains(path));
+        let mut leading: BTreeSet<TreePath> = BTreeSet::new();
+        for path in kept.keys() {
+            // Of one that was met all those above were.
+            for directory in path.ancestors() {
+                if !leading.insert(directory) {
+                    break;
+                }
+            }
+        }
+        found.retain(|path, _| kept.contains_key(path) || leading.contains(path));
         let unused = self.include.iter().zip(used).filter(|(_, used)| !used);
         unused.map(|(glob, _)| glob.as_str().to_owned()).collect()
     }
@@ -70,8 +94,8 @@ impl Filter {
 
 /// The matches of a glob that lie in no other match: each is taken with everything below it.
 pub(super) fn outermost(matches: BTreeSet<TreePath>) -> Vec<TreePath> {
-    let nested = |path: &TreePath| path.ancestors().any(|above| matches.contains(&above));
-    matches.iter().filter(|path| !nested(path)).cloned().collect()
+    let all: BTreeMap<TreePath, ()> = matches.into_iter().map(|path| (path, ())).collect();
+    all.keys().filter(|path| !path.is_below_one(&all)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -91,6 +91,8 @@ pub enum UnpackFault {
     Empty,
     #[error("the name or link target is longer than {limit} bytes")]
     TooLong { limit: usize },
+    #[error("a name in the path is longer than {limit} bytes")]
+    LongName { limit: usize },
     #[error("the path is absolute")]
     Absolute,
     #[error("the path climbs with ..")]

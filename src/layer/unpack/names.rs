@@ -29,6 +29,8 @@ pub(super) fn path(raw: &[u8]) -> Result<TreePath, UnpackFault> {
     let path = TreePath::parse(raw).map_err(|error| match error {
         TreePathError::Climbs => UnpackFault::Climbs,
         TreePathError::Nul => UnpackFault::Nul,
+        TreePathError::Long { .. } => UnpackFault::TooLong { limit: LONGEST },
+        TreePathError::LongName { .. } => UnpackFault::LongName { limit: TreePath::LONGEST_NAME },
     })?;
     // Of a path that could be read only this is left.
     if path.components().all(TreePath::is_name) { Ok(path) } else { Err(UnpackFault::Whiteout) }

@@ -38,25 +38,20 @@ impl<'a> Changes<'a> {
         match action {
             ResolvedAction::Edit { path, change } => {
                 let tree = self.below(path)?;
-                let (at, text) = self
-                    .text(unit, path, tree)?
-                    .ok_or_else(|| Fault::NotInBase { path: path.key.name().to_owned() })?;
-                let text = edited(text, change)?;
-                self.paths.entry(at).and_modify(|changed| changed.text = Some(text));
-                Ok(())
+                let text = self.text(unit, path, tree)?;
+                edit(text.ok_or_else(|| Fault::NotInBase { path: path.key.name().to_owned() })?, change)
             }
             ResolvedAction::Ca { from, bundles } => {
                 let certificates = self.certificates(from)?;
                 let mut any = false;
                 for bundle in bundles {
                     let tree = self.below(bundle)?;
-                    let Some((at, mut text)) = self.text(unit, bundle, tree)? else { continue };
+                    let Some(text) = self.text(unit, bundle, tree)? else { continue };
                     any = true;
                     // Two of the paths may lead to one file.
-                    if !text.windows(certificates.len()).any(|window| window == certificates) {
-                        end_line(&mut text);
+                    if memchr::memmem::find(text, &certificates).is_none() {
+                        end_line(text);
                         text.extend_from_slice(&certificates);
-                        self.paths.entry(at).and_modify(|changed| changed.text = Some(text));
                     }
                 }
                 if any { Ok(()) } else { Err(Fault::NoBundle) }
@@ -111,24 +106,23 @@ impl<'a> Changes<'a> {
         self.cx.sources.get(&key).ok_or_else(|| Fault::NotInBase { path: path.key.name().to_owned() })
     }
 
-    /// Where a file really lies and what it holds by now; nothing where there is none.
+    /// What a file holds by now; nothing where there is none.
     fn text(
         &mut self,
         unit: usize,
         path: &SourcePath,
         tree: &SourceTree,
-    ) -> Result<Option<(TreePath, Vec<u8>)>, Fault> {
+    ) -> Result<Option<&mut Vec<u8>>, Fault> {
         let Some(at) = tree.nodes.keys().next() else { return Ok(None) };
         let read = self.cx.read;
         let changed = self.changed(unit, tree, at);
         let Some(Changed { kind: Kind::File(content), text, .. }) = changed else {
             return Err(Fault::NotAFile { path: path.key.name().to_owned() });
         };
-        let text = match text {
-            Some(text) => text.clone(),
-            None => read(content)?,
-        };
-        Ok(Some((at.clone(), text)))
+        if text.is_none() {
+            *text = Some(read(content)?);
+        }
+        Ok(text.as_mut())
     }
 
     /// What an entry changes; the first that does so has it in its layer.
@@ -217,19 +211,19 @@ fn end_line(text: &mut Vec<u8>) {
     }
 }
 
-fn edited(mut text: Vec<u8>, change: &Change) -> Result<Vec<u8>, Fault> {
+fn edit(text: &mut Vec<u8>, change: &Change) -> Result<(), Fault> {
     match change {
         Change::Append(added) => {
-            end_line(&mut text);
+            end_line(text);
             text.extend_from_slice(added.as_bytes());
-            end_line(&mut text);
-            Ok(text)
+            end_line(text);
+            Ok(())
         }
         Change::Prepend(added) => {
-            let mut whole = added.as_bytes().to_vec();
-            end_line(&mut whole);
-            whole.extend_from_slice(&text);
-            Ok(whole)
+            let mut first = added.as_bytes().to_vec();
+            end_line(&mut first);
+            drop(text.splice(..0, first));
+            Ok(())
         }
         Change::Replace { what, with, count } => {
             let (mut out, mut rest, mut found) = (Vec::new(), &text[..], 0);
@@ -242,7 +236,8 @@ fn edited(mut text: Vec<u8>, change: &Change) -> Result<Vec<u8>, Fault> {
             }
             out.extend_from_slice(rest);
             if found == *count {
-                Ok(out)
+                *text = out;
+                Ok(())
             } else {
                 Err(Fault::EditCount { what: what.value.clone(), expected: *count, found })
             }

@@ -59,11 +59,10 @@ pub(crate) struct Stand<'a> {
 
 /// Every variant's layers, lowest first, empty ones left out.
 pub(crate) fn split(variants: &[Stand<'_>], epochs: &[i64]) -> Vec<Vec<PlannedLayer>> {
-    let alone = alone(variants);
     let names = names(variants);
-    let ranks = ranks(variants, &alone, &names);
-    let layer = |rank: usize| Some((*names.get(rank.checked_sub(alone.len())?)?).to_owned());
-    let last = alone.len() + names.len() + 1;
+    let (ranks, alone) = ranks(variants, &names);
+    let layer = |rank: usize| Some((*names.get(rank.checked_sub(alone)?)?).to_owned());
+    let last = alone + names.len() + 1;
     variants
         .iter()
         .zip(ranks)
@@ -78,88 +77,105 @@ pub(crate) fn split(variants: &[Stand<'_>], epochs: &[i64]) -> Vec<Vec<PlannedLa
         .collect()
 }
 
-/// The entries that have a layer of their own, in order; one that several variants have, once.
-fn alone<'a>(variants: &[Stand<'a>]) -> Vec<&'a Unit> {
-    let mut alone: Vec<&Unit> = Vec::new();
-    for unit in variants.iter().flat_map(|variant| variant.units) {
-        if unit.alone && unit.layer.is_none() && !alone.contains(&unit) {
-            alone.push(unit);
+/// Equal units of all variants, as one.
+struct Distinct<'a> {
+    /// Each of them, in order of first use.
+    units: Vec<&'a Unit>,
+    /// Which of them a variant's units are.
+    of: Vec<Vec<usize>>,
+    /// The variants that have it.
+    variants: Vec<BTreeSet<usize>>,
+}
+
+impl<'a> Distinct<'a> {
+    fn of(variants: &[Stand<'a>]) -> Self {
+        let mut distinct = Self { units: Vec::new(), of: Vec::new(), variants: Vec::new() };
+        // No two entries write the same path, so few are compared.
+        let mut alike: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (number, variant) in variants.iter().enumerate() {
+            let mut of = Vec::with_capacity(variant.units.len());
+            for unit in variant.units {
+                let Unit { nodes, directories, removes, .. } = unit;
+                let first = (nodes.keys().next(), directories.keys().next(), removes.keys().next());
+                let alike = alike.entry(first).or_default();
+                let known = alike.iter().copied().find(|index| distinct.units[*index] == unit);
+                let index = known.unwrap_or(distinct.units.len());
+                if known.is_none() {
+                    alike.push(index);
+                    distinct.units.push(unit);
+                    distinct.variants.push(BTreeSet::new());
+                }
+                distinct.variants[index].insert(number);
+                of.push(index);
+            }
+            distinct.of.push(of);
         }
+        distinct
     }
-    alone
 }
 
 /// The named layers in order of first use.
 fn names<'a>(variants: &[Stand<'a>]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in variants.iter().flat_map(|variant| variant.units).filter_map(|unit| unit.layer.as_deref()) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    let mut seen = BTreeSet::new();
+    let names = variants.iter().flat_map(|variant| variant.units).filter_map(|unit| unit.layer.as_deref());
+    names.filter(|name| seen.insert(*name)).collect()
 }
 
-/// The layer's number of each variant's units: those that stand alone first, then named ones, the common, the variant's own.
+/// The layer's number of each variant's units: those that stand alone first (one that several variants have, once), then
+/// named ones, the common, the variant's own; and how many stand alone.
 ///
 /// An entry at or below a path that is taken away must not lie in a lower layer than the whiteout, which would
 /// hide it. It moves up in every variant, so that the layers below stay shared.
-fn ranks(variants: &[Stand<'_>], alone: &[&Unit], names: &[&str]) -> Vec<Vec<usize>> {
-    let common = alone.len() + names.len();
+fn ranks(variants: &[Stand<'_>], names: &[&str]) -> (Vec<Vec<usize>>, usize) {
+    let distinct = Distinct::of(variants);
+    let stands_alone = |unit: &Unit| unit.alone && unit.layer.is_none();
+    let alone = distinct.units.iter().filter(|unit| stands_alone(unit)).count();
+    let common = alone + names.len();
     let own = common + 1;
-    let everywhere = |unit: &Unit| variants.iter().all(|variant| variant.units.contains(unit));
-    let first = |unit: &Unit| match &unit.layer {
-        Some(name) => names.iter().position(|known| known == name).map_or(common, |at| alone.len() + at),
-        None if unit.alone => alone.iter().position(|known| *known == unit).unwrap_or(common),
-        None if variants.len() > 1 && everywhere(unit) => common,
-        None if variants.len() == 1 => common,
+    let named: BTreeMap<&str, usize> = names.iter().copied().zip(alone..).collect();
+    let mut next_alone = 0..;
+    let first = |(unit, holders): (&&Unit, &BTreeSet<usize>)| match &unit.layer {
+        Some(name) => named.get(&**name).copied().unwrap_or(common),
+        None if unit.alone => next_alone.next().unwrap_or(common),
+        None if holders.len() == variants.len() => common,
         None => own,
     };
-    let mut ranks: Vec<Vec<usize>> =
-        variants.iter().map(|variant| variant.units.iter().map(first).collect()).collect();
+    let mut ranks: Vec<usize> = distinct.units.iter().zip(&distinct.variants).map(first).collect();
     loop {
-        let mut moves: Vec<(Unit, usize)> = Vec::new();
-        for (variant, ranks) in variants.iter().zip(&ranks) {
-            for (unit, &rank) in variant.units.iter().zip(ranks) {
-                let needed = variant
-                    .units
-                    .iter()
-                    .zip(ranks)
-                    .filter(|(other, other_rank)| **other_rank > rank && other.hides(unit))
-                    .map(|(_, other_rank)| *other_rank)
-                    .max();
-                if let Some(needed) = needed {
-                    moves.push((unit.clone(), needed));
+        let mut moves: Vec<(usize, usize)> = Vec::new();
+        for of in &distinct.of {
+            // The highest layer in which each path is taken away.
+            let mut gone: BTreeMap<TreePath, usize> = BTreeMap::new();
+            for &index in of {
+                for path in distinct.units[index].removes.keys() {
+                    let rank = gone.entry(path.clone()).or_default();
+                    *rank = (*rank).max(ranks[index]);
                 }
+            }
+            if gone.is_empty() {
+                continue;
+            }
+            for &index in of {
+                let needed = distinct.units[index].highest(&gone);
+                moves.extend(needed.filter(|needed| *needed > ranks[index]).map(|needed| (index, needed)));
             }
         }
         if moves.is_empty() {
-            return ranks;
+            let of = distinct.of.iter();
+            return (of.map(|of| of.iter().map(|index| ranks[*index]).collect()).collect(), alone);
         }
-        for (variant, ranks) in variants.iter().zip(&mut ranks) {
-            for (unit, rank) in variant.units.iter().zip(ranks) {
-                for (_, needed) in moves.iter().filter(|(moved, _)| moved == unit) {
-                    *rank = (*rank).max(*needed);
-                }
-            }
+        for (index, needed) in moves {
+            ranks[index] = ranks[index].max(needed);
         }
     }
 }
 
 impl Unit {
-    /// Whether this unit takes away a path at or above something that `other` puts there.
-    fn hides(&self, other: &Self) -> bool {
-        let held =
-            |gone| holds_at_or_below(&other.nodes, gone) || holds_at_or_below(&other.directories, gone);
-        self.removes.keys().any(held)
+    /// The highest of the numbers of paths at or above something that this unit puts there.
+    fn highest(&self, gone: &BTreeMap<TreePath, usize>) -> Option<usize> {
+        let highest = |path: &TreePath| path.above(gone).map(|(_, rank)| rank).chain(gone.get(path)).max();
+        self.nodes.keys().chain(self.directories.keys()).filter_map(highest).max().copied()
     }
-}
-
-/// Whether a map has `path` or something below it; a look-up, since trees of 100,000 files meet globs.
-fn holds_at_or_below<T>(map: &BTreeMap<TreePath, T>, path: &TreePath) -> bool {
-    // No name holds a NUL, so this is where the names below begin.
-    let below = map.range(path.join(b"\0")..).next();
-    map.contains_key(path) || below.is_some_and(|(found, _)| found.starts_with(path))
 }
 
 /// One variant's image while its layers are laid one on the other.
@@ -191,8 +207,13 @@ impl<'a> Made<'a> {
         let mut tree = FileTree::new();
         // What a lower layer said of a directory ends where this one takes it away.
         let removes = &self.removes;
-        let gone = |path: &TreePath| removes.get(path).is_some_and(|(at, _)| *at == rank);
-        self.directories.retain(|path, _| !gone(path) && !path.ancestors().any(|above| gone(&above)));
+        if removes.values().any(|(at, _)| *at == rank) {
+            let gone = |path: &TreePath| {
+                let mut here = path.above(removes).map(|(_, gone)| gone).chain(removes.get(path));
+                here.any(|(at, _)| *at == rank)
+            };
+            self.directories.retain(|path, _| !gone(path));
+        }
         let units: Vec<&Unit> =
             self.units.iter().filter(|(at, _)| *at == rank).map(|(_, unit)| *unit).collect();
         for (path, claim) in units.iter().flat_map(|unit| &unit.directories) {
@@ -208,12 +229,17 @@ impl<'a> Made<'a> {
             .filter(|(path, (at, _))| *at == rank && !self.is_below_another(path, rank))
             .map(|(path, (_, removed))| (path.clone(), *removed))
             .collect();
-        let written: Vec<TreePath> = tree
-            .iter()
-            .map(|(path, _)| path.clone())
-            .chain(gone.iter().map(|(path, _)| path.clone()))
-            .collect();
-        for path in written.iter().flat_map(TreePath::ancestors) {
+        let written = tree.iter().map(|(path, _)| path).chain(gone.iter().map(|(path, _)| path));
+        let mut above: BTreeSet<TreePath> = BTreeSet::new();
+        for path in written {
+            // Of one that was met all those above were.
+            for directory in path.ancestors() {
+                if !above.insert(directory) {
+                    break;
+                }
+            }
+        }
+        for path in above {
             if tree.get(&path).is_none() {
                 self.emit_directory(&mut tree, &path, rank, epoch);
             }
@@ -256,7 +282,7 @@ impl<'a> Made<'a> {
 
     /// Whether a whiteout above `path`, in this layer or a lower one, takes it away anyhow.
     fn is_below_another(&self, path: &TreePath, rank: usize) -> bool {
-        path.ancestors().any(|above| self.removes.get(&above).is_some_and(|(at, _)| *at <= rank))
+        path.above(&self.removes).any(|(_, (at, _))| *at <= rank)
     }
 
     /// One name removed is a whiteout; a new entry of that name replaces it alone, and only a directory over a

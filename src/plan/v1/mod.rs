@@ -18,7 +18,7 @@ pub(super) use removal::{matches_in_base, pattern_in_base};
 pub use view::ResolveError;
 
 use super::{Error, Fault, Stage};
-use crate::recipe::{TemplateFault, interpolate, suggest};
+use crate::recipe::{Room, TemplateFault, interpolate, suggest};
 use view::View;
 
 /// One variant's layers and what they are made of.
@@ -54,8 +54,9 @@ pub(super) fn view_below<'a>(stage: &Stage<'a>) -> View<'a> {
 
 fn expanded(stage: &Stage<'_>, below: &View<'_>) -> Result<Expanded, Vec<Error>> {
     let names = |name: &str| stage.recipe.names.get(name).cloned();
+    let room = Room::new(usize::MAX);
     let render = |bytes: &[u8], delimiters: (&str, &str)| {
-        interpolate(bytes, delimiters, &names).map_err(|error| {
+        interpolate(bytes, delimiters, &names, &room).map_err(|error| {
             let suggestion = match &error.fault {
                 TemplateFault::Undefined { name } => {
                     suggest(name, stage.recipe.names.keys().map(String::as_str))

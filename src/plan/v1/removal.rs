@@ -20,9 +20,7 @@ pub(in crate::plan) fn matches_in_base(pattern: &str, base: &Merged) -> Result<V
     let matched = base
         .below(&prefix)
         .map(|(path, _)| path)
-        .filter(|path| {
-            path.strip_prefix(&prefix).is_some_and(|inner| !inner.is_root() && rest.matches(inner.as_bytes()))
-        })
+        .filter(|path| path.below(&prefix).is_some_and(|inner| rest.matches(inner)))
         .cloned()
         .collect();
     Ok(topmost(matched))

@@ -3,6 +3,8 @@
 //! Owns which lines are added and what clashes. Base and parents are known by their facts, so that a user needs no layer.
 //! Decides bytes: never edited once encoding 1 is frozen, only added beside.
 
+use std::collections::BTreeMap;
+
 use crate::layer::facts::{Facts, UserDatabase};
 use crate::plan::Fault;
 use crate::recipe::{Id, Owner, ResolvedAction};
@@ -23,6 +25,9 @@ pub(crate) struct Database {
     pub(crate) attributes: Attributes,
     pub(crate) bytes: Vec<u8>,
     pub(crate) changed: bool,
+    /// Where the first line of a name, and of a number, begins.
+    by_name: BTreeMap<Vec<u8>, usize>,
+    by_id: BTreeMap<u32, usize>,
 }
 
 /// Whether an entry adds a line.
@@ -96,52 +101,68 @@ impl Users {
 
 impl Database {
     fn of(database: Option<&UserDatabase>) -> Self {
-        match database {
-            Some(UserDatabase { path, attributes, bytes }) => Self {
-                path: Some(path.clone()),
-                attributes: attributes.clone(),
-                bytes: bytes.clone(),
-                changed: false,
-            },
-            None => {
-                Self { path: None, attributes: Attributes::new(0o644), bytes: Vec::new(), changed: false }
+        let mut new = Self {
+            path: database.map(|database| database.path.clone()),
+            attributes: database
+                .map_or_else(|| Attributes::new(0o644), |database| database.attributes.clone()),
+            bytes: database.map(|database| database.bytes.clone()).unwrap_or_default(),
+            changed: false,
+            by_name: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+        };
+        new.index(0);
+        new
+    }
+
+    /// Notes the lines from one on.
+    fn index(&mut self, from: usize) {
+        let mut at = from;
+        for line in self.bytes[from..].split(|byte| *byte == b'\n') {
+            if !line.is_empty() {
+                let mut fields = line.split(|byte| *byte == b':');
+                self.by_name.entry(fields.next().unwrap_or_default().to_vec()).or_insert(at);
+                if let Some(id) = fields.nth(1).and_then(number) {
+                    self.by_id.entry(id).or_insert(at);
+                }
             }
+            at += line.len() + 1;
         }
     }
 
-    fn lines(&self) -> impl Iterator<Item = Vec<&[u8]>> {
-        let lines = self.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| line.split(|byte| *byte == b':').collect())
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+    }
+
+    fn line(&self, at: usize) -> &[u8] {
+        self.bytes[at..].split(|byte| *byte == b'\n').next().unwrap_or_default()
     }
 
     /// Number of a name, and of its group where there is one.
     pub(crate) fn ids(&self, name: &str) -> Option<(u32, Option<u32>)> {
-        let fields = self.lines().find(|fields| fields[0] == name.as_bytes())?;
+        let line = self.line(*self.by_name.get(name.as_bytes())?);
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
         Some((number(fields.get(2)?)?, fields.get(3).and_then(|gid| number(gid))))
     }
 
     /// The first field of every line.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.lines().map(|fields| String::from_utf8_lossy(fields[0]).into_owned()).collect()
+        let name = |line: &[u8]| line.split(|byte| *byte == b':').next().unwrap_or_default().to_vec();
+        self.lines().map(|line| String::from_utf8_lossy(&name(line)).into_owned()).collect()
     }
 
     fn add(&mut self, name: &str, id: u32, line: String) -> Result<(), Fault> {
-        let clash = |line: &[&[u8]]| Fault::UserClash {
-            line: String::from_utf8_lossy(&line.join(&b':')).into_owned(),
-        };
-        for fields in self.lines() {
-            if fields.join(&b':') == line.as_bytes() {
-                return Ok(());
-            }
-            if fields[0] == name.as_bytes() || fields.get(2).and_then(|id| number(id)) == Some(id) {
-                return Err(clash(&fields));
-            }
+        let same = self.by_name.get(name.as_bytes()).into_iter().chain(self.by_id.get(&id)).min();
+        if let Some(first) = same.map(|at| self.line(*at)) {
+            let clash = || Fault::UserClash { line: String::from_utf8_lossy(first).into_owned() };
+            return if first == line.as_bytes() { Ok(()) } else { Err(clash()) };
         }
         if self.bytes.last().is_some_and(|byte| *byte != b'\n') {
             self.bytes.push(b'\n');
         }
+        let at = self.bytes.len();
         self.bytes.extend_from_slice(line.as_bytes());
         self.bytes.push(b'\n');
+        self.index(at);
         self.changed = true;
         Ok(())
     }

@@ -117,20 +117,16 @@ impl<'a> View<'a> {
     }
 
     /// Every path that the layers above the facts hold.
-    pub(crate) fn above_facts(&self) -> impl Iterator<Item = TreePath> {
-        self.over.iter().filter(|(_, over)| !matches!(over, Over::Gone)).map(|(path, _)| path.clone())
+    pub(crate) fn above_facts(&self) -> impl Iterator<Item = &TreePath> {
+        self.over.iter().filter(|(_, over)| !matches!(over, Over::Gone)).map(|(path, _)| path)
     }
 
     /// Forgets what lies at and below `path` in the layers above the facts.
     fn cut(&mut self, path: &TreePath) {
-        let below: Vec<TreePath> = self
-            .over
-            .range(path.clone()..)
-            .map(|(found, _)| found)
-            .take_while(|found| found.as_bytes().starts_with(path.as_bytes()))
-            .filter(|found| found.starts_with(path))
-            .cloned()
-            .collect();
+        self.over.remove(path);
+        // No name holds a NUL: this is where the names below begin.
+        let below = self.over.range(path.join(b"\0")..).map(|(found, _)| found);
+        let below: Vec<TreePath> = below.take_while(|found| found.starts_with(path)).cloned().collect();
         for found in below {
             self.over.remove(&found);
         }
@@ -148,10 +144,7 @@ impl<'a> View<'a> {
             Some(Over::File) => return Found::File,
             None => {}
         }
-        let hides = |above: &TreePath| {
-            !matches!(self.over.get(above), None | Some(Over::Directory { hides: false, .. }))
-        };
-        if !self.over.is_empty() && path.ancestors().any(|above| hides(&above)) {
+        if path.above(&self.over).any(|(_, over)| !matches!(over, Over::Directory { hides: false, .. })) {
             return Found::Nothing;
         }
         if let Some(attributes) = self.facts.directory(path) {

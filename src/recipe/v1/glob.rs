@@ -41,6 +41,9 @@ const LIMIT: usize = 4096;
 pub struct Glob {
     text: String,
     components: Vec<Component>,
+    /// Bytes of the text that every match begins and ends with: most paths are told from them.
+    begin: usize,
+    end: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +72,12 @@ impl Glob {
             _ => {}
         }
         let components = pattern.split('/').map(component).collect::<Result<_, _>>()?;
-        Ok(Self { text: pattern.to_owned(), components })
+        let magic = |char| "*?[]{},\\".contains(char);
+        let begin = pattern.find(magic).unwrap_or(pattern.len());
+        // A `**` before a slash may stand for nothing, without the slash.
+        let end =
+            pattern.rfind(magic).map_or(pattern, |last| pattern[last + 1..].trim_start_matches('/')).len();
+        Ok(Self { text: pattern.to_owned(), components, begin, end })
     }
 
     /// The pattern as it was written.
@@ -79,7 +87,10 @@ impl Glob {
 
     /// Is this the whole path?
     pub fn matches(&self, path: &[u8]) -> bool {
-        self.walk(path)[self.components.len()]
+        let text = self.text.as_bytes();
+        path.starts_with(&text[..self.begin])
+            && path.ends_with(&text[text.len() - self.end..])
+            && self.walk(path)[self.components.len()]
     }
 
     /// Can something below this directory match? What a walk asks before it goes down.

@@ -24,14 +24,14 @@ pub(super) use merge::{check, evaluate, is_bare, or_replace, table};
 pub use names::Scope;
 pub(super) use names::{Names, Reach};
 pub use path::PathFault;
-pub(super) use path::{absolute, relative};
+pub(super) use path::{absolute, fits, relative};
 pub(super) use resolve::{base_reference, remove_patterns, resolve};
 pub use resolved::{
     Resolved, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource, ResolvedTemplate, SourcePath,
     platform_matches,
 };
 pub(super) use sources::source_paths;
-pub use template::{DELIMITERS, TemplateError, TemplateFault, interpolate};
+pub use template::{DELIMITERS, Room, TemplateError, TemplateFault, interpolate};
 pub(super) use values::{TIMES, as_mode, delimiters, duration, login, mode, port, time};
 pub use values::{layout_place, nanoseconds};
 
@@ -42,16 +42,30 @@ pub(super) fn glob(pattern: &str) -> Result<Glob, ErrorKind> {
 
 /// An absolute path, normalised.
 pub(super) fn rooted(path: &str) -> Result<String, ErrorKind> {
-    absolute(path).map_err(|fault| ErrorKind::Path { path: path.to_owned(), fault })
+    let fail = |fault| ErrorKind::Path { path: path.to_owned(), fault };
+    let normal = absolute(path).map_err(fail)?;
+    fits(&normal).map_err(fail)?;
+    Ok(normal)
 }
 
 /// A path beside the recipe, normalised.
 pub(super) fn beside(path: &str) -> Result<String, ErrorKind> {
-    relative(path).map_err(|fault| ErrorKind::Path { path: path.to_owned(), fault })
+    let fail = |fault| ErrorKind::Path { path: path.to_owned(), fault };
+    let normal = relative(path).map_err(fail)?;
+    // The alternatives of a glob may be longer than what they match.
+    if !has_magic(&normal) {
+        fits(&normal).map_err(fail)?;
+    }
+    Ok(normal)
 }
 
 /// An absolute path that isn't the root, normalised.
 pub(super) fn named(path: &str) -> Result<String, ErrorKind> {
+    below_root(path).and_then(|normal| rooted(&normal))
+}
+
+/// The same of what may be a glob, which is longer than what it matches.
+pub(super) fn below_root(path: &str) -> Result<String, ErrorKind> {
     let fail = |fault| ErrorKind::Path { path: path.to_owned(), fault };
     match absolute(path).map_err(fail)?.as_str() {
         "/" => Err(fail(PathFault::Root)),
@@ -66,6 +80,8 @@ pub(super) fn link_target(target: &str, hard: bool) -> Result<String, ErrorKind>
         "" => fail(PathFault::Empty),
         target if hard => named(target),
         target if target.chars().any(|char| char.is_ascii_control()) => fail(PathFault::Control),
+        // Names in it are looked up, not made.
+        target if target.len() > 4095 => fail(PathFault::Long),
         target => Ok(target.to_owned()),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::recipe::patch::Var;
 use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned, suggest};
 
-use super::template::{DELIMITERS, TemplateError, TemplateFault, interpolate};
+use super::template::{DELIMITERS, Room, TemplateError, TemplateFault, interpolate};
 use super::{Glob, glob};
 
 /// Variables that name variables that name variables.
@@ -54,6 +54,7 @@ pub(in crate::recipe) struct Names<'a> {
     known: RefCell<BTreeMap<&'a str, Option<String>>>,
     /// Variables that are being evaluated.
     stack: RefCell<Vec<&'a str>>,
+    room: Room,
     pub(in crate::recipe) errors: RefCell<Vec<Error>>,
 }
 
@@ -64,6 +65,8 @@ enum Meaning {
     Broken,
     /// It has none: why.
     Missing(ErrorKind),
+    /// Nothing defines it.
+    Undefined,
 }
 
 impl<'a> Names<'a> {
@@ -74,6 +77,7 @@ impl<'a> Names<'a> {
             reach,
             known: RefCell::default(),
             stack: RefCell::default(),
+            room: Room::new(LIMIT),
             errors: RefCell::default(),
         };
         let settable = || {
@@ -114,21 +118,17 @@ impl<'a> Names<'a> {
                 missing.borrow_mut().insert(name.to_owned(), kind);
                 None
             }
+            Meaning::Undefined => None,
         };
-        match interpolate(text.as_bytes(), delimiters, &lookup) {
+        match interpolate(text.as_bytes(), delimiters, &lookup, &self.room) {
             Ok(_) if broken.into_inner() => None,
-            Ok(bytes) if bytes.len() > LIMIT => {
-                let name = self.stack.borrow().last().copied().unwrap_or_default().to_owned();
-                self.push(Some(text.at.clone()), ErrorKind::Expansion { name, depth: DEPTH, limit: LIMIT });
-                None
-            }
             // Text in, text put in: text out.
             Ok(bytes) => String::from_utf8(bytes).ok(),
             Err(TemplateError { range, fault }) => {
                 let kind = match fault {
                     TemplateFault::Undefined { name } => match missing.borrow_mut().remove(&name) {
                         Some(kind) => kind,
-                        None => ErrorKind::Undefined { name, suggestion: None },
+                        None => self.undefined(name),
                     },
                     fault => ErrorKind::Template(fault),
                 };
@@ -178,13 +178,6 @@ impl<'a> Names<'a> {
                 Meaning::Value(value.to_owned())
             }
         };
-        let undefined = || {
-            // Nobody reads more, and a file full of mistakes would take for ever.
-            let few = self.errors.borrow().len() < 50;
-            let names = if few { self.names() } else { Vec::new() };
-            let suggestion = suggest(name, names.iter().map(String::as_str));
-            Meaning::Missing(ErrorKind::Undefined { name: name.to_owned(), suggestion })
-        };
         match name {
             "variant" => here(Reach::Base, &self.recipe.variant),
             "stack" => here(Reach::Base, &scope.stack),
@@ -195,12 +188,20 @@ impl<'a> Names<'a> {
             _ => match (name.strip_prefix("base.env."), self.recipe.vars.get_key_value(name)) {
                 (Some(_), _) if self.reach < Reach::All => here(Reach::All, ""),
                 (Some(variable), _) => {
-                    scope.base_env.get(variable).map_or_else(undefined, |value| here(Reach::All, value))
+                    scope.base_env.get(variable).map_or(Meaning::Undefined, |value| here(Reach::All, value))
                 }
                 (None, Some((name, var))) => self.variable(name, var),
-                (None, None) => undefined(),
+                (None, None) => Meaning::Undefined,
             },
         }
+    }
+
+    fn undefined(&self, name: String) -> ErrorKind {
+        // Nobody reads more, and a file full of mistakes would take for ever.
+        let few = self.errors.borrow().len() < 50;
+        let names = if few { self.names() } else { Vec::new() };
+        let suggestion = suggest(&name, names.iter().map(String::as_str));
+        ErrorKind::Undefined { name, suggestion }
     }
 
     fn variable(&self, name: &'a str, var: &Spanned<Var>) -> Meaning {
@@ -227,7 +228,7 @@ impl<'a> Names<'a> {
             return Meaning::Broken;
         }
         if depth >= DEPTH {
-            let kind = ErrorKind::Expansion { name: name.to_owned(), depth: DEPTH, limit: LIMIT };
+            let kind = ErrorKind::Expansion { name: name.to_owned(), depth: DEPTH };
             self.push(Some(var.at.clone()), kind);
             return Meaning::Broken;
         }
@@ -284,8 +285,13 @@ pub(super) fn globs(list: &[Spanned<String>], names: &Names<'_>) -> Option<Vec<G
 /// One mistake in a variable is met by every string that names it.
 pub(super) fn distinct(errors: Vec<Error>) -> Vec<Error> {
     let mut distinct: Vec<Error> = Vec::new();
+    // Where each place's errors are: not all are compared with all.
+    let mut seen: BTreeMap<Option<(Arc<str>, usize)>, Vec<usize>> = BTreeMap::new();
     for error in errors {
-        if !distinct.contains(&error) {
+        let place = error.at.as_ref().map(|at| (Arc::clone(&at.file), at.range.start));
+        let here = seen.entry(place).or_default();
+        if !here.iter().any(|index| distinct[*index] == error) {
+            here.push(distinct.len());
             distinct.push(error);
         }
     }

@@ -27,6 +27,24 @@ pub enum PathFault {
     /// Text has no name of its own to keep.
     #[error("must name the file: text has no name to keep")]
     NeedsName,
+    /// Linux takes no longer path.
+    #[error("has more than {LONGEST} bytes, which is more than Linux takes")]
+    Long,
+    /// No file system takes a longer name.
+    #[error("has a name of more than {LONGEST_NAME} bytes, which is more than file systems take")]
+    LongName,
+}
+
+const LONGEST: usize = 4096;
+const LONGEST_NAME: usize = 255;
+
+/// Whether an engine could make it.
+pub(in crate::recipe) fn fits(path: &str) -> Result<(), PathFault> {
+    if path.len() > LONGEST {
+        return Err(PathFault::Long);
+    }
+    let long = path.split('/').any(|name| name.len() > LONGEST_NAME);
+    if long { Err(PathFault::LongName) } else { Ok(()) }
 }
 
 /// An absolute path without `.`, `..`, doubled and final slashes: `/a/b`, or `/`.

@@ -17,7 +17,7 @@ use super::resolved::{
 use super::sources::{bundles, certificates, in_base, paths_of};
 use super::template::DELIMITERS;
 use super::values::{layout_place, login, port};
-use super::{glob, link_target, named, rooted as absolute};
+use super::{below_root, glob, link_target, named, rooted as absolute};
 
 /// Interpolates everything but the contents of files, leaves out entries of other platforms, fills in defaults.
 pub(in crate::recipe) fn resolve(recipe: &Evaluated, scope: &Scope) -> Result<Resolved, Vec<Error>> {
@@ -67,7 +67,7 @@ pub(in crate::recipe) fn remove_patterns(
     let mut patterns = Vec::new();
     for entry in recipe.entries.iter().filter(|entry| is_for(entry, scope)) {
         if let Action::Remove { path, .. } = &entry.action {
-            let read = names.read(path, |path| glob(&named(path)?));
+            let read = names.read(path, |path| glob(&below_root(path)?));
             patterns.extend(read.map(|glob| glob.as_str().to_owned()));
         }
     }
@@ -172,7 +172,7 @@ fn entry_of(
             ResolvedAction::Link { path: normal(names, path, named)?, target: target?, hard: *hard }
         }
         Action::Remove { path, missing_ok } => {
-            let read = names.read(path, |path| glob(&named(path)?))?;
+            let read = names.read(path, |path| glob(&below_root(path)?))?;
             ResolvedAction::Remove { glob: path.with(read), missing_ok: *missing_ok }
         }
     };

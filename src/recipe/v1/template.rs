@@ -2,6 +2,7 @@
 //!
 //! Filters touch ASCII only where letters matter: Unicode's tables change, and a digest may not change with them.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 /// What is wrong with a template.
@@ -43,6 +44,50 @@ pub enum TemplateFault {
         /// What it was given.
         given: usize,
     },
+    /// What is put in for a name has no room.
+    #[error("`{name}` is too much here: `{{{{ … }}}}` puts in more than {limit} bytes{}", if *.all { " altogether" } else { "" })]
+    Room {
+        /// The name, or the literal.
+        name: String,
+        /// Bytes that are allowed.
+        limit: usize,
+        /// In all texts together; otherwise in this one.
+        all: bool,
+    },
+}
+
+/// How much `{{ … }}` may come to: values that stand for values double with each level, and so does a filter's work.
+#[derive(Debug)]
+pub struct Room {
+    /// Bytes that one text may become.
+    text: usize,
+    /// Bytes that values may take in all texts, and those that they still may; a step of a filter counts, too.
+    all: Cell<usize>,
+    left: Cell<usize>,
+}
+
+impl Room {
+    /// What values may take whatever the texts are like, and what a byte of text adds: many texts may name many values.
+    const ALL: usize = 16 << 20;
+    const EACH: usize = 16;
+
+    /// One for texts that may become so long.
+    pub const fn new(text: usize) -> Self {
+        Self { text, all: Cell::new(Self::ALL), left: Cell::new(Self::ALL) }
+    }
+
+    fn grow(&self, text: &[u8]) {
+        for cell in [&self.all, &self.left] {
+            cell.set(cell.get().saturating_add(text.len() * Self::EACH));
+        }
+    }
+
+    /// Takes some of it, if there is as much.
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
+    }
 }
 
 /// A fault and the bytes of the template that it is about.
@@ -69,19 +114,29 @@ pub fn interpolate(
     text: &[u8],
     delimiters: (&str, &str),
     names: &dyn Fn(&str) -> Option<String>,
+    room: &Room,
 ) -> Result<Vec<u8>, TemplateError> {
     let (open, close) = delimiters;
+    room.grow(text);
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
+    let mut last = None;
     while let Some(found) = find(&text[at..], open.as_bytes()) {
         out.extend_from_slice(&text[at..at + found]);
-        let mut parser =
-            Parser { text, at: at + found + open.len(), opening: at + found..at + found + open.len(), close };
+        let opening = at + found..at + found + open.len();
+        let mut parser = Parser { text, at: opening.end, opening, close, subject: 0..0, room };
         out.extend_from_slice(parser.expression(names)?.as_bytes());
+        if out.len() > room.text {
+            return Err(parser.too_much(false));
+        }
         at = parser.at;
+        last = Some(parser);
     }
     out.extend_from_slice(&text[at..]);
-    Ok(out)
+    match last {
+        Some(last) if out.len() > room.text => Err(last.too_much(false)),
+        _ => Ok(out),
+    }
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
@@ -93,6 +148,9 @@ struct Parser<'a> {
     at: usize,
     opening: Range<usize>,
     close: &'a str,
+    /// The name or literal that stands first.
+    subject: Range<usize>,
+    room: &'a Room,
 }
 
 impl Parser<'_> {
@@ -109,6 +167,8 @@ impl Parser<'_> {
                 String::new()
             })
         };
+        self.subject = start..self.at;
+        self.take(value.len())?;
         loop {
             self.space();
             if self.text[self.at..].starts_with(self.close.as_bytes()) {
@@ -133,6 +193,15 @@ impl Parser<'_> {
                 let given = arguments.len();
                 return fail(TemplateFault::Arguments { name: filter, takes: *takes, given });
             }
+            // What a filter reads, and what it makes: neither is done before there is room.
+            self.take(value.len())?;
+            if let ("replace", [from, to]) = (filter.as_str(), arguments.as_slice())
+                && let longer = to.len().saturating_sub(from.len())
+                && longer > 0
+                && !from.is_empty()
+            {
+                self.take(value.matches(from).count().saturating_mul(longer))?;
+            }
             value = match (filter.as_str(), arguments.as_slice()) {
                 ("upper", _) => value.to_ascii_uppercase(),
                 ("lower", _) => value.to_ascii_lowercase(),
@@ -142,11 +211,24 @@ impl Parser<'_> {
                 ("default", [default]) if undefined.take().is_some() => default.clone(),
                 _ => value,
             };
+            self.take(value.len())?;
         }
         match undefined {
             Some((range, name)) => Err(TemplateError { range, fault: TemplateFault::Undefined { name } }),
             None => Ok(value),
         }
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), TemplateError> {
+        if self.room.take(bytes) { Ok(()) } else { Err(self.too_much(true)) }
+    }
+
+    fn too_much(&self, all: bool) -> TemplateError {
+        const SHOWN: usize = 40;
+        let name: String =
+            String::from_utf8_lossy(&self.text[self.subject.clone()]).chars().take(SHOWN).collect();
+        let limit = if all { self.room.all.get() } else { self.room.text };
+        TemplateError { range: self.subject.clone(), fault: TemplateFault::Room { name, limit, all } }
     }
 
     fn space(&mut self) {
@@ -269,7 +351,8 @@ mod tests {
             "empty" => Some(String::new()),
             _ => None,
         };
-        interpolate(text.as_bytes(), DELIMITERS, &names).map(|bytes| String::from_utf8(bytes).unwrap())
+        interpolate(text.as_bytes(), DELIMITERS, &names, &Room::new(1 << 20))
+            .map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
@@ -298,10 +381,50 @@ mod tests {
 
     #[test]
     fn other_delimiters_and_bytes() {
+        let room = Room::new(usize::MAX);
         let names = |name: &str| (name == "a").then(|| "1".to_owned());
-        let got = interpolate(b"\xff{{ a }} <% a %> %%", ("<%", "%>"), &names).unwrap();
+        let got = interpolate(b"\xff{{ a }} <% a %> %%", ("<%", "%>"), &names, &room).unwrap();
         assert_eq!(got, b"\xff{{ a }} 1 %%");
-        assert_eq!(interpolate(b"XaX", ("X", "X"), &names).unwrap(), b"1");
+        assert_eq!(interpolate(b"XaX", ("X", "X"), &names, &room).unwrap(), b"1");
+    }
+
+    /// A megabyte of anything is done or refused before it has taken the room.
+    #[test]
+    fn what_grows_is_refused() {
+        let big = "x".repeat(1 << 19);
+        let names = |name: &str| (name == "big").then(|| big.clone());
+        let quotes = "\\\"".repeat(1 << 18);
+        let literal =
+            |filters: &str, times: usize| format!("{{{{ \"{quotes}\"{} }}}}", filters.repeat(times));
+        let cases = [
+            ("{{ big }}".repeat(100_000), "big"),
+            (format!("{{{{ big{} }}}}", " | upper".repeat(100_000)), "big"),
+            (format!("{{{{ big{} }}}}", " | base64".repeat(100)), "big"),
+            (format!("{{{{ big{} }}}}", " | replace(\"x\", \"xx\")".repeat(100)), "big"),
+            (format!("{{{{ big | replace(\"x\", \"{big}\") }}}}"), "big"),
+            (literal(" | json", 60), "\"\\\""),
+            (literal(" | lower", 60_000), "\"\\\""),
+            (format!("{{{{ nothing | default(\"{big}\"){} }}}}", " | base64".repeat(9_000)), "nothing"),
+        ];
+        for (text, subject) in cases {
+            for limit in [1 << 20, usize::MAX] {
+                let error = interpolate(text.as_bytes(), DELIMITERS, &names, &Room::new(limit)).unwrap_err();
+                let TemplateFault::Room { name, .. } = error.fault else { panic!("{error}") };
+                assert!(name.starts_with(subject) && name.len() < 50, "{name}");
+                assert!(text[error.range].starts_with(subject));
+            }
+        }
+        // What is refused once is refused from then on, and what takes nothing is not.
+        let room = Room::new(usize::MAX);
+        let run = |text: &str| interpolate(text.as_bytes(), DELIMITERS, &names, &room);
+        let times = (0..64).take_while(|_| run("{{ big }}").is_ok()).count();
+        assert!((30..64).contains(&times), "{times}");
+        assert!(run("{{ big }}").is_err() && run("{{ \"\" }}").is_ok());
+        let long = "y".repeat(1 << 21);
+        assert!(interpolate(long.as_bytes(), DELIMITERS, &names, &Room::new(1)).is_ok());
+        let error =
+            interpolate(format!("{{{{ big }}}}{long}").as_bytes(), DELIMITERS, &names, &Room::new(1 << 20));
+        assert!(matches!(error.unwrap_err().fault, TemplateFault::Room { all: false, .. }));
     }
 
     #[test]

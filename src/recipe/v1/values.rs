@@ -50,7 +50,8 @@ pub(in crate::recipe) fn login(name: &str) -> Result<(), ErrorKind> {
 pub(in crate::recipe) fn delimiters(text: &str) -> Result<(String, String), ErrorKind> {
     let parts: Vec<_> = text.split(' ').collect();
     match parts.as_slice() {
-        [open, close] if !open.is_empty() && !close.is_empty() => {
+        // They are looked for at every byte.
+        [open, close] if (1..=32).contains(&open.len()) && (1..=32).contains(&close.len()) => {
             Ok(((*open).to_owned(), (*close).to_owned()))
         }
         _ => Err(invalid(What::Delimiters, text)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::oci::Reference;
-use crate::recipe::{self, ErrorKind, What, interpolate};
+use crate::recipe::{self, ErrorKind, Room, What, interpolate};
 use crate::work::Error;
 use crate::work::checkout::Checkout;
 use crate::work::realise::Computed;
@@ -14,7 +14,7 @@ pub(crate) fn repository(checkout: &Checkout<'_>, target: &Target) -> Option<Str
     let text = checkout.file.repository.as_ref()?;
     let names = BTreeMap::from([("stack", &target.stack), ("name", &target.name)]);
     let lookup = |name: &str| names.get(name).map(|text| (*text).clone());
-    let repository = interpolate(text.as_bytes(), recipe::DELIMITERS, &lookup).ok()?;
+    let repository = interpolate(text.as_bytes(), recipe::DELIMITERS, &lookup, &Room::new(1 << 12)).ok()?;
     Some(String::from_utf8_lossy(&repository).into_owned())
 }
 

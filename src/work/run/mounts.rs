@@ -10,7 +10,7 @@ use super::runner::Runner;
 use crate::deploy::Mount;
 use crate::disk;
 use crate::recipe::{
-    self, Mount as HowMounted, ResolvedFile, ResolvedSource, ResolvedTemplate, SourcePath, interpolate,
+    self, Mount as HowMounted, ResolvedFile, ResolvedSource, ResolvedTemplate, Room, SourcePath, interpolate,
 };
 use crate::tree::{Files, SourceNode};
 use crate::work::Error;
@@ -100,6 +100,7 @@ fn rendered(
 ) -> Result<PathBuf, Error> {
     let place = copies.join(target.trim_start_matches('/'));
     let delimiters = (file.delimiters.0.as_str(), file.delimiters.1.as_str());
+    let room = Room::new(usize::MAX);
     for (inner, node) in &scan.tree.nodes {
         let text = inner.to_string();
         let text = text.trim_start_matches('/');
@@ -114,7 +115,7 @@ fn rendered(
                 scan.contents.open(content)?.read_to_end(&mut bytes).map_err(failed)?;
                 if name.is_some() {
                     let lookup = |name: &str| names.get(name).cloned();
-                    bytes = interpolate(&bytes, delimiters, &lookup).map_err(|error| {
+                    bytes = interpolate(&bytes, delimiters, &lookup, &room).map_err(|error| {
                         let kind = match error.fault {
                             recipe::TemplateFault::Undefined { name } => {
                                 recipe::ErrorKind::Undefined { name, suggestion: None }

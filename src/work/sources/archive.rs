@@ -47,6 +47,7 @@ pub(super) fn unpacked(
     let spool = Spool::new(supply.transaction()?.scratch()?);
     let mut members = Members {
         filter: &filter,
+        known: BTreeMap::new(),
         listed,
         archive: &archive,
         contents: Contents::default(),
@@ -92,6 +93,8 @@ pub(super) fn unpacked(
 /// What is taken of an archive, as far as it was read.
 struct Members<'f> {
     filter: &'f Filter,
+    /// Directories that it leaves out, or not.
+    known: BTreeMap<TreePath, bool>,
     listed: Option<&'f SourceTree>,
     archive: &'f Arc<disk::File>,
     /// Those that lie in the archive.
@@ -108,7 +111,7 @@ impl Members<'_> {
     fn add(&mut self, member: Member<'_>, send: &SyncSender<Option<Vec<u8>>>) -> io::Result<()> {
         let Member { path, mode, what } = member;
         // Whatever lies below what is left out is left out.
-        if self.filter.excludes(&path) || path.ancestors().any(|above| self.filter.excludes(&above)) {
+        if self.filter.leaves_out(&path, &mut self.known) {
             return Ok(());
         }
         match what {

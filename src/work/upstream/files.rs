@@ -89,9 +89,10 @@ fn standing<'m>(
             found.insert(TreePath::root().join(asked.name()), (placed, real));
         }
         Take::Tree(filter) => {
+            let mut known = BTreeMap::new();
             for (at, placed) in merged.below(&real) {
                 let Some(inner) = at.strip_prefix(&real) else { continue };
-                if !filter.excludes(&inner) && !inner.ancestors().any(|above| filter.excludes(&above)) {
+                if !filter.leaves_out(&inner, &mut known) {
                     found.insert(inner, (placed, at.clone()));
                 }
             }

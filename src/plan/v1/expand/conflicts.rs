@@ -11,14 +11,14 @@ use crate::tree::TreePath;
 /// differently.
 pub(super) fn conflicts(entries: &[ResolvedEntry], units: &[Unit]) -> Vec<Error> {
     let mut errors = Vec::new();
-    let mut written: BTreeMap<&TreePath, usize> = BTreeMap::new();
+    let mut written: BTreeMap<TreePath, usize> = BTreeMap::new();
     let mut claimed: BTreeMap<&TreePath, (usize, &Claim)> = BTreeMap::new();
     let mut explicit: BTreeMap<&TreePath, usize> = BTreeMap::new();
     let mut fail = |index: usize, fault: Fault| errors.push(Error { at: entries[index].at.clone(), fault });
     let other = |index: usize| Some(entries[index].at.clone());
     for (index, unit) in units.iter().enumerate() {
         for path in unit.nodes.keys() {
-            if let Some(first) = written.insert(path, index) {
+            if let Some(first) = written.insert(path.clone(), index) {
                 fail(index, Fault::TwoOnOnePath { path: path.clone(), other: other(first) });
             }
         }
@@ -45,10 +45,9 @@ pub(super) fn conflicts(entries: &[ResolvedEntry], units: &[Unit]) -> Vec<Error>
             }
         }
         for path in unit.nodes.keys().chain(unit.directories.keys()) {
-            if let Some((above, first)) =
-                path.ancestors().find_map(|above| Some((above.clone(), *written.get(&above)?)))
-            {
-                fail(index, Fault::BelowOwnFile { path: path.clone(), file: above, other: other(first) });
+            if let Some((above, first)) = path.above(&written).next() {
+                let file = above.clone();
+                fail(index, Fault::BelowOwnFile { path: path.clone(), file, other: other(*first) });
             }
         }
     }

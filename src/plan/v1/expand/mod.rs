@@ -51,11 +51,7 @@ pub(crate) fn expand(entries: &[ResolvedEntry], cx: &Context<'_>) -> Result<Expa
     if let Some(first) = entries.iter().position(|entry| is_user(&entry.action)) {
         note(&mut errors, &entries[first], work.write_users(&mut units[first]));
     }
-    for entry in entries {
-        if let ResolvedAction::Link { path, target, hard: true } = &entry.action {
-            note(&mut errors, entry, work.hard_link(path, target, &mut units));
-        }
-    }
+    hard_links(&mut work, entries, &mut units, &mut errors);
     errors.extend(conflicts(entries, &units));
     if !errors.is_empty() {
         return Err(errors);
@@ -142,6 +138,26 @@ impl Turn {
             | ResolvedAction::Edit { .. }
             | ResolvedAction::Owner { .. }
             | ResolvedAction::Ca { .. } => Ok(()),
+        }
+    }
+}
+
+/// Second names of what the others wrote.
+fn hard_links(work: &mut Work<'_>, entries: &[ResolvedEntry], units: &mut [Unit], errors: &mut Vec<Error>) {
+    let hard = |entry: &&ResolvedEntry| matches!(entry.action, ResolvedAction::Link { hard: true, .. });
+    if !entries.iter().any(|entry| hard(&entry)) {
+        return;
+    }
+    // The first unit that has each path.
+    let mut holders = BTreeMap::new();
+    for (number, unit) in units.iter().enumerate() {
+        for path in unit.nodes.keys() {
+            holders.entry(path.clone()).or_insert(number);
+        }
+    }
+    for entry in entries.iter().filter(hard) {
+        if let ResolvedAction::Link { path, target, .. } = &entry.action {
+            note(errors, entry, work.hard_link(path, target, units, &mut holders));
         }
     }
 }

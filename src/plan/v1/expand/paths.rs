@@ -1,6 +1,6 @@
 //! Paths and patterns as texts.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::plan::Fault;
 use crate::recipe::Glob;
@@ -8,6 +8,11 @@ use crate::tree::TreePath;
 
 pub(super) fn parse(path: &str) -> Result<TreePath, Fault> {
     TreePath::parse(path.as_bytes()).map_err(|source| Fault::Path { path: path.to_owned(), source })
+}
+
+/// Refuses what is too long where names were put together.
+pub(super) fn fits(path: &TreePath) -> Result<(), Fault> {
+    path.fits().map_err(|source| Fault::Path { path: path.to_string(), source })
 }
 
 /// A pattern's directory without wildcards, and the rest.
@@ -22,6 +27,6 @@ pub(crate) fn split_pattern(pattern: &str) -> Result<(TreePath, Glob), Fault> {
 
 /// Leaves out what lies below another path of the sorted list.
 pub(crate) fn topmost(sorted: Vec<TreePath>) -> Vec<TreePath> {
-    let all: BTreeSet<TreePath> = sorted.iter().cloned().collect();
-    sorted.into_iter().filter(|path| !path.ancestors().any(|above| all.contains(&above))).collect()
+    let all: BTreeMap<TreePath, ()> = sorted.iter().map(|path| (path.clone(), ())).collect();
+    sorted.into_iter().filter(|path| !path.is_below_one(&all)).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::{parse, split_pattern, topmost};
+use super::paths::{fits, parse, split_pattern, topmost};
 use crate::plan::Fault;
 use crate::plan::v1::context::Context;
 use crate::plan::v1::layers::{Claim, Removed, Unit};
@@ -86,10 +86,10 @@ impl<'a> Work<'a> {
             base.into_iter().filter(|path| below.lookup(path) != Found::Nothing).collect();
         let (prefix, rest) = split_pattern(pattern)?;
         if let Ok(prefix) = below.resolve(&prefix, Last::Follow) {
-            matched.extend(below.above_facts().filter(|path| {
-                path.strip_prefix(&prefix)
-                    .is_some_and(|inner| !inner.is_root() && rest.matches(inner.as_bytes()))
-            }));
+            let above = below.above_facts();
+            matched.extend(
+                above.filter(|path| path.below(&prefix).is_some_and(|inner| rest.matches(inner))).cloned(),
+            );
         }
         if matched.is_empty() && !missing_ok {
             return Err(Fault::RemovesNothing { pattern: pattern.to_owned() });
@@ -127,6 +127,7 @@ impl<'a> Work<'a> {
         if let Some(owner) = owner {
             (attributes.uid, attributes.gid) = self.users.owner(owner)?;
         }
+        fits(&path)?;
         self.make_ancestors(&path);
         self.view.put_directory(&path, attributes.clone());
         unit.directories.insert(path, Claim { attributes, explicit: true, mtime: self.cx.epoch });
@@ -166,10 +167,19 @@ impl<'a> Work<'a> {
     }
 
     /// Makes a second name for a file of this recipe, in the layer of that file.
-    pub(super) fn hard_link(&mut self, path: &str, target: &str, units: &mut [Unit]) -> Result<(), Fault> {
+    pub(super) fn hard_link(
+        &mut self,
+        path: &str,
+        target: &str,
+        units: &mut [Unit],
+        holders: &mut BTreeMap<TreePath, usize>,
+    ) -> Result<(), Fault> {
         let (path, target) = (self.place(path)?, self.view.resolve(&parse(target)?, Last::Keep)?);
-        let mut holders = units.iter_mut().filter(|unit| unit.nodes.contains_key(&target));
-        let holder = holders.next().ok_or_else(|| Fault::HardLinkOutside { target: target.clone() })?;
+        let number = holders.get(&target).copied();
+        let number = number.ok_or_else(|| Fault::HardLinkOutside { target: target.clone() })?;
+        let first = holders.entry(path.clone()).or_insert(number);
+        *first = number.min(*first);
+        let holder = &mut units[number];
         let Some(Node { kind: Kind::File(_), attributes, mtime }) = holder.nodes.get(&target).cloned() else {
             return Err(Fault::HardLinkOutside { target });
         };
@@ -178,6 +188,7 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn put(&mut self, unit: &mut Unit, path: TreePath, node: Node) -> Result<(), Fault> {
+        fits(&path)?;
         self.make_ancestors(&path);
         match unit.nodes.insert(path.clone(), node) {
             None => Ok(()),

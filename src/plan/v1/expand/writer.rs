@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::parse;
+use super::paths::{fits, parse};
 use super::work::Work;
 use crate::lock::SourceLock;
 use crate::plan::Fault;
@@ -145,6 +145,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         if path.is_root() {
             return Ok(());
         }
+        fits(path)?;
         let taken = || Fault::NotADirectory { path: path.clone() };
         match self.work.ground.lookup(path) {
             Found::Directory(_) => return Ok(()),
