@@ -58,6 +58,14 @@ impl Filter {
         above || self.excludes(path)
     }
 
+    /// Whether a path is taken: not left out, and included where anything is said to be.
+    pub fn takes(&self, path: &TreePath) -> bool {
+        let matches =
+            |globs: &[Glob], path: &TreePath| globs.iter().any(|glob| glob.matches(path.as_bytes()));
+        let within = |globs| matches(globs, path) || path.ancestors().any(|above| matches(globs, &above));
+        !within(&self.exclude) && (self.include.is_empty() || within(&self.include))
+    }
+
     /// Leaves what is included, everything below that, and the directories that lead there. Gives back the
     /// patterns that matched nothing.
     pub fn retain_included<T>(&self, found: &mut BTreeMap<TreePath, T>) -> Vec<String> {

@@ -138,6 +138,21 @@ pub enum UnpackFault {
     SecondData,
 }
 
+impl UnpackFault {
+    /// Whether it is about what an entry is and nothing else, so that the archive can do without it. What takes memory or
+    /// time, and what is damaged, is more than that.
+    pub(super) const fn is_one_entrys(&self) -> bool {
+        !matches!(
+            self,
+            Self::FileTooLarge { .. }
+                | Self::TooLarge { .. }
+                | Self::TooManyNames { .. }
+                | Self::Damaged { .. }
+                | Self::SecondData
+        )
+    }
+}
+
 impl UnpackError {
     pub(super) fn entry(path: &[u8], fault: UnpackFault) -> Self {
         Self::Entry { path: path.to_vec(), fault }

@@ -20,7 +20,7 @@ pub use error::{UnpackError, UnpackFault};
 pub use member::{Limits, Member, Visit, What};
 
 use self::source::Source;
-use self::walk::{RawEntry, Show, Walk};
+use self::walk::{RawEntry, Show, Walk, Wanted};
 use super::decompress::{self, Decompressed};
 use super::error::{ReadError, TarFault};
 use super::tar::{EntryKind, Limits as TarLimits, Reader};
@@ -29,7 +29,8 @@ use crate::tree::{Format, Step, TreePath, check_steps};
 
 /// Shows `visit` the members of the archive at the end of `steps` (none: what the first bytes say), in the order of
 /// the archive, without the first `strip` components of their paths; those with no more than that are left out. A last
-/// step with a member shows only that file.
+/// step with a member shows only that file. Only what `wanted` says yes to, by the path that is shown, has to be what can
+/// be unpacked: what else is no file, directory or link, or stands on a path twice, is passed over.
 ///
 /// What `visit` saw counts only if this returns `Ok`.
 ///
@@ -40,6 +41,7 @@ pub fn unpack<R: Read + Seek>(
     steps: &[Step],
     strip: usize,
     limits: Limits,
+    wanted: &dyn Fn(&TreePath) -> bool,
     visit: Visit<'_>,
 ) -> Result<(), UnpackError> {
     check_steps(steps)?;
@@ -49,24 +51,25 @@ pub fn unpack<R: Read + Seek>(
     let any = [Step::whole(Format::Any)];
     let steps = if steps.is_empty() { &any } else { steps };
     let show = &mut |member: Member<'_>| visit(member).map_err(UnpackError::Io);
-    open(Source::Whole(&mut archive), steps, &Rules { limits, strip }, show)
+    open(Source::Whole(&mut archive), steps, &Rules { limits, strip, wanted }, show)
 }
 
 /// What holds on the whole way.
-struct Rules {
+struct Rules<'w> {
     limits: Limits,
-    /// At its end.
+    /// At its end, as is `wanted`.
     strip: usize,
+    wanted: Wanted<'w>,
 }
 
 /// Reads an archive and goes on with the next step.
-fn open(source: Source<'_>, steps: &[Step], rules: &Rules, show: Show<'_>) -> Result<(), UnpackError> {
+fn open(source: Source<'_>, steps: &[Step], rules: &Rules<'_>, show: Show<'_>) -> Result<(), UnpackError> {
     let Some((step, later)) = steps.split_first() else { return Ok(()) };
     let (format, source) = source.sniffed(step.format)?;
     let inner = |content: &mut dyn Read, format: Format, show: Show<'_>| {
         let source = Source::Stream(Box::new(content));
         let (format, source) = if format == Format::Any { source.tar()? } else { (format, source) };
-        walk(source, format, rules.limits, rules.strip, show)
+        walk(source, format, rules, show)
     };
     match (&step.member, format) {
         (Some(member), _) => {
@@ -92,7 +95,7 @@ fn open(source: Source<'_>, steps: &[Step], rules: &Rules, show: Show<'_>) -> Re
                 inner(content, Format::TarGz, show)
             })
         }
-        (None, _) => walk(source, format, rules.limits, rules.strip, show),
+        (None, _) => walk(source, format, rules, show),
     }
 }
 
@@ -112,7 +115,8 @@ fn choose(
     then: &mut dyn FnMut(Chosen, &mut dyn Read) -> Result<(), UnpackError>,
 ) -> Result<(), UnpackError> {
     let (mut found, mut names) = (false, Vec::new());
-    walk(source, format, limits, 0, &mut |entry| {
+    let all = Rules { limits, strip: 0, wanted: &|_| true };
+    walk(source, format, &all, &mut |entry| {
         let Member { path, mode, what: What::File { content, .. } } = entry else { return Ok(()) };
         if !chosen(&path) {
             // A few show how the archive is built.
@@ -131,14 +135,9 @@ fn choose(
 }
 
 /// Shows the entries of one archive; `deb` and `gem` are what they are on the outside.
-fn walk(
-    source: Source<'_>,
-    format: Format,
-    limits: Limits,
-    strip: usize,
-    show: Show<'_>,
-) -> Result<(), UnpackError> {
-    let mut walk = Walk::new(limits, strip, show);
+fn walk(source: Source<'_>, format: Format, rules: &Rules<'_>, show: Show<'_>) -> Result<(), UnpackError> {
+    let &Rules { limits, strip, wanted } = rules;
+    let mut walk = Walk::new(limits, strip, wanted, show);
     match format {
         Format::Zip => source.seekable(limits.inside, |source| zip::walk(source, &mut walk)),
         Format::Deb => ar::walk(source.buffered(), &mut walk),
@@ -180,20 +179,20 @@ fn walk_tar(
     let Limits { entries, bytes, .. } = walk.limits;
     let mut tar = Reader::new(source, TarLimits { entries, bytes, ..TarLimits::default() });
     while let Some(entry) = tar.next_entry().map_err(|error| no_tar(error, compression))? {
-        let refused = |what| Err(UnpackError::entry(&entry.path, UnpackFault::Type { what }));
         let found = match entry.kind {
-            EntryKind::Regular => match tar.content_offset() {
-                Some(at) => {
-                    let at = whole.then(|| at..at.saturating_add(entry.size));
-                    RawEntry::File { size: entry.size, content: &mut tar, at }
-                }
-                None => return refused("a sparse file"),
-            },
+            EntryKind::Regular => {
+                // A sparse file lies nowhere as it is.
+                let at = tar.content_offset().filter(|_| whole).map(|at| at..at.saturating_add(entry.size));
+                RawEntry::File { size: entry.size, content: &mut tar, at }
+            }
             EntryKind::Directory => RawEntry::Directory,
             EntryKind::Symlink { target } => RawEntry::Symlink(target),
             EntryKind::HardLink { target } => RawEntry::HardLink(target),
-            EntryKind::Char { .. } | EntryKind::Block { .. } => return refused("a device"),
-            EntryKind::Fifo => return refused("a named pipe"),
+            EntryKind::Char { .. } | EntryKind::Block { .. } | EntryKind::Fifo => {
+                let what = if entry.kind == EntryKind::Fifo { "a named pipe" } else { "a device" };
+                walk.refused(&entry.path, UnpackFault::Type { what })?;
+                continue;
+            }
         };
         let shown = walk.show(&entry.path, entry.mode, found);
         shown.map_err(|error| tar.take_fault().map_or(error, UnpackError::Read))?;

@@ -2,8 +2,8 @@
 
 use std::io::{BufReader, Cursor, Read, Seek};
 
-use super::ar;
 use super::error::UnpackError;
+use super::{ar, zip};
 use crate::oci::Compression;
 use crate::tree::Format;
 
@@ -74,10 +74,17 @@ impl<'a> Source<'a> {
             return Ok((format, self));
         }
         let (start, source) = self.start()?;
-        let format = match &start[..] {
-            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Format::Zip),
-            start if start.starts_with(ar::MAGIC) => Some(Format::Deb),
-            start => tar_format(start),
+        let mut source = source;
+        let format = match (&start[..], &mut source) {
+            ([b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..], _) => Some(Format::Zip),
+            (start, _) if start.starts_with(ar::MAGIC) => Some(Format::Deb),
+            (start, source) => match (tar_format(start), source) {
+                // A script may stand in front of a zip.
+                (None, Self::Whole(source)) => {
+                    zip::ends_as_one(*source).map_err(UnpackError::Io)?.then_some(Format::Zip)
+                }
+                (format, _) => format,
+            },
         };
         let formats = "zip, deb, tar, tar.gz, tar.xz, tar.zst, tar.bz2";
         Ok((format.ok_or(UnpackError::Unknown { formats })?, source))

@@ -22,29 +22,34 @@ pub(super) enum RawEntry<'a> {
 /// [`UnpackError::Io`].
 pub(super) type Show<'v> = &'v mut dyn FnMut(Member<'_>) -> Result<(), UnpackError>;
 
+/// Whether the recipe wants what is shown at a path. What it doesn't want may be whatever it is.
+pub(super) type Wanted<'v> = &'v dyn Fn(&TreePath) -> bool;
+
 /// One archive being walked through.
 pub(super) struct Walk<'v> {
     pub(super) limits: Limits,
     strip: usize,
+    wanted: Wanted<'v>,
     show: Show<'v>,
     entries: u64,
     bytes: u64,
     /// What was seen, by the paths of the archive.
     names: Paths,
-    /// What was shown, by the paths that it has there, where those differ.
-    stripped: Paths,
+    /// What is wanted of it, by the paths that it has there.
+    shown: Paths,
 }
 
 impl<'v> Walk<'v> {
-    pub(super) fn new(limits: Limits, strip: usize, show: Show<'v>) -> Self {
+    pub(super) fn new(limits: Limits, strip: usize, wanted: Wanted<'v>, show: Show<'v>) -> Self {
         Self {
             limits,
             strip,
+            wanted,
             show,
             entries: 0,
             bytes: 0,
-            names: Paths::new(limits.case),
-            stripped: Paths::new(limits.case),
+            names: Paths::new(true),
+            shown: Paths::new(limits.case),
         }
     }
 
@@ -54,14 +59,24 @@ impl<'v> Walk<'v> {
         if self.entries > limit {
             return Err(UnpackError::TooManyEntries { limit });
         }
-        let Some((path, what)) = self.check(raw, found).map_err(|fault| UnpackError::entry(raw, fault))?
-        else {
-            return Ok(());
+        let (path, what) = match self.check(raw, found) {
+            Ok(Some(shown)) => shown,
+            Ok(None) => return Ok(()),
+            Err(fault) => return self.refused(raw, fault),
         };
         (self.show)(Member { path, mode, what }).map_err(|error| match error {
             UnpackError::Io(source) => UnpackError::Visit { path: raw.to_vec(), source },
             other => other,
         })
+    }
+
+    /// Refuses an entry, unless nobody wants it: a device that the recipe leaves out is none of its concern.
+    pub(super) fn refused(&self, raw: &[u8], fault: UnpackFault) -> Result<(), UnpackError> {
+        let wanted = |path| names::stripped(&path, self.strip).is_some_and(|path| (self.wanted)(&path));
+        if fault.is_one_entrys() && names::path(raw).is_ok_and(|path| !wanted(path)) {
+            return Ok(());
+        }
+        Err(UnpackError::entry(raw, fault))
     }
 
     /// What is to be shown of an entry; none if it vanishes.
@@ -83,29 +98,28 @@ impl<'v> Walk<'v> {
             RawEntry::File { content, at, .. } => (Seen::File, What::File { content, at }),
             RawEntry::Symlink(target) => (Seen::Symlink, What::Symlink(link(target)?)),
             RawEntry::HardLink(target) => {
-                let file = self.target(&target, shown.is_some()).ok_or(UnpackFault::HardLink { target })?;
-                (Seen::HardLink(file.clone()), What::HardLink(file))
+                let (file, there) =
+                    self.target(&target, shown.is_some()).ok_or(UnpackFault::HardLink { target })?;
+                (Seen::HardLink(file), What::HardLink(there))
             }
         };
         let Some(shown) = shown else {
             self.names.add(&path, seen)?;
             return Ok(None);
         };
-        if self.strip > 0 {
-            self.stripped.add(&shown, seen.clone())?;
+        self.names.add(&path, seen.clone())?;
+        if (self.wanted)(&shown) {
+            self.shown.add(&shown, seen)?;
         }
-        self.names.add(&path, seen)?;
         Ok(Some((shown, what)))
     }
 
-    /// The file that a hard link means. One that vanishes itself need not mean a file that is shown.
-    fn target(&self, raw: &[u8], shown: bool) -> Option<TreePath> {
-        let path = names::path(raw).ok()?;
-        if self.strip == 0 || !shown {
-            return self.names.file(&path);
-        }
-        self.names.file(&path)?;
-        self.stripped.file(&names::stripped(&path, self.strip)?)
+    /// The file that a hard link means, and where that is shown. A link that vanishes itself need not mean a file that
+    /// is.
+    fn target(&self, raw: &[u8], shown: bool) -> Option<(TreePath, TreePath)> {
+        let file = self.names.file(&names::path(raw).ok()?)?;
+        let there = if shown { names::stripped(&file, self.strip)? } else { file.clone() };
+        Some((file, there))
     }
 
     pub(super) fn count(&mut self, size: u64) -> Result<(), UnpackFault> {

@@ -1,13 +1,15 @@
 //! zip, over the crate of that name.
 //!
-//! Owns what the crate leaves to its callers: that there is one directory and nothing behind it, that the directory
-//! and the headers beside the files say the same, types and modes, and that a file has the size that it is said to.
+//! Owns what the crate leaves to its callers: that there is one directory and nothing behind it, where the zip begins in
+//! a file that has something in front of it, that the directory and the headers beside the files say the same, types
+//! and modes, and that a file has the size that it is said to.
 
-use std::collections::BTreeSet;
-use std::io::{self, BufReader, Read, SeekFrom};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, SeekFrom};
 
 use zip::read::{ArchiveOffset, Config, ZipArchive, ZipFileEntry};
 use zip::result::ZipError;
+use zip::unstable::read::ZipIterable;
 use zip::{CompressionMethod, System, ZipReadOptions};
 
 use super::error::{UnpackError, UnpackFault};
@@ -19,6 +21,11 @@ use super::walk::{RawEntry, Walk};
 const END: usize = 22;
 /// Where to find that record's zip64 sibling: 20 bytes in front of it.
 const LOCATOR: usize = 20;
+/// That sibling, without what may follow in it.
+const LARGE: usize = 56;
+
+/// What an entry of the directory begins with.
+const CENTRAL: &[u8; 4] = b"PK\x01\x02";
 
 const TYPE: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
@@ -27,26 +34,37 @@ const SYMLINK: u32 = 0o120_000;
 
 /// What the last record says.
 struct End {
-    entries: u16,
-    directory: u32,
+    entries: u64,
+    /// From the file's first byte.
+    directory: u64,
+    /// What stands in front of the zip, as far as its offsets don't count that.
+    front: u64,
     comment: Vec<u8>,
+}
+
+/// Whether a file ends as a zip does, whatever it begins with.
+pub(super) fn ends_as_one(source: &mut dyn Seekable) -> io::Result<bool> {
+    let found = match end(source, u64::MAX) {
+        Err(UnpackError::Io(error)) => return Err(error),
+        end => end.is_ok(),
+    };
+    source.rewind().map(|()| found)
 }
 
 /// Shows every entry, in the order of the directory.
 pub(super) fn walk(source: &mut dyn Seekable, walk: &mut Walk<'_>) -> Result<(), UnpackError> {
     let end = end(source, walk.limits.entries)?;
-    // Offsets count from the first byte: with something in front readers begin to guess.
-    let config = Config { archive_offset: ArchiveOffset::Known(0) };
+    let config = Config { archive_offset: ArchiveOffset::Known(end.front) };
     let mut archive = ZipArchive::with_config(config, source).map_err(whole)?;
+    let mut repeated = Repeated::default();
     if archive.has_duplicate_names() {
-        let start = archive.central_directory_start();
-        let name = twice(archive.into_inner(), start).map_err(UnpackError::Io)?;
-        let damaged = || damaged("two entries have one name");
-        return Err(name.map_or_else(damaged, |name| UnpackError::entry(&name, UnpackFault::Duplicate)));
+        let source = archive.into_inner();
+        repeated = self::repeated(&mut *source, config)?;
+        archive = ZipArchive::with_config(config, source).map_err(whole)?;
     }
     let same = archive.comment() == end.comment
-        && (end.entries == u16::MAX || archive.len() == usize::from(end.entries))
-        && (end.directory == u32::MAX || archive.central_directory_start() == u64::from(end.directory));
+        && archive.len() as u64 + repeated.more == end.entries
+        && archive.central_directory_start() == end.directory;
     if !same {
         return Err(damaged("readers disagree on where its directory is"));
     }
@@ -54,7 +72,7 @@ pub(super) fn walk(source: &mut dyn Seekable, walk: &mut Walk<'_>) -> Result<(),
         return Err(damaged("its entries overlap"));
     }
     for index in 0..archive.len() {
-        entry(&mut archive, index, walk)?;
+        entry(&mut archive, index, &repeated.names, walk)?;
     }
     Ok(())
 }
@@ -66,6 +84,13 @@ fn end(source: &mut dyn Seekable, most: u64) -> Result<End, UnpackError> {
     let mut tail = Vec::new();
     source.seek(SeekFrom::Start(start)).map_err(UnpackError::Io)?;
     source.read_to_end(&mut tail).map_err(UnpackError::Io)?;
+    let ends = tail.windows(END).enumerate().filter(|(at, record)| {
+        record.starts_with(b"PK\x05\x06") && tail.len() - at - END == usize::from(u16_at(record, 20))
+    });
+    // Some look for the first, others for the last.
+    if ends.count() > 1 {
+        return Err(damaged("readers disagree on where its end is"));
+    }
     let at = tail.windows(4).rposition(|bytes| bytes == b"PK\x05\x06");
     let (before, record) = at.map_or((&[][..], &[][..]), |at| tail.split_at(at));
     let Some((record, comment)) = record.split_at_checked(END) else {
@@ -74,48 +99,100 @@ fn end(source: &mut dyn Seekable, most: u64) -> Result<End, UnpackError> {
     if usize::from(u16_at(record, 20)) != comment.len() {
         return Err(damaged("there is data after its end, or its comment is cut"));
     }
-    let end = End { entries: u16_at(record, 10), directory: u32_at(record, 16), comment: comment.to_vec() };
+    let at = length - comment.len() as u64 - END as u64;
     let locator = before.len().checked_sub(LOCATOR).map(|at| &before[at..]);
-    let entries = match locator.filter(|bytes| bytes.starts_with(b"PK\x06\x07")) {
+    let locator = locator.filter(|bytes| bytes.starts_with(b"PK\x06\x07"));
+    let (at, entries, size, directory) = match locator {
         Some(locator) => {
-            source.seek(SeekFrom::Start(u64_at(locator, 8))).map_err(UnpackError::Io)?;
-            let mut large = Vec::new();
-            source.take(56).read_to_end(&mut large).map_err(UnpackError::Io)?;
-            if large.len() < 56 || !large.starts_with(b"PK\x06\x06") {
-                return Err(damaged("its zip64 end is missing"));
-            }
-            u64_at(&large, 32)
+            let (at, large) = large(source, u64_at(locator, 8), at)?;
+            (at, u64_at(&large, 32), u64_at(&large, 40), u64_at(&large, 48))
         }
-        None => u64::from(end.entries),
+        None => (at, u16_at(record, 10).into(), u32_at(record, 12).into(), u32_at(record, 16).into()),
     };
-    if entries > most { Err(UnpackError::TooManyEntries { limit: most }) } else { Ok(end) }
+    if entries > most {
+        return Err(UnpackError::TooManyEntries { limit: most });
+    }
+    let front = front(source, at, size, directory)?;
+    Ok(End { entries, directory: directory.saturating_add(front), front, comment: comment.to_vec() })
 }
 
-/// The first name that the directory, from `start` on, has a second time: the crate keeps one entry of each.
-fn twice(source: &mut dyn Seekable, start: u64) -> io::Result<Option<Vec<u8>>> {
-    source.seek(SeekFrom::Start(start))?;
-    let mut source = BufReader::new(source);
-    let (mut record, mut seen) = ([0; 46], BTreeSet::new());
-    while source.read_exact(&mut record).is_ok() && record.starts_with(b"PK\x01\x02") {
-        let [name, extra, comment] = [28, 30, 32].map(|at| u64::from(u16_at(&record, at)));
-        let mut bytes = Vec::new();
-        source.by_ref().take(name).read_to_end(&mut bytes)?;
-        io::copy(&mut source.by_ref().take(extra + comment), &mut io::sink())?;
-        if let Some(bytes) = seen.replace(bytes) {
-            return Ok(Some(bytes));
+/// The zip64 record, and where it is: where it says, or directly before its locator, where something stands in front of
+/// the zip.
+fn large(source: &mut dyn Seekable, says: u64, end: u64) -> Result<(u64, Vec<u8>), UnpackError> {
+    for at in [Some(says), end.checked_sub((LOCATOR + LARGE) as u64)].into_iter().flatten() {
+        source.seek(SeekFrom::Start(at)).map_err(UnpackError::Io)?;
+        let mut record = Vec::new();
+        (&mut *source).take(LARGE as u64).read_to_end(&mut record).map_err(UnpackError::Io)?;
+        if record.len() == LARGE && record.starts_with(b"PK\x06\x06") {
+            return Ok((at, record));
         }
     }
-    Ok(None)
+    Err(damaged("its zip64 end is missing"))
+}
+
+/// How many bytes stand in front of the zip that its offsets don't count: a script that starts what is in it. The directory
+/// ends where the last record is, at `at`.
+fn front(source: &mut dyn Seekable, at: u64, size: u64, directory: u64) -> Result<u64, UnpackError> {
+    let front = directory.checked_add(size).and_then(|end| at.checked_sub(end)).unwrap_or(0);
+    if front == 0 || size == 0 {
+        return Ok(0);
+    }
+    let mut is_there = |at: u64| -> io::Result<bool> {
+        source.seek(SeekFrom::Start(at))?;
+        let mut start = Vec::new();
+        (&mut *source).take(4).read_to_end(&mut start)?;
+        Ok(start == CENTRAL)
+    };
+    match (is_there(directory), is_there(directory + front)) {
+        (Err(error), _) | (_, Err(error)) => Err(UnpackError::Io(error)),
+        (Ok(true), Ok(true)) => Err(damaged("readers disagree on where its directory is")),
+        (Ok(false), Ok(true)) => Ok(front),
+        // Or there is something else between the directory and its end.
+        (Ok(_), Ok(false)) => Ok(0),
+    }
+}
+
+/// What the crate's archive doesn't tell of a directory that has names more than once: it keeps one entry of each.
+#[derive(Default)]
+struct Repeated {
+    /// How many entries there are besides.
+    more: u64,
+    /// The names where it matters which entry is meant.
+    names: BTreeSet<Vec<u8>>,
+}
+
+/// Reads such a directory, and compares it with the headers beside the files, which the crate's archive then doesn't.
+fn repeated(source: &mut dyn Seekable, config: Config) -> Result<Repeated, UnpackError> {
+    let directory = ZipIterable::try_new(source, config).map_err(whole)?;
+    let mut directory = directory.enforce_header_consistency(true);
+    let (mut seen, mut repeated) = (BTreeMap::new(), Repeated::default());
+    for entry in directory.files().map_err(whole)? {
+        let entry = entry.map_err(whole)?;
+        let name = entry.name_raw().to_vec();
+        // Of a directory that is made by the same system with the same mode either will do.
+        let same = name.ends_with(b"/").then(|| (entry.system(), entry.external_attributes()));
+        if let Some(before) = seen.insert(name.clone(), same) {
+            repeated.more += 1;
+            if same.is_none() || before != same {
+                repeated.names.insert(name);
+            }
+        }
+    }
+    Ok(repeated)
 }
 
 fn entry(
     archive: &mut ZipArchive<&mut dyn Seekable>,
     index: usize,
+    repeated: &BTreeSet<Vec<u8>>,
     walk: &mut Walk<'_>,
 ) -> Result<(), UnpackError> {
     let entry = archive.by_index_data(index).map_err(whole)?;
     let name = entry.name_raw().to_vec();
-    let refused = |fault| Err(UnpackError::entry(&name, fault));
+    let refused = |fault| walk.refused(&name, fault);
+    if repeated.contains(&name) {
+        return refused(UnpackFault::Duplicate);
+    }
     if let Some(fault) = name_fault(&name) {
         return refused(fault);
     }
@@ -131,7 +208,7 @@ fn entry(
         return refused(UnpackFault::Method { method: method.to_string() });
     }
     let size = entry.size();
-    let options = ZipReadOptions::new().enforce_header_consistency(true);
+    let options = ZipReadOptions::new().enforce_header_consistency(!archive.has_duplicate_names());
     let file = archive.by_index_with_options(index, options).map_err(|error| of(&name, error))?;
     let mut content = Checked { file, name: &name, left: size, fault: None };
     let shown = show(&mut content, kind, mode, size, walk);
@@ -176,6 +253,11 @@ fn kind(entry: &ZipFileEntry<'_>) -> Result<(u32, u32), UnpackFault> {
     // Not the crate's word for it: that drops setuid.
     let mode = if unix { entry.external_attributes() >> 16 } else { 0 };
     let slash = entry.name_raw().ends_with(b"/");
+    let mode = match mode & TYPE {
+        0 | DIRECTORY | REGULAR | SYMLINK | 0o010_000 | 0o020_000 | 0o060_000 | 0o140_000 => mode,
+        // A type of no system's: many writers of jars set all bits. That is as good as no mode, so the name has the say.
+        _ => 0,
+    };
     let kind = match (mode & TYPE, slash) {
         (0 | DIRECTORY | REGULAR, true) if entry.size() == 0 => DIRECTORY,
         (0 | REGULAR, false) => REGULAR,
@@ -183,8 +265,7 @@ fn kind(entry: &ZipFileEntry<'_>) -> Result<(u32, u32), UnpackFault> {
         (0 | DIRECTORY | REGULAR | SYMLINK, _) => return Err(UnpackFault::TypeConflict),
         (0o020_000 | 0o060_000, _) => return Err(UnpackFault::Type { what: "a device" }),
         (0o010_000, _) => return Err(UnpackFault::Type { what: "a named pipe" }),
-        (0o140_000, _) => return Err(UnpackFault::Type { what: "a socket" }),
-        _ => return Err(UnpackFault::Type { what: "of no known type" }),
+        _ => return Err(UnpackFault::Type { what: "a socket" }),
     };
     let bits = match mode {
         0 if kind == DIRECTORY => 0o755,

@@ -62,7 +62,7 @@ pub(super) fn unpacked(
         let hashed = scope.spawn(|| located.content(name));
         let spooled = scope.spawn(|| spool_pieces(pieces, spool));
         let visit = &mut |member: Member<'_>| members.add(member, &send);
-        let unpacked = unpack(&*archive, &steps, portion.strip, limits, visit);
+        let unpacked = unpack(&*archive, &steps, portion.strip, limits, &|path| filter.takes(path), visit);
         // Then nothing more comes.
         drop(send);
         (unpacked, hashed.join(), spooled.join())
