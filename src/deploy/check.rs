@@ -53,6 +53,11 @@ pub enum Fault {
     /// One would be written over the other.
     #[error("{one} and {other} are both called {name:?}")]
     Twice { name: String, one: String, other: String },
+    /// A Service's name is a label of DNS.
+    #[error(
+        "{who} would be called {name:?} in a cluster: names there are small letters, digits and `-`, from a letter to a letter or digit, {limit} at most"
+    )]
+    NoLabel { who: String, name: String, limit: usize },
     /// Jobs would be run with it as well.
     #[error("{key} in [service.container] would take the place of every job's own command")]
     Command { key: &'static str },
@@ -66,9 +71,9 @@ pub enum Fault {
 
 /// A name that only one thing may have.
 pub(super) struct Claim<'s> {
-    name: String,
-    who: String,
-    at: Option<&'s At>,
+    pub(super) name: String,
+    pub(super) who: String,
+    pub(super) at: Option<&'s At>,
 }
 
 /// Things that have one name.
@@ -116,21 +121,27 @@ impl Stack {
         errors
     }
 
+    /// What services and jobs are called.
+    pub(super) fn claims(&self, called: &dyn Fn(&str) -> String) -> Vec<Claim<'_>> {
+        let of = |unit| {
+            let Unit { name, service, .. }: &Unit = unit;
+            let own = Claim { name: called(name), who: format!("the recipe {name}"), at: None };
+            let jobs = service.jobs.iter().map(move |(job, found)| Claim {
+                name: called(&job_name(name, job)),
+                who: format!("the job {job} of {name}"),
+                at: found.at.as_ref(),
+            });
+            std::iter::once(own).chain(jobs).collect::<Vec<_>>()
+        };
+        self.units.iter().flat_map(of).collect()
+    }
+
     /// Services and jobs, and volumes, that would be called the same.
     pub(super) fn same_names(
         &self,
         called: &dyn Fn(&str) -> String,
         volume: &dyn Fn(&Unit, &str) -> String,
     ) -> Vec<Error> {
-        let services = self.units.iter().flat_map(|unit| {
-            let own = Claim { name: called(&unit.name), who: format!("the recipe {}", unit.name), at: None };
-            let jobs = unit.service.jobs.iter().map(|(name, job)| Claim {
-                name: called(&job_name(&unit.name, name)),
-                who: format!("the job {name} of {}", unit.name),
-                at: job.at.as_ref(),
-            });
-            std::iter::once(own).chain(jobs)
-        });
         let volumes = self.units.iter().flat_map(|unit| {
             unit.service.volumes.iter().map(|(name, path)| Claim {
                 name: volume(unit, name),
@@ -138,7 +149,7 @@ impl Stack {
                 at: Some(&path.at),
             })
         });
-        let mut errors = twice(services);
+        let mut errors = twice(self.claims(called));
         errors.extend(twice(volumes));
         errors
     }

@@ -31,10 +31,11 @@ pub fn compose(stack: &Stack) -> Written {
         |name: &String| (name.clone(), Yaml::map([("file", Yaml::text(format!("{SECRETS}/{name}")))]));
     document.put("secrets", Yaml::Map(secrets.into_iter().map(secret).collect()));
     let text = format!(
-        "# {stack}, {variant}: made by `cooper compose {stack} --variant {variant}`. Don't edit it: what a site changes goes into an\n\
+        "# {stack}, {variant}: made by `{command}`. Don't edit it: what a site changes goes into an\n\
          # override file beside it. Run with the project's name: docker compose -p {stack} up\n{body}",
         stack = stack.name,
         variant = stack.variant,
+        command = stack.command,
         body = document.document(),
     );
     Written { files: BTreeMap::from([("compose.yaml".to_owned(), text)]), left_out: Vec::new() }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::check::{Error, Fault};
+use super::check::{Claim, Error, Fault};
 use super::yaml::Yaml;
 use super::{Stack, Unit, Written, env, job_name, number, port, texts};
 use crate::recipe::{Health, Job, Probe, Secret, Spanned, nanoseconds};
@@ -25,6 +25,7 @@ pub fn kube(stack: &Stack) -> Result<Written, Vec<Error>> {
     // A claim is called by its template, and its pod's number.
     let claim = |unit: &Unit, volume: &str| claim(&unit.name, volume);
     let (mut errors, mut left_out, mut documents) = (stack.same_names(&dns, &claim), Vec::new(), Vec::new());
+    errors.extend(stack.no_labels());
     for unit in &stack.units {
         unit.refusals(&mut errors);
         let pod = Pod { stack, unit };
@@ -37,9 +38,10 @@ pub fn kube(stack: &Stack) -> Result<Written, Vec<Error>> {
         return Err(errors);
     }
     let head = format!(
-        "# {stack}, {variant}: made by `cooper compose {stack} --variant {variant} --kube`. Secrets come from the Secret {name:?}.\n",
+        "# {stack}, {variant}: made by `{command}`. Secrets come from the Secret {name:?}.\n",
         stack = stack.name,
         variant = stack.variant,
+        command = stack.command,
         name = dns(&stack.name),
     );
     let documents: Vec<String> = documents.iter().map(Yaml::document).collect();
@@ -60,6 +62,37 @@ fn claim(service: &str, volume: &str) -> String {
 /// A name as the API takes it.
 fn dns(name: &str) -> String {
     name.replace(['_', '.'], "-")
+}
+
+/// What a Service, a Job or a label may be called, at most.
+const LABEL: usize = 63;
+/// A StatefulSet's pods are labelled with its name and eleven characters more.
+const STATEFUL: usize = LABEL - 11;
+
+impl Stack {
+    /// Names that nothing in a cluster can have.
+    fn no_labels(&self) -> Vec<Error> {
+        let stateful = |name: &str| {
+            self.units.iter().any(|unit| !unit.service.volumes.is_empty() && dns(&unit.name) == name)
+        };
+        let mut claims = self.claims(&dns);
+        claims.push(Claim { name: dns(&self.name), who: format!("the stack {}", self.name), at: None });
+        let wrong = claims.into_iter().filter_map(|Claim { name, who, at }| {
+            let limit = if stateful(&name) { STATEFUL } else { LABEL };
+            let fault = (!is_label(&name, limit)).then_some(Fault::NoLabel { who, name, limit })?;
+            Some(Error { at: at.cloned(), fault })
+        });
+        wrong.collect()
+    }
+}
+
+/// A label of DNS as Services have it.
+fn is_label(name: &str, limit: usize) -> bool {
+    let small = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
+    name.len() <= limit
+        && name.starts_with(|char: char| char.is_ascii_lowercase())
+        && name.ends_with(small)
+        && name.chars().all(|char| small(char) || char == '-')
 }
 
 impl Unit {

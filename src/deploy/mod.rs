@@ -25,6 +25,8 @@ pub struct Stack {
     pub name: String,
     /// Which variant of each.
     pub variant: String,
+    /// The command that writes it down, on one line.
+    pub command: String,
     /// Its recipes.
     pub units: Vec<Unit>,
 }

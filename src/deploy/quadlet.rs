@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::check::{Error, Fault};
 use super::kube::{no_new_privileges, seconds};
 use super::{Stack, Unit, Written, duration, env, job_name, texts};
-use crate::recipe::{After, Check, Job, Secret, Spanned};
+use crate::recipe::{After, Check, Job, Reload, Secret, Spanned};
 
 /// Keys of `[service.container]` that have a counterpart.
 const KNOWN: [&str; 9] = [
@@ -29,9 +29,10 @@ pub fn quadlet(stack: &Stack) -> Result<Written, Vec<Error>> {
     let mut written = Written::default();
     let mut errors = Vec::new();
     let head = format!(
-        "# {stack}, {variant}: made by `cooper compose {stack} --variant {variant} --quadlet`\n",
+        "# {stack}, {variant}: made by `{command}`\n",
         stack = stack.name,
-        variant = stack.variant
+        variant = stack.variant,
+        command = stack.command,
     );
     let awaited = stack.awaited();
     let mut add = |name: String, text: String| drop(written.files.insert(name, format!("{head}{text}")));
@@ -163,7 +164,8 @@ impl Unit {
         if let Some(timeout) = timeout {
             line(&mut out, "TimeoutStartSec", &timeout.to_string());
         }
-        if let Some(reload) = &service.reload {
+        // Where it has none, systemd's reload-or-restart starts it anew.
+        if let Some(Reload::Command(reload)) = &service.reload {
             let podman = format!("/usr/bin/podman exec {} ", full(stack, &self.name));
             line(&mut out, "ExecReload", &(podman + &words(reload)));
         }

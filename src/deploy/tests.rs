@@ -55,7 +55,12 @@ fn unit(name: &str, text: &str) -> Unit {
 
 fn stack(units: &[(&str, &str)]) -> Stack {
     let units = units.iter().map(|(name, text)| unit(name, text)).collect();
-    Stack { name: "shop".to_owned(), variant: "prod".to_owned(), units }
+    Stack {
+        name: "shop".to_owned(),
+        variant: "prod".to_owned(),
+        command: "cooper compose shop".to_owned(),
+        units,
+    }
 }
 
 fn faults(units: &[(&str, &str)]) -> Vec<String> {
@@ -321,6 +326,39 @@ fn names_that_meet() {
 }
 
 #[test]
+fn names_that_a_cluster_has_not() {
+    let long = "l".repeat(53);
+    let (longer, state) = ("l".repeat(64), recipe("volumes = { d = '/d' }"));
+    let wrong = |stack: &Stack| -> Vec<String> {
+        kube(stack).err().into_iter().flatten().map(|error| error.to_string()).collect()
+    };
+    for (name, text) in [
+        ("2fa", recipe("")),
+        ("Web", recipe("")),
+        ("web-", recipe("")),
+        ("_web", recipe("")),
+        (&longer, recipe("")),
+        // Of its pods' label.
+        (&long, state),
+    ] {
+        let stack = stack(&[(name, &text)]);
+        assert_eq!(stack.errors(), [], "{name}");
+        let errors = wrong(&stack);
+        assert!(errors[0].starts_with(&format!("the recipe {name} would be called ")), "{errors:?}");
+    }
+    for name in ["w", "web-2", "a_b.c", &long, &"l".repeat(63)] {
+        assert_eq!(wrong(&stack(&[(name, &recipe(""))])), [""; 0], "{name}");
+    }
+    // With its job, a name may be too long; a stack's is the Secret's.
+    let job = recipe("job.migrate = { cmd = ['x'] }");
+    let errors = kube(&stack(&[("l".repeat(56).as_str(), &job)])).unwrap_err();
+    assert!(errors[0].to_string().starts_with("the job migrate of lll") && errors[0].at.is_some());
+    let mut stack = stack(&[("a", &recipe(""))]);
+    stack.name = "1st".to_owned();
+    assert!(wrong(&stack)[0].starts_with("the stack 1st would be called \"1st\""));
+}
+
+#[test]
 fn ports_are_ports() {
     let good = [
         "8080",
@@ -509,7 +547,7 @@ fn thousands_wait_for_each_other() {
             unit.service.after = if number + 1 < count { after(number + 1) } else { BTreeMap::new() };
             unit
         });
-        let mut stack = Stack { name: "shop".into(), variant: "prod".into(), units: units.collect() };
+        let mut stack = Stack { name: "shop".into(), units: units.collect(), ..Stack::default() };
         assert_eq!(stack.errors(), []);
         assert_eq!(quadlet(&stack).unwrap().files.len(), count + 1);
         stack.units[count - 1].service.after = after(0);

@@ -140,6 +140,7 @@ fn fits(checkout: &Checkout<'_>, name: &str, variant: &str) -> Result<(), Error>
         }
     }
     let units = units.into_values().collect();
-    let errors = Stack { name: name.to_owned(), variant: variant.to_owned(), units }.errors();
+    let errors =
+        Stack { name: name.to_owned(), variant: variant.to_owned(), units, ..Stack::default() }.errors();
     if errors.is_empty() { Ok(()) } else { Err(Error::Deploy(errors)) }
 }

@@ -23,6 +23,43 @@ pub struct DeployOptions {
     pub published: bool,
     /// The directory of the file that is written: mounted sources are named from there.
     pub beside: PathBuf,
+    /// What that file was called, if it was: said in its head.
+    pub output: Option<PathBuf>,
+}
+
+impl DeployOptions {
+    /// The command that was given: it writes the same again.
+    fn command(&self, variant: &str) -> String {
+        let mut words = vec!["cooper".to_owned(), "compose".to_owned()];
+        words.extend(self.targets.iter().map(|target| word(target)));
+        words.extend(["--variant".to_owned(), word(variant)]);
+        // Manifests have published images anyway.
+        let published = (self.published && self.runner != Runner::Kube).then_some("--published");
+        let runner = match self.runner {
+            Runner::Compose => None,
+            Runner::Kube => Some("--kube"),
+            Runner::Quadlet => Some("--quadlet"),
+        };
+        words.extend(published.into_iter().chain(runner).map(str::to_owned));
+        if let Some(output) = &self.output {
+            words.extend(["-o".to_owned(), word(&output.to_string_lossy())]);
+        }
+        words.join(" ")
+    }
+}
+
+/// A word as a shell reads it, on one line whatever is in it.
+fn word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./,:#@+=".contains(&byte);
+    if text.bytes().all(plain) && !text.starts_with('#') && !text.is_empty() {
+        return text.to_owned();
+    }
+    let escaped = text.bytes().map(|byte| match byte {
+        b' '..=b'~' if !matches!(byte, b'\'' | b'\\' | b'`') => char::from(byte).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    });
+    let escaped: String = escaped.collect();
+    if escaped == text { format!("'{text}'") } else { format!("$'{escaped}'") }
 }
 
 /// What came of it.
@@ -55,7 +92,8 @@ pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error>
         return Err(Error::NoVariant { name: variant, known: checkout.file.variants.clone() });
     }
     let chosen = chosen(checkout, &selected, &variant)?;
-    let mut stack = Stack { name: chosen.stack, variant: variant.clone(), ..Stack::default() };
+    let command = options.command(&variant);
+    let mut stack = Stack { name: chosen.stack, variant: variant.clone(), command, units: Vec::new() };
     let how = How { runner: options.runner, published: options.published, beside: &options.beside };
     let mut images = BTreeMap::new();
     for (target, service) in chosen.services {

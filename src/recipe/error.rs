@@ -83,6 +83,14 @@ pub enum ErrorKind {
         /// What was there.
         value: String,
     },
+    /// A word of a Dockerfile where a program is meant.
+    #[error("{word:?} is Docker's word for how a check is run, not a program")]
+    HealthWord {
+        /// As it was written.
+        word: String,
+        /// What says the same here.
+        instead: String,
+    },
     /// A path that can't be used.
     #[error("the path {:?} {fault}", cut(path))]
     Path {
@@ -270,6 +278,8 @@ pub enum What {
     Number,
     /// `inherit`.
     Inherit,
+    /// `restart`.
+    Restart,
     /// `none`.
     Nothing,
     /// `>=0.1`.
@@ -324,6 +334,7 @@ impl What {
             Self::True => "`true`, the only value of this key",
             Self::Number => "a number that fits here",
             Self::Inherit => "a list or \"inherit\"",
+            Self::Restart => "a command as a list, or \"restart\"",
             Self::Nothing => "a table or \"none\"",
             Self::Version => "a version, such as \">=0.1\"",
         }

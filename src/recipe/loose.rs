@@ -143,6 +143,10 @@ pub(super) mod schema {
         json_schema!({ "anyOf": [strings(), { "const": "inherit" }] })
     }
 
+    pub(in super::super) fn list_or_restart(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [strings(), { "const": "restart" }] })
+    }
+
     pub(in super::super) fn bool_or_list(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "boolean" }, strings()] })
     }

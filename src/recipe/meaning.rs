@@ -1,5 +1,6 @@
 //! What a recipe means: asked of the encoding that it was evaluated by.
 
+use super::config::Healthcheck;
 use super::patch::Base;
 use super::v1::{self, Resolved, Scope, SourcePath};
 use super::{Error, Evaluated, Spanned};
@@ -30,9 +31,14 @@ impl Evaluated {
     /// # Errors
     /// Everything that is wrong or that this version can't build.
     pub fn resolve(&self, scope: &Scope) -> Result<Resolved, Vec<Error>> {
-        match self.encoding {
+        let resolved = match self.encoding {
             Encoding::V1 => v1::resolve(self, scope),
-        }
+        }?;
+        let wrong = match &resolved.config.healthcheck {
+            Some(Healthcheck::Check(check)) => check.wrong_command(),
+            _ => None,
+        };
+        wrong.map_or(Ok(resolved), |error| Err(vec![error]))
     }
 
     /// The base, interpolated with what is known before a platform is chosen. `os`, `arch`, `arch_variant` and

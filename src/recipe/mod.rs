@@ -41,7 +41,7 @@ pub use parse::parse;
 pub use patch::{Base, Image, Input, InputSource, Selector, Var};
 pub use schema::{schema_recipe, schema_workspace};
 pub use secret::{is_secret, is_secret_name, secrets_in};
-pub use service::{After, Health, Job, Probe, Secret, Service};
+pub use service::{After, Health, Job, Probe, Reload, Secret, Service};
 pub use span::{At, Spanned};
 pub use suggest::suggest;
 pub use v1::{

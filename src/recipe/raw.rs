@@ -195,8 +195,9 @@ pub(super) struct Service {
     pub(super) job: Table<S<Job>>,
     /// Command that checks the configuration.
     pub(super) check: Texts,
-    /// Command that makes the service read its configuration again.
-    pub(super) reload: Texts,
+    /// Command that makes the service read its configuration again, or "restart".
+    #[schemars(schema_with = "schema::list_or_restart")]
+    pub(super) reload: Option<S<Loose<Never>>>,
     /// Labels of the container.
     pub(super) labels: Table<S<Scalar>>,
     /// Keys that are passed through to the engine's own format.

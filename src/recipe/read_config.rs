@@ -7,8 +7,8 @@ use super::check::Checker;
 use super::config::{Check, Cmd, Config, ConfigRemove, Healthcheck};
 use super::loose::{Loose, Never, Scalar};
 use super::span::S;
-use super::words::{env_name, invalid};
-use super::{ErrorKind, Spanned, What, raw, v1};
+use super::words::{self, env_name, invalid};
+use super::{Error, ErrorKind, Spanned, What, raw, v1};
 
 impl Config {
     pub(super) fn read(raw: raw::Config, cx: &mut Checker) -> Self {
@@ -90,7 +90,16 @@ impl Check {
         let (interval, timeout, start) = (time(raw.interval), time(raw.timeout), time(raw.start));
         let retries =
             cx.number(raw.retries, 1..=i64::from(i32::MAX)).and_then(|number| u32::try_from(number).ok());
-        Self { cmd: cx.keep(raw.cmd), interval, timeout, start, retries }
+        let check = Self { cmd: cx.keep(raw.cmd), interval, timeout, start, retries };
+        cx.errors.extend(check.wrong_command());
+        check
+    }
+
+    /// What is wrong with its command, as written or filled in.
+    pub(super) fn wrong_command(&self) -> Option<Error> {
+        let cmd = self.cmd.as_ref()?;
+        let kind = words::health_command(cmd.iter().map(|word| word.value.as_str())).err()?;
+        Some(Error { at: Some(cmd[0].at.clone()), kind })
     }
 }
 

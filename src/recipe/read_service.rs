@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::check::Checker;
 use super::config::Check;
+use super::loose::{Loose, Never};
 use super::patch::Level;
 use super::read_config::{env, range, scalars};
-use super::service::{After, Health, Job, Probe, Secret, Service};
+use super::service::{After, Health, Job, Probe, Reload, Secret, Service};
 use super::span::S;
 use super::v1::{self, Names, Reach, check, or_replace, table};
-use super::words::{self, ensure};
+use super::words::{self, ensure, invalid};
 use super::{Error, ErrorKind, Evaluated, Scope, Spanned, What, raw};
 
 impl Service {
@@ -42,7 +43,7 @@ impl Service {
                 .collect(),
             jobs,
             check: cx.keep(raw.check),
-            reload: cx.keep(raw.reload),
+            reload: raw.reload.and_then(|reload| Reload::read(reload, cx)),
             labels: scalars(raw.labels, cx),
             container: raw.container.map(|table| cx.keep(table)),
         }
@@ -62,6 +63,24 @@ impl Health {
             _ => None,
         };
         Self { probe, check: Check::read(raw, cx) }
+    }
+}
+
+impl Reload {
+    fn read(raw: S<Loose<Never>>, cx: &mut Checker) -> Option<Self> {
+        match raw.value {
+            Loose::List(list) => Some(Self::Command(cx.keep(list))),
+            Loose::Text(text) if text == "restart" => Some(Self::Restart),
+            Loose::Text(text) => {
+                cx.fail(raw.range, invalid(What::Restart, &text));
+                None
+            }
+            other => {
+                let expected = "a list or \"restart\"".into();
+                cx.fail(raw.range, ErrorKind::Type { expected, found: other.found() });
+                None
+            }
+        }
     }
 }
 
@@ -197,7 +216,8 @@ impl Evaluated {
         let Some(service) = &self.service else { return Ok(None) };
         let names = Names::new(self, scope, Reach::Source);
         let service = service.filled(&names);
-        let errors = names.errors.into_inner();
+        let mut errors = names.errors.into_inner();
+        errors.extend(service.health.as_ref().and_then(|health| health.check.wrong_command()));
         if errors.is_empty() { Ok(Some(service)) } else { Err(errors) }
     }
 }
@@ -247,7 +267,10 @@ impl Service {
             secrets: self.secrets.iter().map(|(name, value)| (name.clone(), secret(value))).collect(),
             jobs: self.jobs.iter().map(|(name, value)| (name.clone(), job(value))).collect(),
             check: lists(&self.check),
-            reload: lists(&self.reload),
+            reload: self.reload.as_ref().map(|reload| match reload {
+                Reload::Command(cmd) => Reload::Command(list(cmd)),
+                Reload::Restart => Reload::Restart,
+            }),
             labels: table(&self.labels),
             container: self.container.as_ref().map(|table| {
                 let value = toml::Value::Table(table.value.clone());

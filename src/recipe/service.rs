@@ -24,8 +24,8 @@ pub struct Service {
     pub jobs: BTreeMap<String, Job>,
     /// Command that checks the configuration.
     pub check: Option<Vec<Spanned<String>>>,
-    /// Command that makes the service read its configuration again.
-    pub reload: Option<Vec<Spanned<String>>>,
+    /// How the service comes to read its configuration again.
+    pub reload: Option<Reload>,
     /// Labels of the container.
     pub labels: BTreeMap<String, Spanned<String>>,
     /// Keys of Compose that are passed through.
@@ -41,6 +41,15 @@ pub enum After {
     Healthy,
     /// It has ended well.
     Done,
+}
+
+/// How a service comes to read its configuration again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reload {
+    /// By a command that is run in the container.
+    Command(Vec<Spanned<String>>),
+    /// By a new start only.
+    Restart,
 }
 
 /// How to see that a service is well: from inside, from outside, or both. A variant's table may leave either to the

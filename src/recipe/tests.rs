@@ -381,6 +381,55 @@ fn a_service_is_checked_as_it_was_filled_in() {
 }
 
 #[test]
+fn a_check_begins_with_its_program() {
+    let base = "[base]\nscratch = true\n";
+    for (cmd, instead) in [
+        ("['CMD', 'curl', '-f', 'x y']", "cmd = [\"curl\", \"-f\", \"x y\"]"),
+        ("['CMD-SHELL', 'curl -f x || exit 1']", "cmd = [\"sh\", \"-c\", \"curl -f x || exit 1\"]"),
+        ("['CMD-SHELL', 'pg_isready', '-q']", "cmd = [\"sh\", \"-c\", \"pg_isready -q\"]"),
+        ("['NONE']", "healthcheck = \"none\" in [config]; a service without a check has no [service.health]"),
+    ] {
+        for table in ["config.healthcheck", "service.health", "variant.dev.service.health"] {
+            let errors = errors(&format!("{base}[{table}]\ncmd = {cmd}\n"));
+            let [(at, ErrorKind::HealthWord { instead: found, .. })] = &errors[..] else {
+                panic!("{errors:?}")
+            };
+            assert_eq!((found.as_str(), &at[..2]), (instead, &cmd[1..3]), "{table}");
+        }
+    }
+    for cmd in ["['cmd', '/c', 'x']", "['/CMD']", "['sh', 'CMD']", "[]", "['NONE-SUCH']"] {
+        assert_eq!(errors(&format!("{base}[service.health]\ncmd = {cmd}\n")), [], "{cmd}");
+    }
+    // Filled in it is no better.
+    let vars = format!("{base}[vars]\nhow = 'CMD'\n");
+    let config = evaluated(&format!("{vars}[config.healthcheck]\ncmd = ['{{{{ how }}}}', 'x']\n"), "prod");
+    let service = evaluated(&format!("{vars}[service.health]\ncmd = ['{{{{ how }}}}', 'x']\n"), "prod");
+    for error in [config.resolve(&scope()).unwrap_err(), service.service_for(&scope()).unwrap_err()] {
+        assert!(matches!(error[0].kind, ErrorKind::HealthWord { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn how_a_service_reads_its_configuration_again() {
+    let base = "[base]\nscratch = true\n[service]\n";
+    let reload = |text: &str| {
+        let evaluated = evaluated(&format!("{base}reload = {text}\n"), "prod");
+        evaluated.service_for(&scope()).unwrap().unwrap().reload
+    };
+    assert_eq!(reload("\"restart\""), Some(Reload::Restart));
+    assert!(
+        matches!(reload("['kill', '{{ name }}']"), Some(Reload::Command(cmd)) if cmd[1].value == scope().name)
+    );
+    for (text, kind) in [
+        ("'restrat'", not(What::Restart, "restrat")),
+        ("'kill -HUP 1'", not(What::Restart, "kill -HUP 1")),
+        ("true", of_type("a list or \"restart\"", "`true`")),
+    ] {
+        assert_eq!(errors(&format!("{base}reload = {text}\n"))[0].1, kind, "{text}");
+    }
+}
+
+#[test]
 fn many_mistakes_at_once() {
     let text = "[image]\ntitel = 1\nversoin = 2\ntags = [1, 2]\n[[file]]\nfrom = 'a'\nmode = '9'\n[config]\nexpose = [0]\nusr = 1\n";
     let found: Vec<_> = errors(text).into_iter().map(|(underlined, _)| underlined).collect();

@@ -12,6 +12,25 @@ pub(super) fn ensure(good: bool, what: What, value: &str) -> Result<(), ErrorKin
     if good { Ok(()) } else { Err(invalid(what, value)) }
 }
 
+/// The command of a health check. Docker's documents begin it with a word that says how it is run, which nothing runs.
+pub(super) fn health_command<'t>(cmd: impl IntoIterator<Item = &'t str>) -> Result<(), ErrorKind> {
+    let list = |words: &[&str]| {
+        let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+        format!("cmd = [{}]", words.join(", "))
+    };
+    let words: Vec<&str> = cmd.into_iter().collect();
+    let instead = match words.split_first() {
+        // As one word after it a shell reads it, and so it is meant where there are several.
+        Some((&"CMD-SHELL", rest)) => list(&["sh", "-c", &rest.join(" ")]),
+        Some((&"CMD", rest)) => list(rest),
+        Some((&"NONE", _)) => {
+            "healthcheck = \"none\" in [config]; a service without a check has no [service.health]".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(ErrorKind::HealthWord { word: words[0].to_owned(), instead })
+}
+
 /// A name of ours: variables, variants, inputs, jobs, layers.
 pub(super) fn name(text: &str) -> Result<(), ErrorKind> {
     let good = text.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_')

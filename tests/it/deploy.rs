@@ -99,6 +99,34 @@ fn a_stack_with_the_working_copy_in_it() {
 }
 
 #[test]
+fn the_head_names_the_command_that_writes_it_again() {
+    let publish = "[publish]\nrepository = \"r.example/{{ stack }}/{{ name }}\"\n";
+    let test = shop();
+    let workspace = test.read("cooper.toml");
+    let mut test = test.file("cooper.toml", format!("{workspace}\n{publish}"));
+    for (arguments, wanted) in [
+        (&["shop"][..], "shop --variant prod"),
+        (&["shop/web#dev"], "shop/web#dev --variant dev"),
+        (&["shop/db", "shop/web", "--variant", "prod"], "shop/db shop/web --variant prod"),
+        (&["shop/*"], "'shop/*' --variant prod"),
+        (&["shop", "--published", "-o", "deploy/c.yaml"], "shop --variant prod --published -o deploy/c.yaml"),
+        (&["shop", "--kube", "-o", "o'k .yaml"], "shop --variant prod --kube -o $'o\\x27k .yaml'"),
+        (&["shop", "--published", "--quadlet"], "shop --variant prod --published --quadlet"),
+        (&["shop", "-o", "a\nb: `c`.yaml"], "shop --variant prod -o $'a\\x0ab: \\x60c\\x60.yaml'"),
+    ] {
+        let run_ = test.run([&["compose", "--format", "json"], arguments].concat()).status(0);
+        let files = run_.json()["files"].clone();
+        for text in files.as_object().unwrap().values() {
+            let head = text.as_str().unwrap().lines().next().unwrap();
+            let variant = if wanted.contains("dev") { "dev" } else { "prod" };
+            let wanted = format!("# shop, {variant}: made by `cooper compose {wanted}`");
+            assert!(head.starts_with(&wanted), "{wanted}\n{head}");
+        }
+        test = run_.then();
+    }
+}
+
+#[test]
 fn some_of_a_stack_with_what_it_waits_for() {
     let services = |run: &super::support::Run| {
         let json = run.json();

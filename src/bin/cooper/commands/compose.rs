@@ -75,6 +75,7 @@ impl Verb for Compose {
             runner,
             published: self.published,
             beside,
+            output: self.output.clone(),
         };
         let deployed = ops::deploy(env, &options)?;
         let mut written = Vec::new();

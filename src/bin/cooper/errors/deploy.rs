@@ -28,6 +28,8 @@ pub(super) fn problem(error: deploy::Error) -> Problem {
             "put it elsewhere; a file that is meant for a volume that is new says below-volume = \"ok\"",
         ),
         Fault::Twice { .. } => problem.hint("give one of them another name"),
+        Fault::NoLabel { .. } => problem
+            .hint("rename its directory below recipes/ (the job, the volume), or run the stack by Compose"),
         Fault::Command { .. } => {
             problem.hint("[config] of the recipe, or of its variant, says what the image runs")
         }

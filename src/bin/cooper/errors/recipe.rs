@@ -60,6 +60,7 @@ fn hints(kind: &ErrorKind) -> Vec<String> {
             "say what it stands on: image = \"…\", layout = \"…\", recipe = \"stack/name\", extends = \
              \"stack/name\" or scratch = true"
         }
+        ErrorKind::HealthWord { instead, .. } => return vec![format!("write {instead}")],
         ErrorKind::Unset { name } => return vec![format!("give it: --set {name}=VALUE")],
         ErrorKind::Reserved { .. } => "call the variable something else",
         ErrorKind::SecretName { .. } => {
