@@ -130,6 +130,43 @@ impl Reason {
         }
     }
 
+    /// Its name in JSON, the same for ever.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::LockMissing => "lock-missing",
+            Self::Conflicted => "conflicted",
+            Self::Encoding { .. } => "encoding",
+            Self::Epoch { .. } => "epoch",
+            Self::Section { .. } => "section",
+            Self::BaseChanged { .. } => "base-changed",
+            Self::BaseUnpinned { .. } => "base-unpinned",
+            Self::BaseUnused { .. } => "base-unused",
+            Self::BaseVariants { .. } => "base-variants",
+            Self::BaseMoved { .. } => "base-moved",
+            Self::PlatformUnpinned { .. } => "platform-unpinned",
+            Self::PlatformUnused { .. } => "platform-unused",
+            Self::PlatformMoved { .. } => "platform-moved",
+            Self::FactsMissing { .. } => "facts-missing",
+            Self::FactsChanged { .. } => "facts-changed",
+            Self::RemoveUnrecorded { .. } => "remove-unrecorded",
+            Self::RemoveChanged { .. } => "remove-changed",
+            Self::BlobMissing { .. } => "blob-missing",
+            Self::ParentChanged { .. } => "parent-changed",
+            Self::SourceAdded { .. } => "source-added",
+            Self::SourceRemoved { .. } => "source-removed",
+            Self::SourceChanged { .. } => "source-changed",
+            Self::FileAdded { .. } => "file-added",
+            Self::FileRemoved { .. } => "file-removed",
+            Self::FileChanged { .. } => "file-changed",
+            Self::FileMode { .. } => "file-mode",
+            Self::OutputMissing { .. } => "output-missing",
+            Self::OutputUnused { .. } => "output-unused",
+            Self::OutputDiffers { .. } => "output-differs",
+            Self::OutputPlatform { .. } => "output-platform",
+            Self::CompressionDiffers { .. } => "compression-differs",
+        }
+    }
+
     /// The source that it speaks of.
     pub const fn source(&self) -> Option<&SourceKey> {
         match self {

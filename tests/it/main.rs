@@ -6,6 +6,7 @@
 )]
 
 mod adversary;
+mod answers;
 mod architecture;
 mod catalogues;
 mod checkouts;

@@ -16,6 +16,9 @@ use crate::exit::Exit;
 use crate::options::Format;
 use crate::text::{escape, harmful, replace};
 
+/// Of the documents that `--format json` gives.
+const VERSION: u64 = 1;
+
 /// So many errors are shown with their places, for which files are read again; nobody reads more.
 const SHOWN: usize = 100;
 
@@ -90,7 +93,7 @@ impl Shell {
     /// Prints what went wrong; `dir` is where the workspace is looked for whose files are quoted.
     pub(crate) fn failure(&self, failure: &Failure, dir: &Path) -> Exit {
         let json = self.format == Format::Json;
-        for (number, problem) in failure.0.iter().enumerate() {
+        for (number, problem) in failure.problems.iter().enumerate() {
             let text = if number < SHOWN { problem.quoted(dir) } else { None };
             if json {
                 write_error(&harmless_json(&format!("{}\n", problem.json(text.as_deref()))));
@@ -98,12 +101,16 @@ impl Shell {
                 write_error(&rendered(&problem.render(text.as_deref(), self.styled), self.styled));
             }
         }
-        let (all, more) = (failure.0.len(), failure.0.len().saturating_sub(SHOWN));
+        let (all, more) = (failure.problems.len(), failure.problems.len().saturating_sub(SHOWN));
         if all > 1 && !json {
             let hidden = if more > 0 { format!("; {more} of them aren't shown") } else { String::new() };
             self.say("error", &format!("stopped by {all} errors{hidden}"));
         }
-        failure.0.first().map_or(Exit::Bug, |problem| problem.exit)
+        let exit = failure.problems.first().map_or(Exit::Bug, |problem| problem.exit);
+        if json && !failure.json.is_null() {
+            return self.raw(json_text(&failure.json).as_bytes(), exit);
+        }
+        exit
     }
 
     /// Prints a panic, from wherever it happened.
@@ -143,7 +150,12 @@ fn harmless_json(text: &str) -> Cow<'_, str> {
     replace(text, |c| harmful(c) && c != '\n', |c| format!("\\u{:04x}", u32::from(c)))
 }
 
+/// A document: later versions add keys, and the number goes up if one ever means something else.
 fn json_text(value: &Value) -> String {
+    let mut value = value.clone();
+    if let Value::Object(members) = &mut value {
+        members.insert("version".to_owned(), VERSION.into());
+    }
     harmless_json(&format!("{value:#}\n")).into_owned()
 }
 
@@ -162,6 +174,7 @@ mod tests {
         let value = json!({ "name": "a\u{1b}\u{9b}\u{202e}\u{7f}\n" });
         let text = json_text(&value);
         assert!(!text.contains(|c| harmful(c) && c != '\n'), "{text:?}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        let read: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&read["name"], &read["version"]), (&value["name"], &1.into()));
     }
 }

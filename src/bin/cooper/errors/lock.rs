@@ -1,6 +1,8 @@
 //! Locks that can't be read, and those that don't say what comes out.
 
+use cooperage::http::shown;
 use cooperage::{lock, ops};
+use serde_json::{Value, json};
 
 use super::problem::Problem;
 use crate::exit::Exit;
@@ -21,6 +23,18 @@ pub(super) fn locked(locked: &ops::LockedRecipe) -> Problem {
     let problem = Problem::new("locked", Exit::No, format!("the lock of {recipe} is {state}"));
     let problem = reasons.iter().fold(problem, |problem, reason| problem.note(reason.to_string()));
     problem.hints(state.mend().map(|command| format!("`{command} {recipe}` mends it")))
+}
+
+/// All of them, for a script.
+pub(super) fn to_json(locked: &[ops::LockedRecipe]) -> Value {
+    let reason = |reason: &lock::Reason| json!({ "kind": reason.name(), "text": shown(&reason.to_string()), "input": reason.input() });
+    let one = |ops::LockedRecipe { recipe, state, reasons }: &ops::LockedRecipe| {
+        json!({
+            "recipe": recipe, "state": state.name(), "reasons": reasons.iter().map(reason).collect::<Vec<_>>(),
+            "mend": state.mend().map(|command| format!("{command} {recipe}")),
+        })
+    };
+    json!({ "locks": locked.iter().map(one).collect::<Vec<_>>() })
 }
 
 #[cfg(test)]

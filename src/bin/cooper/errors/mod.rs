@@ -16,22 +16,31 @@ mod substitute;
 mod workspace;
 
 use cooperage::ops::Error;
+use serde_json::Value;
 
 pub(crate) use problem::Problem;
 
 /// At least one problem.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) Vec<Problem>);
+pub(crate) struct Failure {
+    pub(crate) problems: Vec<Problem>,
+    /// What a script reads of them on standard output under `--format json`; null: nothing.
+    pub(crate) json: Value,
+}
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        Self { problems: vec![problem], json: Value::Null }
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self(match error {
+        let json = match &error {
+            Error::Locked(recipes) => lock::to_json(recipes),
+            _ => Value::Null,
+        };
+        let problems = match error {
             Error::Recipes(errors) => errors.into_iter().map(recipe::problem).collect(),
             Error::Plan { recipe, variant, platform, errors } => {
                 let whose = format!("in {recipe}#{variant} on {platform}");
@@ -40,6 +49,7 @@ impl From<Error> for Failure {
             Error::Locked(recipes) => recipes.iter().map(lock::locked).collect(),
             Error::Deploy(errors) => errors.into_iter().map(deploy::problem).collect(),
             error => vec![ops::problem(&error)],
-        })
+        };
+        Self { problems, json }
     }
 }
