@@ -195,6 +195,45 @@ fn completions() {
     Test::new().run(["completions", "tcsh"]).stdout("").status(2);
 }
 
+/// What bash offers behind a line, by the script that it is given.
+fn offered(test: &Test, line: &[&str]) -> String {
+    let words = line.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+    let bash = format!(
+        "shopt -s extglob; source <(cooper completions bash); COMP_WORDS=({words}); COMP_CWORD={}; COMP_TYPE=9; \
+         $(complete -p cooper | sed -n 's/.* -F \\([^ ]*\\) .*/\\1/p'); echo ${{COMPREPLY[*]}}",
+        line.len() - 1
+    );
+    let bin = Path::new(env!("CARGO_BIN_EXE_cooper")).parent().unwrap().display().to_string();
+    let mut command = std::process::Command::new("bash");
+    let command = command.args(["--norc", "-c", &bash]).current_dir(test.path(""));
+    let output = command.env("PATH", format!("{bin}:/usr/bin:/bin")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_shell_is_offered_what_there_is() {
+    let test =
+        Test::workspace().file("recipes/shop/web/recipe.toml", "").file("recipes/shop/db/recipe.toml", "");
+    let test = test.file("recipes/vault/server/recipe.toml", "broken [");
+    for (line, expected) in [
+        (&["cooper", "build", "sh"][..], "shop shop/db shop/web"),
+        (&["cooper", "build", "shop/web", "vault/"], "vault/server"),
+        (&["cooper", "show", "shop/w"], "shop/web"),
+        (&["cooper", "push", "shop/web#"], "shop/web#dev shop/web#prod"),
+        (&["cooper", "compose", ""], "shop vault"),
+        (&["cooper", "compose", "shop", "--variant", ""], "dev prod"),
+        (&["cooper", "build", "--format", ""], "text json"),
+        (&["cooper", "update", "--format", ""], "text json markdown"),
+        (&["cooper", "show", "--digests", "--format", ""], "text json env kustomize tfvars quadlet"),
+        (&["cooper", "comp"], "compose completions"),
+    ] {
+        assert_eq!(offered(&test, line), expected, "{line:?}");
+    }
+    // Where there is no workspace, nothing is said.
+    assert_eq!(offered(&Test::new(), &["cooper", "build", "sh"]), "");
+}
+
 /// `cooper completions zsh | true`: no message, and the exit code that SIGPIPE gives.
 #[test]
 fn a_closed_pipe() {

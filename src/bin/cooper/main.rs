@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod complete;
 mod credentials;
 mod errors;
 mod exit;
@@ -20,7 +21,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::CommandFactory;
 use cooperage::progress::{Progress, Silent};
 
 use crate::cli::Cli;
@@ -32,6 +32,7 @@ use crate::settings::Settings;
 use crate::shell::Shell;
 
 fn main() -> ExitCode {
+    complete::answer();
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),
@@ -59,7 +60,7 @@ fn carry_out(verb: &dyn Verb, settings: &Settings, shell: Shell) -> Result<Exit,
         let problem = Problem::usage(format!("only `cooper {only}` takes --format {}", shell.format));
         return Err(problem.hint("everything else is written as text or json").into());
     }
-    if let Some(bytes) = verb.raw(Cli::command) {
+    if let Some(bytes) = verb.raw() {
         return Ok(shell.raw(&bytes, Exit::Done));
     }
     settings.start_threads()?;

@@ -4,8 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use cooperage::oci::Place;
 use cooperage::ops;
+
+use crate::complete;
 
 /// What every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -38,7 +41,7 @@ pub(crate) struct Global {
         hide_possible_values = true,
         hide_default_value = true
     )]
-    #[arg(default_value_t, global = true)]
+    #[arg(default_value_t, global = true, add = ArgValueCandidates::new(complete::formats))]
     pub(crate) format: Format,
     /// When to colour messages
     #[arg(long, value_enum, value_name = "auto|always|never", hide_possible_values = true)]
@@ -118,7 +121,7 @@ impl Net {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Targets {
     /// Recipes: stack/name, stack/name#variant, a stack, or a glob; otherwise the workspace's default
-    #[arg(value_name = "TARGET")]
+    #[arg(value_name = "TARGET", add = ArgValueCompleter::new(complete::targets))]
     pub(crate) targets: Vec<String>,
     /// Every recipe of the workspace
     #[arg(short, long, conflicts_with = "targets")]

@@ -4,6 +4,7 @@ use clap::Args;
 use cooperage::ops;
 
 use super::Verb;
+use crate::complete;
 use crate::errors::Failure;
 use crate::options::Format;
 use crate::shell::Answer;
@@ -22,10 +23,8 @@ pub(crate) struct Completions {
 }
 
 impl Verb for Completions {
-    fn raw(&self, cli: fn() -> clap::Command) -> Option<Vec<u8>> {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut cli(), "cooper", &mut script);
-        Some(script)
+    fn raw(&self) -> Option<Vec<u8>> {
+        Some(complete::script(&self.shell.to_string()))
     }
 
     /// The script was all.

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use cooperage::disk;
 use cooperage::ops::{self, DeployOptions, Deployed, Runner};
 use serde_json::json;
 
 use super::Verb;
+use crate::complete;
 use crate::errors::Failure;
 use crate::options::{Format, Net};
 use crate::shell::Answer;
@@ -28,10 +30,10 @@ Examples:
   cooper compose shop --quadlet -o ~/.config/containers/systemd/")]
 pub(crate) struct Compose {
     /// A stack, or recipes of one
-    #[arg(value_name = "STACK", required = true)]
+    #[arg(value_name = "STACK", required = true, add = ArgValueCandidates::new(complete::stacks))]
     targets: Vec<String>,
     /// Which variant of each recipe; otherwise the workspace's default one
-    #[arg(long, value_name = "VARIANT")]
+    #[arg(long, value_name = "VARIANT", add = ArgValueCandidates::new(complete::variant))]
     variant: Option<String>,
     /// Name images as [publish] does, by digest
     #[arg(long)]

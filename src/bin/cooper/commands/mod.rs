@@ -39,8 +39,8 @@ pub(crate) trait Verb {
         matches!(format, Format::Text | Format::Json)
     }
 
-    /// What goes to standard output as it is, where the command line alone decides it; `cli` is its definition.
-    fn raw(&self, _cli: fn() -> clap::Command) -> Option<Vec<u8>> {
+    /// What goes to standard output as it is, where the command line alone decides it.
+    fn raw(&self) -> Option<Vec<u8>> {
         None
     }
 

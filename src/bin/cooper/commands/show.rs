@@ -8,10 +8,12 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use cooperage::ops::{self, ImageDigests, Shown, ShownLayer, ShownPlatform};
 use serde_json::{Value, json};
 
 use super::{Verb, full_name};
+use crate::complete;
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
 use crate::options::Format;
@@ -31,6 +33,7 @@ Examples:
 pub(crate) struct Show {
     /// A recipe: stack/name or stack/name#variant; any number with --digests
     #[arg(value_name = "TARGET", required_unless_present = "digests")]
+    #[arg(add = ArgValueCompleter::new(complete::targets))]
     targets: Vec<String>,
     /// Only names for deployment: published names by digest, known before any push
     ///
