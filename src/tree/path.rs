@@ -28,7 +28,10 @@ pub enum TreePathError {
         length: usize,
     },
     /// A component that no file system could hold.
-    #[error("a name in the path has {length} bytes, and file systems take no more than {}", TreePath::LONGEST_NAME)]
+    #[error(
+        "a name in the path has {length} bytes, and file systems take no more than {}",
+        TreePath::LONGEST_NAME
+    )]
     LongName {
         /// Its length.
         length: usize,
@@ -58,7 +61,11 @@ impl TreePath {
         // The mark of a whiteout comes on top: nobody makes a file of that name.
         let own = |name: &[u8]| name.strip_prefix(b".wh.").unwrap_or(name).len();
         // Most are shorter altogether.
-        let long = if length > Self::LONGEST_NAME { self.components().find(|name| own(name) > Self::LONGEST_NAME) } else { None };
+        let long = if length > Self::LONGEST_NAME {
+            self.components().find(|name| own(name) > Self::LONGEST_NAME)
+        } else {
+            None
+        };
         long.map_or(Ok(()), |name| Err(TreePathError::LongName { length: name.len() }))
     }
 
@@ -256,7 +263,8 @@ mod tests {
         assert_eq!(TreePath::parse(b"/etc/../x"), Err(TreePathError::Climbs));
         assert_eq!(TreePath::parse(b"a\0b"), Err(TreePathError::Nul));
         let (name, deep) = ("n".repeat(255), "d/".repeat(2047) + "d");
-        for good in [&*name, &*deep, &format!("x/{name}/y"), &format!(".wh.{name}"), &format!("//./{deep}/")] {
+        for good in [&*name, &*deep, &format!("x/{name}/y"), &format!(".wh.{name}"), &format!("//./{deep}/")]
+        {
             assert!(TreePath::parse(good.as_bytes()).is_ok(), "{}", good.len());
         }
         for bad in [format!("{name}n"), format!("x/{name}n/y"), format!("a/./{name}n")] {

@@ -17,7 +17,7 @@ mod workspace;
 
 use cooperage::ops::Error;
 
-pub(crate) use problem::Problem;
+pub(crate) use problem::{Problem, harmless};
 
 /// At least one problem.
 #[derive(Debug)]
