@@ -526,10 +526,10 @@ fn no_value_of_a_unit_swallows_the_next_line() {
 
 #[test]
 fn yaml_says_everything() {
-    let text = "env = { A = \"a\\u202Eb\\u2066\\u200F\\uFEFF\\uFFFE\\u0085\\u2028\" }\ncontainer = { x = [inf, -inf, nan, 1.5] }";
+    let text = "env = { A = \"a\\u202Eb\\u2066\\u200F\\uFEFF\\uFFFE\\u0085\\u2028\" }\ncontainer = { x-n = [inf, -inf, nan, 1.5] }";
     let text = compose(&stack(&[("a", &recipe(text))])).files["compose.yaml"].clone();
     assert!(text.contains("A: \"a\\u202eb\\u2066\\u200f\\ufeff\\ufffe\\u0085\\u2028\"\n"), "{text}");
-    assert!(text.contains("x: [.inf, -.inf, .nan, 1.5]\n"), "{text}");
+    assert!(text.contains("x-n: [.inf, -.inf, .nan, 1.5]\n"), "{text}");
 }
 
 /// With the stack of a thread that has none to spare.

@@ -17,6 +17,15 @@ pub fn is_directory(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// Whether anything stands at a path, be it a link that leads nowhere.
+///
+/// # Errors
+/// When it can't be told.
+pub fn is_there(path: &Path) -> Result<bool, Error> {
+    optional(again(|| fs::symlink_metadata(path)).map_err(failed("look at", path)))
+        .map(|found| found.is_some())
+}
+
 /// Whether a symbolic link stands at a path.
 ///
 /// # Errors
@@ -86,6 +95,7 @@ pub fn create_directories(path: &Path) -> Result<(), Error> {
         made = again(|| fs::create_dir(path));
     }
     match made {
+        Err(_) if is_link(path)? && !path.is_dir() => Err(Error::Dangling { path: path.to_owned() }),
         Ok(()) => sync_directory(parent(path)),
         Err(_) if path.is_dir() => Ok(()),
         Err(error) => Err(failed("make the directory", path)(error)),
@@ -138,7 +148,8 @@ pub(super) fn unused<T>(dir: &Path, make: impl Fn(&Path) -> io::Result<T>) -> Re
         match again(|| make(&path)) {
             Ok(made) => return Ok((path, made)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed("create", &path)(error)),
+            // The name is nobody's business: what is missing is the directory.
+            Err(error) => return Err(failed("create a file in", dir)(error)),
         }
     }
 }

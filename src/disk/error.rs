@@ -32,6 +32,12 @@ pub enum Error {
         /// What is allowed.
         cap: u64,
     },
+    /// A link to nowhere stands where a directory should.
+    #[error("{} is a link to nowhere, and a directory is needed there", path.display())]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+    },
     /// A link leads out of the directory that it must stay in, or back to itself.
     #[error("{} is a link to {}, which leads {}", link.display(), target.display(), whither(out_of.as_deref()))]
     Led {

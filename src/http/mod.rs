@@ -27,7 +27,7 @@ pub use settings::{Host, Mirror, Settings};
 use ureq::SendBody;
 use ureq::http::Method;
 use ureq::tls::{ClientCert, RootCerts, TlsConfig};
-pub use url::{Url, shown};
+pub use url::{Url, secrets, shown};
 
 use self::body::{Stream, Watched, longest};
 use self::patience::Patience;

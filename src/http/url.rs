@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// An absolute http or https URL.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -187,24 +188,46 @@ pub(crate) fn encode(text: &str) -> String {
 /// tokens stand.
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (scheme, after) = rest.split_at(at + "://".len());
-        let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>\\".contains(c);
-        let (url, more) = after.split_at(after.find(ends).unwrap_or(after.len()));
+    let mut at = 0;
+    for range in secrets(text) {
+        out.push_str(&text[at..range.start]);
+        // Nor is it shown that there was one.
+        at = range.end + usize::from(text[range.end..].starts_with('@'));
+        if text[..range.start].ends_with(['?', '#']) {
+            out.pop();
+        }
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// Where in a text there are secrets of URLs: user and password before an `@`, query and fragment behind their marks.
+pub fn secrets(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let mark = at + text[at..].find("://")?;
+        let begin = mark + "://".len();
+        // In quotes even what is no URL ends with them: a blank may stand in a password.
+        let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        let quote = text[..mark].trim_end_matches(scheme).chars().next_back().filter(|c| "\"'".contains(*c));
+        let ends = |c: char| match quote {
+            Some(quote) => c == quote || (c.is_control() && c != '\t'),
+            None => c.is_whitespace() || c.is_control() || "\"'`<>\\".contains(c),
+        };
+        let url = &text[begin..];
+        let url = &url[..url.find(ends).unwrap_or(url.len())];
+        at = begin + url.len();
         let authority = url.split(['/', '?', '#']).next().unwrap_or_default();
         // A password with a slash in it ends no authority: what would be its port is no number.
         let port =
             authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map_or("", |(_, port)| port);
         let odd = !port.bytes().all(|byte| byte.is_ascii_digit());
         let user = if odd { url.rfind('@') } else { authority.rfind('@') };
-        let url = &url[user.map_or(0, |at| at + 1)..];
-        out.push_str(scheme);
-        out.push_str(url.split(['?', '#']).next().unwrap_or_default());
-        rest = more;
-    }
-    out.push_str(rest);
-    out
+        let rest = user.map_or(0, |user| user + 1);
+        let query = url[rest..].find(['?', '#']).map(|mark| begin + rest + mark + 1..begin + url.len());
+        Some([user.map(|user| begin..begin + user), query].into_iter().flatten())
+    })
+    .flatten()
 }
 
 impl fmt::Display for Url {
@@ -239,6 +262,21 @@ mod tests {
         }
         for bad in ["ftp://x/", "x", "http://", "http://a@b/", "https://a b/", "https://ä/", "/x"] {
             assert!(Url::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn where_secrets_are() {
+        for (text, expected) in [
+            ("fetch = \"https://me:pw@a.example/x?sig=s#f\" # http://b?c", vec!["me:pw", "sig=s#f", "c"]),
+            ("docker://me:pw@host/x https://a/b", vec!["me:pw"]),
+            ("https://a?", vec![""]),
+            ("x = \"https://me:p w@a/x y?q z\" # b", vec!["me:p w", "q z"]),
+            ("'https://a/ ?q\nb' c", vec!["q"]),
+            ("no url me@host", vec![]),
+        ] {
+            let found: Vec<&str> = secrets(text).map(|range| &text[range]).collect();
+            assert_eq!(found, expected, "{text}");
         }
     }
 

@@ -29,6 +29,9 @@ impl Lock {
         if let Some(line) = conflict::first_marker(text) {
             return Err(Error::Conflicted { line });
         }
+        if text.trim().is_empty() {
+            return Err(Error::Empty);
+        }
         v1::parse(text)
     }
 

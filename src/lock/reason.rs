@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{BaseOrigin, BasePin, Entry, ImageOutput, Lock, Output, SourceLock, State};
 use crate::digest::Digest;
 use crate::http::shown;
-use crate::tree::{Content, SourceKey, TreePath};
+use crate::tree::{Content, Files, SourceKey, TreePath};
 
 /// One difference between a committed lock and what was computed, or one thing that the lock lacks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -69,13 +69,13 @@ pub enum Reason {
     #[error("parent {parent}#{variant} {} -> {}", or_none(old), or_none(new))]
     ParentChanged { parent: String, variant: String, old: Option<Digest>, new: Option<Digest> },
     /// An entry takes a source that it didn't take.
-    #[error("source {} is new", shown(key.name()))]
+    #[error("source {} is new", named(key))]
     SourceAdded { key: SourceKey },
     /// No entry takes this source any more.
-    #[error("source {} is gone", shown(key.name()))]
+    #[error("source {} is gone", named(key))]
     SourceRemoved { key: SourceKey },
     /// A source changed; its old listing isn't at hand, so no file can be named.
-    #[error("source {} changed", shown(key.name()))]
+    #[error("source {} changed", named(key))]
     SourceChanged { key: SourceKey },
     /// A file of a source is new.
     #[error("{file} is new")]
@@ -104,6 +104,14 @@ pub enum Reason {
     /// Same inputs, same layer contents, another manifest: the bytes of a compressed layer differ.
     #[error("{variant} on {platform}: the content is equal, its compression differs ({new}, not {old})")]
     CompressionDiffers { variant: String, platform: String, old: Digest, new: Digest },
+}
+
+/// As people call a source; the recipe's directory itself has no name of its own.
+fn named(key: &SourceKey) -> String {
+    match key {
+        SourceKey::Files(Files { from, directory, .. }) if from.is_empty() => directory.clone(),
+        key => shown(key.name()),
+    }
 }
 
 fn or_none(digest: &Option<Digest>) -> String {
@@ -199,7 +207,7 @@ impl Reason {
             | Self::FactsChanged { origin, .. } => format!("base {origin}"),
             Self::ParentChanged { parent, .. } => format!("parent {parent}"),
             Self::SourceAdded { key } | Self::SourceRemoved { key } | Self::SourceChanged { key } => {
-                shown(key.name())
+                named(key)
             }
             Self::FileAdded { file, .. }
             | Self::FileRemoved { file, .. }

@@ -158,9 +158,18 @@ pub struct ImageOutput {
 /// Why a text is no lock.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A time that no entry of an image may have.
+    #[error("the epoch {epoch} is not between 1990 and 2242")]
+    Epoch {
+        /// The lock's.
+        epoch: i64,
+    },
     /// Not TOML, or keys and types that a lock doesn't have.
     #[error("{0}")]
     Toml(#[from] toml::de::Error),
+    /// Nothing at all: what was interrupted, or never written.
+    #[error("the lock is empty")]
+    Empty,
     /// Markers of a merge.
     #[error("the lock has conflict markers, the first in line {line}")]
     Conflicted {

@@ -51,6 +51,12 @@ pub enum ParsePlaceError {
         /// What was read.
         text: String,
     },
+    /// A registry alone.
+    #[error("{text:?} names a registry and no repository in it, such as {text}/shop/web:1")]
+    NoRepository {
+        /// What was read.
+        text: String,
+    },
     /// The image's name is no reference.
     #[error(transparent)]
     Reference(#[from] ParseReferenceError),
@@ -65,6 +71,13 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, ParsePlaceError> {
         if let Some(reference) = text.strip_prefix("docker://") {
+            // `docker pull` takes a bare name for one of Docker Hub's, which has no dot: nobody else is to be asked.
+            let name = reference.split([':', '@']).next().unwrap_or_default();
+            if !reference.contains('/')
+                && (name == "localhost" || name.contains('.') || name.starts_with('['))
+            {
+                return Err(ParsePlaceError::NoRepository { text: text.to_owned() });
+            }
             return Ok(Self::Registry(reference.parse()?));
         }
         let (transport, rest) =
@@ -131,6 +144,17 @@ mod tests {
             "oci:C:/layout:1",
         ] {
             assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+        }
+        for bad in [
+            "docker://localhost:5000",
+            "docker://registry.example:443",
+            "docker://registry.example",
+            "docker://[::1]:5000",
+        ] {
+            assert!(matches!(bad.parse::<Place>(), Err(ParsePlaceError::NoRepository { .. })), "{bad}");
+        }
+        for name in ["alpine", "alpine:3.20", "localhost/x", "registry.example/x", "postgres:17"] {
+            assert!(format!("docker://{name}").parse::<Place>().is_ok(), "{name}");
         }
         for bad in ["web", "oci:", "oci::x", "ftp:x", "docker-archive:x:UP", "docker-daemon:UP"] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");

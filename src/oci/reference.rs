@@ -35,6 +35,15 @@ impl FromStr for Reference {
     fn from_str(text: &str) -> Result<Self, ParseReferenceError> {
         let fail =
             |why: &str| ParseReferenceError { text: text.chars().take(200).collect(), why: why.to_owned() };
+        // What stands there isn't repeated: it may be a password.
+        if let Some((_, host)) =
+            text.rsplit_once('@').filter(|(_, host)| !host.starts_with("sha256") && host.contains(['/', '.']))
+        {
+            let text = host.chars().take(200).collect();
+            let why = "a user and password are no part of it; `docker login` or `podman login` keeps them"
+                .to_owned();
+            return Err(ParseReferenceError { text, why });
+        }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.parse().map_err(|_| fail("only sha256 digests"))?)),
             None => (text, None),
@@ -59,9 +68,12 @@ impl FromStr for Reference {
         let repository = if official { format!("library/{path}") } else { path.to_owned() };
         // As docker counts: without the host, with what stands for nothing.
         if repository.len() > 255 || !path.split('/').all(is_component) {
-            return Err(fail(
-                "a repository has lower-case letters and digits, one of . _ __ - between them, up to 255 in all",
-            ));
+            let why = "a repository has lower-case letters and digits, one of . _ __ - between them, up to 255 in all";
+            let lower = text.to_ascii_lowercase();
+            if lower != text && lower.parse::<Self>().is_ok() {
+                return Err(fail(&format!("{why}; did you mean {lower:?}?")));
+            }
+            return Err(fail(why));
         }
         Ok(Self {
             registry: registry.to_owned(),

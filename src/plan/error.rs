@@ -1,7 +1,7 @@
 //! What is wrong with a recipe's entries, found while they are planned.
 
 use super::v1::ResolveError;
-use crate::recipe::{At, Resolved, ResolvedAction, ResolvedEntry, ResolvedSource, TemplateError};
+use crate::recipe::{At, Change, Resolved, ResolvedAction, ResolvedEntry, ResolvedSource, TemplateError};
 use crate::tree::{TreePath, TreePathError};
 
 /// An image can't have more layers than engines mount.
@@ -167,7 +167,7 @@ pub enum Fault {
         path: String,
     },
     /// A text that isn't there as often as was said.
-    #[error("{what:?} is there {}, not {}", times(*found), times(*expected))]
+    #[error("the file has {what:?} {}, not {}", times(*found), times(*expected))]
     EditCount {
         /// What should be replaced.
         what: String,
@@ -280,6 +280,11 @@ fn value(entry: &ResolvedEntry, fault: Option<&Fault>) -> At {
         ResolvedAction::Dir { path, .. } | ResolvedAction::Link { path, .. } => &path.at,
         ResolvedAction::Remove { glob, .. } => &glob.at,
         ResolvedAction::Owner { owner: Some(name), .. } if owner => &name.at,
+        ResolvedAction::Edit { change: Change::Replace { what, .. }, .. }
+            if matches!(fault, Some(Fault::EditCount { .. })) =>
+        {
+            &what.at
+        }
         ResolvedAction::Edit { path, .. } | ResolvedAction::Owner { path, .. } => &path.at,
         ResolvedAction::Ca { from, .. } => &from.at,
         ResolvedAction::User { name, .. } | ResolvedAction::Group { name, .. } => &name.at,

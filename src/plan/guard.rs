@@ -1,5 +1,7 @@
 //! What is refused although it could be built: policy, never a reason for other bytes.
 
+use std::collections::BTreeSet;
+
 use super::v1::view::{Found, View};
 use super::v1::{Expanded, Unit};
 use super::{Error, Fault};
@@ -45,7 +47,7 @@ fn written(unit: &Unit) -> impl Iterator<Item = &TreePath> {
 }
 
 /// The most bytes that a file system takes as one name, and as a whole path.
-const LONGEST: [usize; 2] = [255, 4095];
+const LONGEST: [usize; 2] = [TreePath::LONGEST_NAME, TreePath::LONGEST];
 
 /// A name that no engine could give a file; it may come from a URL or an archive.
 fn too_long(unit: &Unit) -> Option<Fault> {
@@ -81,8 +83,11 @@ fn below_file(
     let is_file =
         |path: &TreePath| below.lookup(path) == Found::Unknown && is_base_file(path) && !removed(path);
     let fault = |path: &TreePath, file: TreePath| Fault::BelowBaseFile { path: path.clone(), file };
+    // Of a directory that was looked at all those above were.
+    let mut seen: BTreeSet<TreePath> = BTreeSet::new();
     written(unit).find_map(|path| {
         let own = unit.directories.contains_key(path).then(|| path.clone());
-        own.into_iter().chain(path.ancestors()).find(is_file).map(|file| fault(path, file))
+        let mut above = own.into_iter().chain(path.ancestors()).take_while(|path| seen.insert(path.clone()));
+        above.find(is_file).map(|file| fault(path, file))
     })
 }

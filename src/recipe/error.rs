@@ -30,6 +30,19 @@ pub enum ErrorKind {
     Syntax {
         /// The TOML parser's words.
         message: String,
+        /// What was probably meant.
+        slip: Option<Slip>,
+    },
+    /// Another format, or two sides of a merge.
+    #[error("{}", .0.said())]
+    Instead(Instead),
+    /// A key or table that is there twice.
+    #[error("`{key}` is there twice")]
+    Twice {
+        /// The key.
+        key: String,
+        /// The first of them.
+        first: Option<At>,
     },
     /// A key that nothing reads.
     #[error("unknown key `{key}` in {section}")]
@@ -224,6 +237,38 @@ pub enum ErrorKind {
         /// This one.
         have: String,
     },
+}
+
+/// What a text is that should have been TOML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Instead {
+    Merge,
+    Yaml,
+    Json,
+    Dockerfile,
+}
+
+impl Instead {
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Merge => "a merge left its conflict markers in the file",
+            Self::Yaml => "this looks like YAML, and the file must be TOML",
+            Self::Json => "this looks like JSON, and the file must be TOML",
+            Self::Dockerfile => "this looks like a Dockerfile, and a recipe is TOML",
+        }
+    }
+}
+
+/// A slip of the pen that a TOML parser has other words for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Slip {
+    Octal,
+    Quotes,
+    Bare,
+    Backslash,
+    NoValue,
 }
 
 /// What a piece of text should have been.

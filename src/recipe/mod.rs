@@ -26,6 +26,7 @@ mod read_service;
 mod schema;
 mod secret;
 mod service;
+mod slips;
 mod span;
 mod suggest;
 mod v1;
@@ -34,7 +35,7 @@ mod workspace_file;
 
 pub use config::{Check, Cmd, Config, ConfigRemove, Healthcheck};
 pub use entry::{Action, Change, Entry, File, Id, Mount, Mtime, Owner, Source, Template};
-pub use error::{Error, ErrorKind, What};
+pub use error::{Error, ErrorKind, Instead, Slip, What};
 pub use evaluated::Evaluated;
 pub use levels::Recipe;
 pub use parse::parse;

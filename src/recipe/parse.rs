@@ -19,7 +19,7 @@ use super::entry::{Action, Entry};
 use super::patch::{Base, Image, Input, Level, Patch, Var};
 use super::read_patch::read_drop;
 use super::service::Service;
-use super::{Error, ErrorKind, Recipe, Spanned, raw, suggest, words};
+use super::{Error, ErrorKind, Recipe, Spanned, raw, slips, suggest, words};
 
 /// The most bytes that a recipe or `cooper.toml` may have.
 const LIMIT: usize = 1 << 20;
@@ -81,9 +81,19 @@ pub(super) fn document<'i>(file: &str, text: &'i str) -> Result<(Checker, DeTabl
     }
     cx.text = Arc::from(text);
     let (table, errors) = DeTable::parse_recoverable(text);
+    if let (false, Some((is, range))) = (errors.is_empty(), slips::instead(text)) {
+        cx.fail(range, ErrorKind::Instead(is));
+        return Err(cx.errors);
+    }
+    let mut line = None;
     for error in errors.iter().take(PATIENCE) {
-        let message = error.message().to_owned();
-        cx.fail(error.span().unwrap_or(0..0), ErrorKind::Syntax { message });
+        let range = error.span().unwrap_or(0..0);
+        // What follows in a line follows from its first mistake.
+        let begin = text[..range.start].rfind('\n');
+        if line.replace(begin) != Some(begin) {
+            let kind = syntax(error.message(), text, &range, &cx);
+            cx.fail(range, kind);
+        }
     }
     // A tree that was mended by guessing leads to mistakes that nobody made.
     if !cx.errors.is_empty() {
@@ -94,6 +104,15 @@ pub(super) fn document<'i>(file: &str, text: &'i str) -> Result<(Checker, DeTabl
         table.iter_mut().for_each(|(_, value)| line_feeds(value, text));
     }
     Ok((cx, table))
+}
+
+fn syntax(message: &str, text: &str, range: &Range<usize>, cx: &Checker) -> ErrorKind {
+    let there = text.get(range.clone()).unwrap_or_default();
+    if message == "duplicate key" {
+        let first = slips::first(text, range).map(|first| cx.at(first));
+        return ErrorKind::Twice { key: there.to_owned(), first };
+    }
+    ErrorKind::Syntax { message: message.to_owned(), slip: slips::slip(message, there) }
 }
 
 /// All errors, in the order of the text.
@@ -312,7 +331,7 @@ fn kind_of(message: &str, header: &str) -> ErrorKind {
         let found = found.replace("sequence", "a list").replace("map", "a table");
         return ErrorKind::Type { expected: expected.to_owned(), found };
     }
-    ErrorKind::Syntax { message: message.to_owned() }
+    ErrorKind::Syntax { message: message.to_owned(), slip: None }
 }
 
 /// A digest of parsed values: comments, white space, order of keys and spelling of strings don't matter.

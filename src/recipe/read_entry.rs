@@ -95,10 +95,11 @@ impl Action {
     }
 
     pub(super) fn remove(raw: raw::Remove, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {
-        let path = path(raw.path, "[[remove]]", table, cx);
+        let path = cx.required(raw.path, "path", "[[remove]]", table).map(|path| cx.keep(path));
         let missing_ok = only_ok(&cx.keep(raw.missing), cx);
-        cx.literal(path.as_ref()?, glob);
-        Some(Self::Remove { path: path?, missing_ok })
+        let path = path?;
+        cx.literal(&path, |path| v1::below_root(path).and_then(|_| glob(path)));
+        Some(Self::Remove { path, missing_ok })
     }
 
     pub(super) fn edit(raw: raw::Edit, table: &Range<usize>, cx: &mut Checker) -> Option<Self> {

@@ -11,7 +11,7 @@ use super::service::{After, Health, Job, Probe, Reload, Secret, Service};
 use super::span::S;
 use super::v1::{self, Names, Reach, check, or_replace, table};
 use super::words::{self, ensure, invalid};
-use super::{Error, ErrorKind, Evaluated, Scope, Spanned, What, raw};
+use super::{Error, ErrorKind, Evaluated, Scope, Spanned, What, raw, suggest};
 
 impl Service {
     pub(super) fn read(raw: raw::Service, cx: &mut Checker) -> Self {
@@ -45,9 +45,35 @@ impl Service {
             check: cx.keep(raw.check),
             reload: raw.reload.and_then(|reload| Reload::read(reload, cx)),
             labels: scalars(raw.labels, cx),
-            container: raw.container.map(|table| cx.keep(table)),
+            container: raw.container.map(|table| container(table, cx)),
         }
     }
+}
+
+/// Keys of a service in the Compose specification; `x-` begins everybody's own.
+const COMPOSE: &str = "annotations attach build blkio_config cap_add cap_drop cgroup cgroup_parent command configs \
+    container_name cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset \
+    credential_spec depends_on deploy develop device_cgroup_rules devices dns dns_opt dns_search domainname driver_opts \
+    entrypoint env_file environment expose extends external_links extra_hosts gpus group_add healthcheck hostname image init \
+    ipc isolation label_file labels links logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit models \
+    network_mode networks oom_kill_disable oom_score_adj pid pids_limit platform ports post_start pre_stop privileged \
+    profiles provider pull_policy pull_refresh_after read_only restart runtime scale secrets security_opt shm_size \
+    stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts \
+    volumes volumes_from working_dir";
+
+/// What is passed through as it stands: its keys are Compose's.
+fn container(table: S<toml::Table>, cx: &mut Checker) -> Spanned<toml::Table> {
+    let known = |key: &String| COMPOSE.split_whitespace().any(|known| known == key) || key.starts_with("x-");
+    for key in table.value.keys().filter(|key| !known(key)) {
+        // The table was read as a whole; its text tells where the key stands.
+        let whole = table.range.clone();
+        let at = cx.text.get(whole.clone()).and_then(|text| text.find(key.as_str()));
+        let range = at.map_or(whole, |at| table.range.start + at..table.range.start + at + key.len());
+        let suggestion = suggest(key, COMPOSE.split_whitespace());
+        let section = "[service.container]".to_owned();
+        cx.fail(range, ErrorKind::UnknownKey { key: key.clone(), section, suggestion });
+    }
+    cx.keep(table)
 }
 
 impl Health {

@@ -438,10 +438,16 @@ fn many_mistakes_at_once() {
 
 #[test]
 fn syntax_and_size() {
-    for (text, underlined) in [("a = ", ""), ("[image\ntitle = 'x'", ""), ("a = 1\na = 2", "a")] {
+    for (text, underlined) in [("a = ", ""), ("[image\ntitle = 'x'", "")] {
         let found = errors(text);
         assert!(matches!(&found[0], (at, ErrorKind::Syntax { .. }) if at == underlined), "{text} {found:?}");
     }
+    let found = errors("a = 1\nb = 1\na = 2");
+    assert!(
+        matches!(&found[..], [(at, ErrorKind::Twice { key, first: Some(first) })]
+            if at == "a" && key == "a" && first.range == (0..1)),
+        "{found:?}"
+    );
     let large = " ".repeat((1 << 20) + 1);
     assert_eq!(errors(&large)[0].1, ErrorKind::TooLarge { length: (1 << 20) + 1, limit: 1 << 20 });
     for deep in [
@@ -494,7 +500,7 @@ volumes = ["/v"]
 healthcheck = { cmd = ["h"], interval = "1s" }
 remove.env = ["X"]
 [service]
-container = { a = { b = 1, c = 2 } }
+container = { deploy = { b = 1, c = 2 } }
 [[file]]
 from = "one"
 to = "/a/"
@@ -514,7 +520,7 @@ cmd = []
 env.B = "3"
 healthcheck.interval = "2s"
 [variant.dev.service]
-container.a.c = 3
+container.deploy.c = 3
 [[variant.dev.file]]
 from = "two"
 to = "/a"
@@ -528,7 +534,7 @@ path = "/l/"
     assert_eq!((dev.config.env["A"].as_str(), dev.config.env["B"].as_str()), ("1", "3"));
     let Some(Healthcheck::Check(check)) = &dev.config.healthcheck else { panic!() };
     assert_eq!((check.cmd.is_some(), check.interval), (true, Some(2_000_000_000)));
-    let container = dev.service.as_ref().unwrap().container.as_ref().unwrap()["a"].to_string();
+    let container = dev.service.as_ref().unwrap().container.as_ref().unwrap()["deploy"].to_string();
     assert_eq!(container.replace([' ', '\n'], ""), "{b=1,c=3}");
     let kinds: Vec<_> = dev.entries.iter().map(|entry| entry.identity()).collect();
     assert_eq!(kinds, [("file", Some("/a".to_owned())), ("dir", Some("/a".to_owned()))]);

@@ -179,9 +179,9 @@ pub enum Error {
         reference: String,
     },
     /// A registry would have to be asked, and may not be.
-    #[error("{} is in a registry, and no connection may be opened", shown(reference))]
+    #[error("{} is {}, and no connection may be opened", shown(reference), elsewhere(reference))]
     Offline {
-        /// The image.
+        /// The image, or a URL.
         reference: String,
     },
     /// Nothing says which images a recipe has.
@@ -387,6 +387,10 @@ impl From<sink::Failed<Self>> for Error {
             sink::Failed::Open { digest, source } => Self::Unopened { digest, source: Box::new(source) },
         }
     }
+}
+
+fn elsewhere(name: &str) -> &'static str {
+    if name.contains("://") { "neither in the store nor in `vendor`" } else { "in a registry" }
 }
 
 fn first<E: std::fmt::Display>(errors: &[E]) -> String {

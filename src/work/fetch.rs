@@ -92,6 +92,9 @@ pub(crate) fn fetch(
         if disk::regular_size(&path)?.is_some() {
             return Ok(Located { path, content: Known::Unread(wanted) });
         }
+        if disk::is_there(&path)? {
+            return Err(disk::Error::NotRegular { path }.into());
+        }
     }
     if let Some(path) = url.strip_prefix("file://") {
         let path = PathBuf::from(OsString::from_vec(unescaped(path.as_bytes())));

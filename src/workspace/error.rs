@@ -32,6 +32,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A recipe where none is looked for.
+    #[error("{} is never read: no recipe lies there", path.display())]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+    },
     /// A recipe's directory, or one above it, is a symbolic link.
     #[error("{} is a symbolic link: a recipe's directory must be one", path.display())]
     LinkedRecipe {

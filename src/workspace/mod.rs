@@ -14,6 +14,7 @@ mod source;
 mod target;
 mod v1;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +34,9 @@ use crate::oci::MAX_DOCUMENT;
 
 /// The file that makes a directory a workspace.
 pub const FILE: &str = "cooper.toml";
+
+/// The file that makes a directory of `recipes/<stack>` a recipe.
+const RECIPE: &str = "recipe.toml";
 
 /// The most bytes of facts or a listing; documents have `oci::MAX_DOCUMENT`.
 pub const MAX_BULK: u64 = 64 << 20;
@@ -140,9 +144,24 @@ impl Workspace {
         let recipes = self.root.join("recipes");
         self.check(&recipes)?;
         let mut found = Vec::new();
+        let misplaced = |path: PathBuf| match exists(&path) {
+            Ok(true) => Err(Error::Misplaced { path }),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        misplaced(recipes.join(RECIPE))?;
         for (stack_path, stack, stack_linked) in self.directories(&recipes)? {
+            misplaced(stack_path.join(RECIPE))?;
             for (path, name, linked) in self.directories(&stack_path)? {
-                if !exists(&path.join("recipe.toml"))? {
+                if !exists(&path.join(RECIPE))? {
+                    // It would be a file of a recipe, if there were one.
+                    self.directories(&path)?
+                        .iter()
+                        .try_for_each(|(path, ..)| misplaced(path.join(RECIPE)))?;
+                    let other = |name: &OsString| name != RECIPE && name.eq_ignore_ascii_case(RECIPE);
+                    if let Some((name, _)) = disk::list(&path)?.iter().find(|(name, _)| other(name)) {
+                        return Err(Error::Misplaced { path: path.join(name) });
+                    }
                     continue;
                 }
                 if stack_linked || linked {
@@ -153,6 +172,9 @@ impl Workspace {
                 let stack = named.ok_or_else(|| Error::Name { path: stack_path.clone() })?;
                 found.push(Target { stack, name });
             }
+        }
+        if found.is_empty() {
+            misplaced(self.root.join(RECIPE))?;
         }
         found.sort();
         Ok(found)

@@ -10,9 +10,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::commands::{self, Verb, not_built};
 use crate::errors::Problem;
 use crate::exit::Exit;
-use crate::options::{Format, Global};
+use crate::options::{Color, Format, Global};
 use crate::shell::Shell;
-use crate::{settings, variables};
+use crate::{meant, settings, variables};
 
 /// Reproducible container images from TOML recipes.
 ///
@@ -89,17 +89,23 @@ impl Cli {
     /// Reads the arguments. Help, version and what can't be understood are printed here.
     pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self, Exit> {
         let color = match () {
-            () if given(&arguments, "--color", "always") => clap::ColorChoice::Always,
-            () if given(&arguments, "--color", "never") => clap::ColorChoice::Never,
-            () => clap::ColorChoice::Auto,
+            () if given(&arguments, "--color", "always") => Color::Always,
+            () if given(&arguments, "--color", "never") => Color::Never,
+            () => Color::Auto,
         };
-        let read = Self::command().color(color).try_get_matches_from(&arguments);
+        let choice = match color {
+            Color::Always => clap::ColorChoice::Always,
+            Color::Never => clap::ColorChoice::Never,
+            Color::Auto => clap::ColorChoice::Auto,
+        };
+        let read = Self::command().color(choice).try_get_matches_from(&arguments);
         read.and_then(|read| Self::from_arg_matches(&read)).map_err(|error| {
             let global = Global {
                 format: if given(&arguments, "--format", "json") { Format::Json } else { Format::Text },
+                color,
                 ..Global::default()
             };
-            clap_failed(&error, settings::shell(&global, &variables::variable))
+            clap_failed(&error, &arguments, settings::shell(&global, &variables::variable))
         })
     }
 }
@@ -110,7 +116,20 @@ fn given(arguments: &[OsString], option: &str, value: &str) -> bool {
         || arguments.iter().any(|argument| *argument == *format!("{option}={value}"))
 }
 
-fn clap_failed(error: &clap::Error, shell: Shell) -> Exit {
+/// What users of other tools mean by what isn't known, rather than what is spelled alike.
+fn meant_by(error: &clap::Error, arguments: &[OsString]) -> Option<&'static str> {
+    let given = |kind| match error.get(kind) {
+        Some(ContextValue::String(given)) => Some(given.as_str()),
+        _ => None,
+    };
+    let verbs = Cli::command();
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    let verb = words.find(|word| verbs.find_subcommand(word).is_some()).unwrap_or_default();
+    let option = || given(ContextKind::InvalidArg).and_then(|option| meant::option(verb, option));
+    given(ContextKind::InvalidSubcommand).and_then(meant::verb).or_else(option)
+}
+
+fn clap_failed(error: &clap::Error, arguments: &[OsString], shell: Shell) -> Exit {
     if error.exit_code() == 0 {
         return if error.print().is_ok() { Exit::Done } else { Exit::BrokenPipe };
     }
@@ -121,13 +140,17 @@ fn clap_failed(error: &clap::Error, shell: Shell) -> Exit {
     if let Some(problem) = unknown {
         return shell.failure(&problem.into(), ".".as_ref());
     }
+    let text = error.render().to_string();
+    if let Some(meant) = meant_by(error, arguments) {
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        return shell.failure(&Problem::usage(message).hint(meant).into(), ".".as_ref());
+    }
     if shell.format == Format::Json {
-        let text = error.render().to_string();
         let mut paragraphs = text.trim().split("\n\n");
         let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let problem = paragraphs.fold(Problem::usage(message), |problem, more| problem.hint(more.trim()));
         return shell.failure(&problem.into(), ".".as_ref());
     }
-    _ = error.print();
+    shell.error(&if shell.styled { error.render().ansi().to_string() } else { text });
     Exit::Usage
 }

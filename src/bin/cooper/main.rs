@@ -7,6 +7,7 @@ mod credentials;
 mod errors;
 mod exit;
 mod helper;
+mod meant;
 mod options;
 mod progress;
 mod settings;

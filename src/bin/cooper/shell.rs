@@ -11,7 +11,7 @@ use std::path::Path;
 use cooperage::http::shown;
 use serde_json::{Value, json};
 
-use crate::errors::{Failure, Problem};
+use crate::errors::{Failure, Problem, harmless};
 use crate::exit::Exit;
 use crate::options::Format;
 use crate::text::{escape, harmful, replace};
@@ -111,6 +111,11 @@ impl Shell {
             return self.raw(json_text(&failure.json).as_bytes(), exit);
         }
         exit
+    }
+
+    /// Prints what was made elsewhere of a command line, which may hold anything.
+    pub(crate) fn error(&self, text: &str) {
+        write_error(&rendered(&harmless(text), self.styled));
     }
 
     /// Prints a panic, from wherever it happened.

@@ -158,8 +158,22 @@ impl<'a> View<'a> {
     /// # Errors
     /// See [`ResolveError`]. Components that don't exist yet are no error unless a link led to them.
     pub(crate) fn resolve(&self, path: &TreePath, last: Last) -> Result<TreePath, ResolveError> {
-        let mut todo: Vec<Vec<u8>> = path.components().rev().map(<[u8]>::to_vec).collect();
-        let (mut at, mut followed) = (TreePath::root(), 0);
+        self.resolve_below(TreePath::root(), path.components(), last)
+    }
+
+    /// The same from a directory on that lies where its path says: a tree that is deep isn't walked again for each of its
+    /// directories.
+    ///
+    /// # Errors
+    /// See [`resolve`](Self::resolve).
+    pub(crate) fn resolve_below<'n>(
+        &self,
+        directory: TreePath,
+        names: impl DoubleEndedIterator<Item = &'n [u8]>,
+        last: Last,
+    ) -> Result<TreePath, ResolveError> {
+        let mut todo: Vec<Vec<u8>> = names.rev().map(<[u8]>::to_vec).collect();
+        let (mut at, mut followed) = (directory, 0);
         // The links whose targets are being walked, each until fewer than so many components remain.
         let mut within: Vec<(TreePath, Vec<u8>, usize)> = Vec::new();
         while let Some(name) = todo.pop() {

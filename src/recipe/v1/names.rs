@@ -132,6 +132,13 @@ impl<'a> Names<'a> {
                     },
                     fault => ErrorKind::Template(fault),
                 };
+                // Once there is no room left, there is none for anything that follows.
+                let full = |kind: &ErrorKind| {
+                    matches!(kind, ErrorKind::Template(TemplateFault::Room { all: true, .. }))
+                };
+                if full(&kind) && self.errors.borrow().iter().any(|error| full(&error.kind)) {
+                    return None;
+                }
                 self.push(Some(self.inside(text, range)), kind);
                 None
             }

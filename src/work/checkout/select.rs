@@ -45,7 +45,8 @@ pub(super) fn select(
     for pattern in &patterns {
         for found in TargetPattern::parse(pattern)?.select(&known)? {
             if found.revision.is_some() {
-                let why = "this version of cooper can't build a revision yet";
+                let why =
+                    "this version of cooper can't build a revision (@) yet; a variant stands behind a #";
                 return Err(Error::usage(format!("{pattern}: {why}")));
             }
             let first = !selected.contains_key(&found.target);

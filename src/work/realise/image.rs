@@ -7,7 +7,24 @@ use super::layer;
 use super::plan::{Planned, Standing};
 use crate::image;
 use crate::oci::{Descriptor, MediaType};
+use crate::tree::{FileTree, Kind, Node, TreePath};
 use crate::work::Error;
+
+/// What engines mount over an image, whatever stands there.
+const MOUNTED: [&[u8]; 3] = [b"dev", b"proc", b"sys"];
+
+/// A warning of a file where no container will see it.
+fn never_seen(tree: &FileTree) -> Option<String> {
+    let hidden = |path: &TreePath| {
+        path.components().next().is_some_and(|top| MOUNTED.contains(&top))
+            && path.parent() != Some(TreePath::root())
+    };
+    let file = |node: &Node| matches!(node.kind, Kind::File(_) | Kind::Symlink(_) | Kind::HardLink(_));
+    let (path, _) = tree.iter().find(|(path, node)| file(node) && hidden(path))?;
+    let text = path.to_string();
+    let top = text.split('/').nth(1).unwrap_or_default();
+    Some(format!("no container will see {text}: engines mount a /{top} of their own over it"))
+}
 
 /// Makes an image; what a person should know of it comes last.
 pub(super) fn make(
@@ -33,7 +50,8 @@ pub(super) fn make(
     let failed = |source| Error::Image { recipe: work.target.to_string(), source };
     let image =
         image::assemble(work.encoding, base, &below.platform, &own, &derivation.patch).map_err(failed)?;
-    let warnings = image.warnings.iter().map(ToString::to_string).collect();
+    let mut warnings: Vec<String> = image.warnings.iter().map(ToString::to_string).collect();
+    warnings.extend(drawn.layers.iter().filter_map(|layer| never_seen(&layer.tree)));
     let transaction = work.sources.supply().transaction()?;
     let descriptor = image.descriptor.clone();
     transaction.put(&image.config)?;

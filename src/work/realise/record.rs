@@ -14,7 +14,7 @@ use crate::oci::Descriptor;
 use crate::recipe::{self, Recipe};
 use crate::tree::{Content, Kind, Node, SourceKey, SourceNode, TreePath};
 use crate::work::Error;
-use crate::work::checkout::{Blobs, Checkout, OldLock};
+use crate::work::checkout::{Blobs, Checkout, OldLock, lock_file};
 use crate::workspace::differs_by_crlf_only;
 
 /// A lock of all that a recipe takes, without outputs, and the blobs that it names.
@@ -56,7 +56,12 @@ fn is_open(key: &SourceKey, variants: &[Grounded]) -> bool {
 /// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.
 fn epoch(work: &Work<'_, '_>) -> Result<i64, Error> {
     let (locked, given) = (work.old.map(|lock| lock.epoch), work.checkout().env.epoch);
-    let refused = |epoch| Error::usage(format!("the epoch {epoch} is not between 1990 and 2242"));
+    let refused = |epoch| match locked {
+        Some(_) => Error::Lock { file: lock_file(work.target), source: lock::Error::Epoch { epoch } },
+        None => {
+            Error::usage(format!("the epoch {epoch} is not between 1990 and 2242: SOURCE_DATE_EPOCH says it"))
+        }
+    };
     recipe::epoch(work.encoding, locked, given).map_err(refused)
 }
 

@@ -1,6 +1,7 @@
 //! Locks that can't be read, and those that don't say what comes out.
 
 use cooperage::http::shown;
+use cooperage::recipe::At;
 use cooperage::{lock, ops};
 use serde_json::{Value, json};
 
@@ -10,12 +11,22 @@ use crate::exit::Exit;
 pub(super) fn problem(file: &str, error: &lock::Error) -> Problem {
     let problem = Problem::new("lock", Exit::Input, error.to_string()).file(file);
     match error {
+        lock::Error::Toml(error) => {
+            let at = error.span().map(|range| At { file: file.into(), range });
+            let problem =
+                Problem::new("lock", Exit::Input, format!("the lock is damaged: {}", error.message()));
+            let problem = if at.is_some() { problem.at(at, None) } else { problem.file(file) };
+            problem.hint(MEND)
+        }
+        lock::Error::Empty => problem.hint(MEND),
         lock::Error::Conflicted { .. } => problem
             .hint("`cooper lock` merges what can be merged; --take ours or --take theirs decides the rest"),
         lock::Error::Version { .. } | lock::Error::Encoding { .. } => problem.hint("install a newer cooper"),
-        _ => problem.hint("restore it from version control, or delete it and run `cooper lock`"),
+        _ => problem.hint(MEND),
     }
 }
+
+const MEND: &str = "restore it from version control, or delete it and run `cooper lock`";
 
 /// A lock that doesn't hold.
 pub(super) fn locked(locked: &ops::LockedRecipe) -> Problem {

@@ -18,7 +18,7 @@ mod workspace;
 use cooperage::ops::Error;
 use serde_json::Value;
 
-pub(crate) use problem::Problem;
+pub(crate) use problem::{Problem, harmless};
 
 /// At least one problem.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use cooperage::layer::BuildError;
 use cooperage::layer::error::ReadError;
 use cooperage::oci::DocumentError;
 use cooperage::ops::Error;
-use cooperage::{recipe as recipes, sink as sinks};
+use cooperage::{recipe as recipes, sink as sinks, substitute as substitutes};
 
 use super::problem::{Machine, Problem, Room};
 use super::recipe::{SECRET_HINT, did_you_mean};
@@ -37,6 +37,10 @@ pub(super) fn problem(error: &Error) -> Problem {
         Error::Store(error) => store::problem(error),
         Error::Sink(error) if !matches!(error, sinks::Error::Registry(_)) => sink::problem(error),
         Error::Lock { file, source } => lock::problem(file, source),
+        // What is written in a file is no command line.
+        Error::At { at, source } if matches!(**source, Error::Usage { .. }) => {
+            Problem::new("recipe", Exit::Input, source.to_string()).at(Some(at.clone()), None)
+        }
         Error::At { at, source } => problem(source).at(Some(at.clone()), None),
         Error::Source { at, source } => workspace::source(source).at(Some(at.clone()), None),
         Error::Unopened { source, .. } => problem(source)
@@ -79,6 +83,8 @@ const fn kind(error: &Error) -> (&'static str, Exit) {
         | Error::NotHere { .. } => ("recipe", Exit::Input),
         Error::NoVariant { .. } => ("no-target", Exit::Missing),
         Error::Offline { .. } | Error::Unpinned { .. } => ("base", Exit::Missing),
+        Error::Base { source: substitutes::Error::NoSuchImage { .. }, .. } => ("base", Exit::Missing),
+        Error::Substitute(substitutes::Error::NoSuchImage { .. }) => ("base", Exit::Missing),
         Error::NoPlatform { .. }
         | Error::Base { .. }
         | Error::Document { .. }
@@ -94,6 +100,11 @@ const fn kind(error: &Error) -> (&'static str, Exit) {
         Error::Exists { .. } => ("exists", Exit::Input),
         _ => ("io", Exit::System),
     }
+}
+
+/// Whether it is a plain URL: no registry has it.
+fn is_fetched(name: &str) -> bool {
+    name.starts_with("https://") || name.starts_with("http://")
 }
 
 /// What to do; those of an I/O error at the bottom come before.
@@ -122,6 +133,9 @@ fn hints(error: &Error) -> Vec<String> {
             return did_you_mean(meant.as_ref()).into_iter().chain([known]).collect();
         }
         Error::NoPlatform { .. } => "[image] platforms says which ones the recipe is built for",
+        Error::Offline { reference } if is_fetched(reference) => {
+            "`cooper vendor` keeps what is fetched in the workspace; or leave out --offline"
+        }
         Error::Base { base, source, .. } => return base_hint(base, source).into_iter().collect(),
         Error::Substitute(source) => return place_hint(source).into_iter().collect(),
         Error::NoOutput { .. } => "run `cooper build`",

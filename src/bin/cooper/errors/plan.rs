@@ -76,6 +76,10 @@ fn hints(fault: &Fault) -> Vec<String> {
         }
         Fault::TooLong { .. } => "a `to` without a final slash gives one file another name",
         Fault::DirectoryTwoWays { .. } => "say which with a [[dir]]",
+        Fault::EditCount { found: 0, .. } => "it must be there to the letter, blanks and line ends too",
+        Fault::EditCount { found, .. } => {
+            return vec![format!("count = {found} replaces each of them; a longer text is there less often")];
+        }
         Fault::RemovesNothing { .. } => "missing = \"ok\" allows it",
         Fault::NeedsIndex { .. } => "`cooper lock` looks it up",
         _ => return Vec::new(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 use cooperage::digest::Mismatch;
 use cooperage::disk;
-use cooperage::http::shown;
+use cooperage::http::{secrets, shown};
 use cooperage::recipe::At;
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ pub(super) const DAMAGED_HINT: &str = "get it again from where it came; if the s
 impl Problem {
     /// A problem that stands nowhere.
     pub(crate) fn new(kind: &'static str, exit: Exit, message: impl Into<String>) -> Self {
-        let (message, place) = (shown(&message.into()), Place::Nowhere);
+        let (message, place) = (harmless(&message.into()), Place::Nowhere);
         Self { kind, message, place, notes: Vec::new(), hints: Vec::new(), exit }
     }
 
@@ -90,6 +90,9 @@ impl Problem {
             Some(Machine::Disk(disk::Error::NotRegular { .. })) => {
                 problem.hint("a plain file belongs there: take away what there is, or name another place")
             }
+            Some(Machine::Disk(disk::Error::Dangling { .. })) => {
+                problem.ends(Exit::Missing).hint("make what it leads to, or take the link away")
+            }
             Some(Machine::Disk(disk::Error::TooLarge { .. } | disk::Error::Led { .. })) | None => problem,
         }
     }
@@ -104,9 +107,12 @@ impl Problem {
         self.exit = if error.kind() == Kind::NotFound { Exit::Missing } else { Exit::System };
         match error.kind() {
             Kind::StorageFull | Kind::QuotaExceeded => self.hint("`cooper gc` frees what no recipe needs"),
-            Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            Kind::PermissionDenied | Kind::ReadOnlyFilesystem if self.kind == "store" => {
                 self.hint("another store can be given with --store DIR or COOPER_STORE")
             }
+            Kind::PermissionDenied => self.hint(
+                "whoever runs cooper may not: `ls -ld` of it, and of the directories above it, says who may",
+            ),
             _ => self,
         }
     }
@@ -119,23 +125,22 @@ impl Problem {
 
     /// Adds what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(harmless(&hint.into()));
         self
     }
 
-    pub(super) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
-        self.hints.extend(hints);
-        self
+    pub(super) fn hints(self, hints: impl IntoIterator<Item = String>) -> Self {
+        hints.into_iter().fold(self, Self::hint)
     }
 
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(shown(&note.into()));
+        self.notes.push(harmless(&note.into()));
         self
     }
 
     /// The file where it is wrong.
     pub(crate) fn file(mut self, path: impl Into<String>) -> Self {
-        self.place = Place::File(path.into());
+        self.place = Place::File(harmless(&path.into()));
         self
     }
 
@@ -149,7 +154,7 @@ impl Problem {
     pub(crate) fn quoted(&self, dir: &Path) -> Option<String> {
         let Place::Span(at, _) = &self.place else { return None };
         let root = dir.ancestors().find(|dir| dir.join("cooper.toml").is_file())?;
-        std::fs::read_to_string(root.join(&*at.file)).ok()
+        std::fs::read_to_string(root.join(&*at.file)).ok().map(|text| masked(&text))
     }
 
     /// For a person: as rustc shows its errors.
@@ -171,12 +176,28 @@ impl Problem {
             (Place::Nowhere, _) => Vec::new(),
             (Place::File(path), _) => vec![Origin::path(escape(path)).into()],
             (Place::Span(at, other), Some(text)) if fits(&at.range, text) => {
-                let primary = AnnotationKind::Primary.span(at.range.clone());
-                let snippet = Snippet::source(text).path(escape(&at.file)).annotation(primary);
                 let other = other.as_ref().filter(|other| other.file == at.file && fits(&other.range, text));
-                let other =
-                    other.map(|other| AnnotationKind::Context.span(other.range.clone()).label("and here"));
-                vec![snippet.annotations(other).into()]
+                let other = other.map(|other| &other.range);
+                match window(&at.range, other, text).or_else(|| window(&at.range, None, text)) {
+                    Some((lines, number)) => {
+                        let within =
+                            |range: &Range<usize>| range.start - lines.start..range.end - lines.start;
+                        let primary = AnnotationKind::Primary.span(within(&at.range));
+                        let other =
+                            other.filter(|other| lines.start <= other.start && other.end <= lines.end);
+                        let other =
+                            other.map(|other| AnnotationKind::Context.span(within(other)).label("and here"));
+                        let snippet = Snippet::source(&text[lines.clone()]).line_start(number);
+                        vec![snippet.path(escape(&at.file)).annotation(primary).annotations(other).into()]
+                    }
+                    None => {
+                        let origin = Origin::path(escape(&at.file));
+                        vec![match position(text, at.range.start) {
+                            Some((line, column)) => origin.line(line).char_column(column).into(),
+                            None => origin.into(),
+                        }]
+                    }
+                }
             }
             (Place::Span(at, _), _) => vec![Origin::path(escape(&at.file)).into()],
         }
@@ -201,6 +222,50 @@ impl Problem {
         }
         json!({ "error": error })
     }
+}
+
+/// A text without what is in it of users and passwords: of URLs, and of references that hold some.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut out = shown(text);
+    let found: Vec<_> = logins(&out).collect();
+    found.into_iter().rev().for_each(|range| out.replace_range(range.start..=range.end, ""));
+    out
+}
+
+/// A file's text that is quoted: each byte of what must not be shown is a `*`, so that all places stay what they are.
+fn masked(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for range in secrets(text).chain(logins(text)) {
+        bytes[range].fill(b'*');
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// `user:password` of `user:password@host/…`, which stands in no URL.
+fn logins(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`<>\\".contains(c);
+    let mut at = 0;
+    let words = text.split_inclusive(ends).map(move |word| {
+        at += word.len();
+        (at - word.len(), word)
+    });
+    words.filter_map(|(start, word)| {
+        let (login, host) = word.split_once('@')?;
+        let digest = host.split_once(':').is_some_and(|(name, _)| name == "sha256");
+        (login.contains(':') && !login.contains('/') && !digest && host.contains(['/', '.', ':']))
+            .then(|| start..start + login.len())
+    })
+}
+
+/// The lines that two places lie in and what is between them, and the number of the first. None where that is more than
+/// anybody reads, and than can be laid out in no time.
+fn window(one: &Range<usize>, other: Option<&Range<usize>>, text: &str) -> Option<(Range<usize>, usize)> {
+    const MOST: usize = 16 << 10;
+    let other = other.unwrap_or(one);
+    let (start, end) = (one.start.min(other.start), one.end.max(other.end));
+    let start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
+    (end - start <= MOST).then(|| (start..end, text[..start].matches('\n').count() + 1))
 }
 
 /// The file may have changed since it was read.
@@ -248,6 +313,44 @@ mod tests {
             let problem = Problem::chain("store", Exit::Input, &Outer(kind.into()));
             assert_eq!(problem.exit, exit);
             assert_eq!(problem.notes.len(), 1);
+        }
+    }
+
+    #[test]
+    fn who_may_not_is_told_of_what() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read key.conf")]
+        struct Outer(#[source] io::Error);
+        impl Room for Outer {
+            fn machine(&self) -> Option<Machine<'_>> {
+                Some(Machine::Io(&self.0))
+            }
+        }
+        for (kind, hint) in
+            [("store", "--store"), ("source", "ls -ld"), ("output", "ls -ld"), ("io", "ls -ld")]
+        {
+            let problem = Problem::chain(kind, Exit::Input, &Outer(io::ErrorKind::PermissionDenied.into()));
+            assert!(
+                problem.hints.len() == 1 && problem.hints[0].contains(hint),
+                "{kind}: {:?}",
+                problem.hints
+            );
+        }
+    }
+
+    #[test]
+    fn passwords_are_masked() {
+        for (text, safe, quoted) in [
+            ("a https://me:pw@h/x?q=1 b", "a https://h/x b", "a https://*****@h/x?*** b"),
+            (
+                "image = \"me:pw@h.example/x:1\"",
+                "image = \"h.example/x:1\"",
+                "image = \"*****@h.example/x:1\"",
+            ),
+            ("x:1@sha256:00 a@b.c npm:y@1", "x:1@sha256:00 a@b.c npm:y@1", "x:1@sha256:00 a@b.c npm:y@1"),
+            ("https://me:p\u{e4}@h/", "https://h/", "https://******@h/"),
+        ] {
+            assert_eq!((harmless(text).as_str(), masked(text).as_str()), (safe, quoted));
         }
     }
 

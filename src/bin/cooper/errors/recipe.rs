@@ -1,6 +1,6 @@
 //! Mistakes in recipes and in `cooper.toml`.
 
-use cooperage::recipe::{self, ErrorKind, What};
+use cooperage::recipe::{self, ErrorKind, Instead, PathFault, Slip, TemplateFault, What};
 
 use super::problem::Problem;
 use crate::exit::Exit;
@@ -11,7 +11,8 @@ pub(super) const UNDEFINED_HINT: &str =
     "[vars] defines it; `| default(\"…\")` stands in for what may be undefined";
 
 pub(super) fn problem(error: recipe::Error) -> Problem {
-    Problem::new("recipe", Exit::Input, error.kind.to_string()).at(error.at, None).hints(hints(&error.kind))
+    let other = if let ErrorKind::Twice { first, .. } = &error.kind { first.clone() } else { None };
+    Problem::new("recipe", Exit::Input, error.kind.to_string()).at(error.at, other).hints(hints(&error.kind))
 }
 
 pub(super) fn did_you_mean(suggestion: Option<&String>) -> Option<String> {
@@ -20,6 +21,11 @@ pub(super) fn did_you_mean(suggestion: Option<&String>) -> Option<String> {
 
 /// What people who come from a Dockerfile mean.
 fn from_elsewhere(key: &str, section: &str) -> Option<&'static str> {
+    if section == "cooper.toml" && !matches!(key, "run" | "from" | "copy") {
+        return Some(
+            "cooper.toml says what holds for all recipes; what one is made of stands in recipes/STACK/NAME/recipe.toml",
+        );
+    }
     if section != "the recipe" {
         return None;
     }
@@ -36,8 +42,115 @@ fn from_elsewhere(key: &str, section: &str) -> Option<&'static str> {
     })
 }
 
+/// The words of a command that was written as one text, as the list that was asked for.
+fn as_list(text: &str) -> String {
+    let quote = |word: &str| format!("{word:?}");
+    if text.contains(['"', '\'', '\\', '$', '|', '&', ';', '<', '>']) {
+        return format!("a list, which no shell reads: [\"sh\", \"-c\", {}]", quote(text));
+    }
+    format!("a list: [{}]", text.split_whitespace().map(quote).collect::<Vec<_>>().join(", "))
+}
+
+/// What fits where something of another type was found.
+fn of_type(expected: &str, found: &str) -> Option<String> {
+    let text = found.strip_prefix("string \"").and_then(|rest| rest.strip_suffix('"'));
+    let number = found.strip_prefix("integer `").and_then(|rest| rest.strip_suffix('`'));
+    match (expected, text, number) {
+        ("a list", Some(text), _) => Some(as_list(text)),
+        ("a string", _, Some(number)) => Some(format!("in quotes: \"{number}\"")),
+        ("a table", ..) if found == "a list" => Some("names with values: { NAME = \"value\" }".into()),
+        (expected, ..) if expected.starts_with("tables: [[") => {
+            Some(format!("each has two brackets: {}", expected.trim_start_matches("tables: ")))
+        }
+        _ if expected.contains("boolean") && found.contains("true\"") => {
+            Some("true and false stand without quotes".into())
+        }
+        _ => None,
+    }
+}
+
+/// What a text that can't be what it should be was meant to be.
+fn meant(what: What, value: &str) -> Option<String> {
+    match what {
+        What::Inherit => Some(as_list(value)),
+        What::Mode => Some("in quotes: \"0644\" for a file, \"0755\" for a directory or program".into()),
+        What::Platform if !value.contains('/') => Some(format!("did you mean \"linux/{value}\"?")),
+        What::Port if value.contains(':') => Some(
+            "an image names its own port alone, such as \"80\"; [service] ports says which one leads there"
+                .into(),
+        ),
+        What::Reference => Some(match value.split_once("://") {
+            Some(("docker", name)) => format!("without docker://: \"{name}\""),
+            Some(_) => "no URL: the name that `docker pull` takes".into(),
+            None => {
+                "a registry, then names of lower-case letters and digits, with one of . _ __ - between them: \
+                     registry.example/shop/web"
+                    .into()
+            }
+        }),
+        _ => None,
+    }
+}
+
+fn at_path(path: &str, fault: PathFault) -> Option<String> {
+    match fault {
+        PathFault::NotAbsolute if path.starts_with('~') => {
+            Some("an image has no home directory of yours: say whose, such as \"/root/…\"".into())
+        }
+        PathFault::NotAbsolute
+            if path.starts_with(|c: char| c.is_ascii_alphanumeric()) && !path.contains(':') =>
+        {
+            Some(format!("did you mean \"/{path}\"?"))
+        }
+        PathFault::ClimbsOut | PathFault::Absolute => Some(
+            "what a recipe is made of lies below its directory: copy it there, or name it as an [input]"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+const fn slip(slip: Slip) -> &'static str {
+    match slip {
+        Slip::Octal => "a mode stands in quotes: mode = \"0755\"; other numbers begin with no zero",
+        Slip::Quotes => "straight quotes: \"…\"",
+        Slip::Bare => "text stands in quotes: \"…\"",
+        Slip::Backslash => "between single quotes a backslash is one: '…'; paths of an image have / alone",
+        Slip::NoValue => "key = \"value\"",
+    }
+}
+
+const fn instead(instead: Instead) -> &'static str {
+    match instead {
+        Instead::Merge => {
+            "keep what shall stand, and take the lines with <<<<<<<, ======= and >>>>>>> out; both sides are in `git diff`"
+        }
+        Instead::Yaml | Instead::Json => {
+            "a table is [config], a value user = \"web\", a list cmd = [\"a\", \"b\"]"
+        }
+        Instead::Dockerfile => {
+            "FROM is [base] image = \"…\", COPY is [[file]] from = \"…\" and to = \"…\", CMD is [config] cmd = […]; nothing is run"
+        }
+    }
+}
+
 fn hints(kind: &ErrorKind) -> Vec<String> {
     let text = match kind {
+        ErrorKind::Syntax { slip: Some(found), .. } => slip(*found),
+        ErrorKind::Instead(found) => instead(*found),
+        ErrorKind::Twice { .. } => "leave one of them out",
+        ErrorKind::Type { expected, found } => return of_type(expected, found).into_iter().collect(),
+        ErrorKind::Invalid { what, value } => return meant(*what, value).into_iter().collect(),
+        ErrorKind::Path { path, fault } => return at_path(path, *fault).into_iter().collect(),
+        ErrorKind::Template(TemplateFault::Unclosed { .. } | TemplateFault::Expected { .. }) => {
+            "a template is {{ name }} or {{ name | filter }}; {{ \"{{\" }} gives braces of the text's own"
+        }
+        ErrorKind::ExactlyOne { found, .. } if found.len() > 1 => "leave all but one of them out",
+        ErrorKind::MissingKey { key: "to", .. } => "where it goes in the image: to = \"/…\"",
+        ErrorKind::Template(TemplateFault::Room { .. }) | ErrorKind::Expansion { .. } => {
+            "values that stand for values double with each level: say it with fewer"
+        }
+
         ErrorKind::Undefined { suggestion: None, .. } => UNDEFINED_HINT,
         ErrorKind::NotSettable { name, suggestion: None } => {
             return vec![format!("[vars] {name} = {{ set = true, default = \"…\" }} would allow it")];
@@ -71,10 +184,6 @@ fn hints(kind: &ErrorKind) -> Vec<String> {
             "this key waits for a later version; what it makes can be given as a [[file]]"
         }
         ErrorKind::TooOld { .. } => "install a newer cooper",
-        ErrorKind::Invalid { what: What::Reference, .. } => {
-            "a registry, then names of lower-case letters and digits, with one of . _ __ - between them: \
-             registry.example/shop/web"
-        }
         _ => return Vec::new(),
     };
     vec![text.to_owned()]

@@ -1,5 +1,8 @@
 //! Places that images can't be put into.
 
+use std::io::ErrorKind::NotFound;
+
+use cooperage::disk;
 use cooperage::layer::archive;
 use cooperage::sink::Error;
 
@@ -33,6 +36,11 @@ pub(super) fn problem(error: &Error) -> Problem {
             path.display()
         )),
         Error::NotALayout { .. } => problem.ends(Exit::Input).hint("name another directory"),
+        Error::Disk(disk::Error::Io { source, path, action: "create a file in" })
+            if source.kind() == NotFound =>
+        {
+            problem.hint(format!("make the directory first: mkdir -p {}", path.display()))
+        }
         Error::Document { .. } => problem.ends(Exit::Input),
         Error::Absent { .. } => problem.ends(Exit::Missing),
         _ => problem,

@@ -34,6 +34,11 @@ pub(super) fn problem(error: &Error) -> Problem {
         // What the disk refuses says nothing of what is on it.
         Error::Unlisted { source: source @ disk::Error::Io { .. } } if !source.is_missing() => problem,
         Error::Index { .. } | Error::Unlisted { .. } => problem.ends(Exit::Input).hint(INDEX_HINT),
+        Error::Disk(disk::Error::Io { action: "make the directory", source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            problem.hint("another store can be given with --store DIR or COOPER_STORE")
+        }
         Error::Missing { .. } => problem.ends(Exit::Missing),
         _ => problem,
     }

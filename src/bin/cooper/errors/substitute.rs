@@ -37,6 +37,12 @@ pub(super) fn base_hint(base: &str, error: &Error) -> Option<String> {
                 None => format!("its digest says which: layout = \"{dir}@sha256:…\""),
             })
         }
+        Error::NoSuchImage { selector, choices, .. } => {
+            let dir = base.split([':', '@']).next().unwrap_or(base);
+            let meant = cooperage::recipe::suggest(selector, choices.iter().map(String::as_str));
+            let meant = meant.or_else(|| choices.first().cloned().filter(|_| choices.len() == 1));
+            meant.map(|tag| format!("did you mean layout = \"{dir}:{tag}\"?"))
+        }
         error if error.is_missing() => {
             Some("a layout is relative to the workspace, where cooper.toml is".to_owned())
         }

@@ -10,11 +10,6 @@ pub(super) fn parse(path: &str) -> Result<TreePath, Fault> {
     TreePath::parse(path.as_bytes()).map_err(|source| Fault::Path { path: path.to_owned(), source })
 }
 
-/// Refuses what is too long where names were put together.
-pub(super) fn fits(path: &TreePath) -> Result<(), Fault> {
-    path.fits().map_err(|source| Fault::Path { path: path.to_string(), source })
-}
-
 /// A pattern's directory without wildcards, and the rest.
 pub(crate) fn split_pattern(pattern: &str) -> Result<(TreePath, Glob), Fault> {
     let bad = || Fault::Pattern { pattern: pattern.to_owned() };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::{fits, parse, split_pattern, topmost};
+use super::paths::{parse, split_pattern, topmost};
 use crate::plan::Fault;
 use crate::plan::v1::context::Context;
 use crate::plan::v1::layers::{Claim, Removed, Unit};
@@ -127,7 +127,6 @@ impl<'a> Work<'a> {
         if let Some(owner) = owner {
             (attributes.uid, attributes.gid) = self.users.owner(owner)?;
         }
-        fits(&path)?;
         self.make_ancestors(&path);
         self.view.put_directory(&path, attributes.clone());
         unit.directories.insert(path, Claim { attributes, explicit: true, mtime: self.cx.epoch });
@@ -188,7 +187,6 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn put(&mut self, unit: &mut Unit, path: TreePath, node: Node) -> Result<(), Fault> {
-        fits(&path)?;
         self.make_ancestors(&path);
         match unit.nodes.insert(path.clone(), node) {
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::{fits, parse};
+use super::paths::parse;
 use super::work::Work;
 use crate::lock::SourceLock;
 use crate::plan::Fault;
@@ -130,7 +130,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             return Ok(place.clone());
         }
         let parent = self.enter(&inner.parent().unwrap_or_default(), tree, places)?;
-        let place = self.work.view.resolve(&parent.join(inner.name()), Last::Follow)?;
+        let place = self.work.view.resolve_below(parent, std::iter::once(inner.name()), Last::Follow)?;
         let kept = match tree.nodes.get(inner) {
             Some(SourceNode::Kept { attributes, .. }) => Some(attributes),
             _ => None,
@@ -145,7 +145,6 @@ impl<'w, 'a> Writer<'w, 'a> {
         if path.is_root() {
             return Ok(());
         }
-        fits(path)?;
         let taken = || Fault::NotADirectory { path: path.clone() };
         match self.work.ground.lookup(path) {
             Found::Directory(_) => return Ok(()),
