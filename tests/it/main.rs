@@ -16,6 +16,7 @@ mod deploy;
 mod determinism;
 mod digests;
 mod dockerfiles;
+mod drips;
 mod elsewhere;
 mod engines;
 mod faults;
