@@ -41,6 +41,11 @@ impl<R> Counting<R> {
     pub const fn new(inner: R, progress: Arc<dyn Progress>) -> Self {
         Self { inner, progress }
     }
+
+    /// What is read from.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
 }
 
 impl<R: Read> Read for Counting<R> {

@@ -8,7 +8,7 @@ use super::Url;
 
 /// A request that came to nothing.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{method} {url}: {cause}{}", times(*attempts))]
+#[error("{}{cause}{}", asked(method, url), times(*attempts))]
 pub struct Error {
     /// GET, HEAD, PUT …
     pub method: &'static str,
@@ -18,6 +18,11 @@ pub struct Error {
     pub cause: Cause,
     /// How often it was tried.
     pub attempts: u32,
+}
+
+/// Whoever never got so far as to have a URL asked for nothing.
+fn asked(method: &str, url: &Url) -> String {
+    if url.as_str().is_empty() { String::new() } else { format!("{method} {url}: ") }
 }
 
 fn times(attempts: u32) -> String {
@@ -81,6 +86,9 @@ pub enum Cause {
         /// In bytes.
         cap: u64,
     },
+    /// It is of no use to go on where it broke: it has to come anew.
+    #[error("{0}")]
+    Changed(&'static str),
     /// An answer that contradicts itself or what was asked for.
     #[error("{0}")]
     Answer(String),

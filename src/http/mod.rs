@@ -5,6 +5,7 @@
 //! the caller through [`Authorize`], for the server that the request names and no other.
 
 mod body;
+mod deadline;
 mod error;
 mod patience;
 mod pem;
@@ -27,6 +28,7 @@ pub use settings::{Host, Mirror, Settings};
 use ureq::SendBody;
 use ureq::http::Method;
 use ureq::tls::{ClientCert, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::DefaultResolver;
 pub use url::{Url, secrets, shown};
 
 use self::body::{Stream, Watched, longest};
@@ -216,12 +218,7 @@ impl Client {
         }
     }
 
-    /// Sleeps as long as a server asks for, or longer with every attempt.
-    pub fn wait(&self, attempts: u32, asked: Option<Duration>) {
-        std::thread::sleep(self.pause(attempts, asked));
-    }
-
-    /// The same, as long as that server may be waited for.
+    /// Sleeps as long as a server asks for, or longer with every attempt; no longer than it may be waited for.
     pub(crate) fn wait_for(&self, url: &Url, attempts: u32, asked: Option<Duration>) {
         let (patience, begun) = (self.patience(url), Instant::now());
         std::thread::sleep(self.pause(attempts, asked).min(patience.left()));
@@ -233,14 +230,16 @@ impl Client {
         // Many builds that were refused together must not come back together. The clock's last digits are as good as
         // dice here.
         let jitter = f64::from(Instant::now().elapsed().subsec_nanos() % 97) / 97.0 + 0.5;
-        asked.unwrap_or_else(|| doubled.mul_f64(jitter).min(LONGEST_WAIT / 4))
+        let own = doubled.mul_f64(jitter).min(LONGEST_WAIT / 4);
+        // Who says "not now, but at once" is asked no sooner than anybody: each refusal costs some patience.
+        asked.map_or(own, |asked| asked.max(self.settings.backoff))
     }
 
     /// What is left of it for a server.
     fn patience(&self, url: &Url) -> Arc<Patience> {
         let mut all = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Patience::new(self.settings.patience, self.settings.timeout));
-        Arc::clone(all.entry(url.authority().to_owned()).or_insert_with(new))
+        Arc::clone(all.entry(url.server()).or_insert_with(new))
     }
 
     fn follow(&self, request: &Request<'_>) -> Result<Response, Error> {
@@ -296,7 +295,7 @@ impl Client {
         let mut since = Instant::now();
         let answer = self.exchange(request, url, auth, &mut since);
         match &answer {
-            Ok(_) => patience.spend_if_late(since),
+            Ok(_) => patience.spend_late(since),
             Err(_) => patience.spend(since, Instant::now()),
         }
         answer
@@ -355,8 +354,7 @@ impl Client {
         Ok(Response {
             status: head.status.as_u16(),
             headers: head.headers,
-            body: Stream::new(body, self.settings.timeout),
-            patience: self.patience(&request.url),
+            body: Stream::new(body, self.patience(&request.url)),
             method: request.method,
             url: url.clone(),
         })
@@ -415,7 +413,7 @@ impl Client {
             )));
         }
         let stall = Some(self.settings.timeout);
-        let agent = ureq::Agent::config_builder()
+        let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -429,8 +427,8 @@ impl Client {
             .max_idle_connections_per_host(8)
             .proxy(proxy.map(proxy::Proxy::open).transpose()?)
             .tls_config(tls.build())
-            .build()
-            .new_agent();
+            .build();
+        let agent = ureq::Agent::with_parts(config, deadline::connector(), DefaultResolver::default());
         agents.insert(key, agent.clone());
         Ok(agent)
     }

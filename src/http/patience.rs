@@ -10,7 +10,7 @@ use super::Cause;
 pub(super) struct Patience {
     most: Duration,
     /// In which something must come.
-    window: Duration,
+    pub(super) window: Duration,
     spent: Mutex<Spent>,
 }
 
@@ -44,10 +44,12 @@ impl Patience {
         spent.until = Some(spent.until.map_or(end, |until| until.max(end)));
     }
 
-    /// Notes how long an answer took, if that was long: what comes promptly is no waiting, however often.
-    pub(super) fn spend_if_late(&self, since: Instant) {
-        if since.elapsed() > self.window / 12 {
-            self.spend(since, Instant::now());
+    /// Notes what an answer took beyond a moment (of the usual minute two seconds): what comes promptly is no waiting,
+    /// however often.
+    pub(super) fn spend_late(&self, since: Instant) {
+        let (prompt, now) = (since + self.window / 30, Instant::now());
+        if now > prompt {
+            self.spend(prompt, now);
         }
     }
 

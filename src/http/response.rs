@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::time::Instant;
 
 use ureq::http::HeaderMap;
 
 use super::body::Stream;
-use super::patience::Patience;
 use super::{Cause, Error, Url};
 
 /// What is kept of an answer that says what is wrong.
@@ -20,8 +18,6 @@ pub struct Response {
     pub status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Stream,
-    /// Of the server that was asked.
-    pub(super) patience: Arc<Patience>,
     /// As asked, for messages.
     pub(super) method: &'static str,
     pub(super) url: Url,
@@ -43,6 +39,19 @@ impl Response {
     pub fn headers(&self, name: &str) -> Vec<String> {
         let all = self.headers.get_all(name).into_iter();
         all.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
+    }
+
+    /// What tells the body from other versions of itself, strongly enough for `If-Range` (RFC 9110, 13.1.5).
+    pub fn version(&self) -> Option<String> {
+        let tag = self.header("etag").map(str::trim);
+        if let Some(tag) = tag {
+            return (tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"')).then(|| tag.to_owned());
+        }
+        let modified = self.header("last-modified")?.trim();
+        // Within a minute, what has the same time may be another version.
+        let aged =
+            super::retry::seconds(self.header("date")?)?.checked_sub(super::retry::seconds(modified)?)?;
+        (aged >= 60).then(|| modified.to_owned())
     }
 
     /// Where it came from.
@@ -76,8 +85,9 @@ impl Response {
         Err(Error::new(self.method, self.url, Cause::Answer(why.to_owned())))
     }
 
-    /// The body.
-    pub fn into_body(self) -> Box<dyn Read + Send> {
+    /// The body. One that nobody else has said the size of may let us wait as little as an answer may.
+    pub fn into_body(mut self, measured: bool) -> Box<dyn Read + Send> {
+        self.body.unmeasured = !measured;
         Box::new(self.body)
     }
 
@@ -89,7 +99,7 @@ impl Response {
         let read = self.read(cap + 1);
         let failed = |cause| Error::new(self.method, self.url, cause);
         match read {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(failed(self.patience.cause())),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(failed(self.body.patience.cause())),
             Err(error) => Err(failed(Cause::Broken(error.to_string()))),
             Ok(bytes) if bytes.len() as u64 > cap => Err(failed(Cause::TooLarge { cap })),
             Ok(bytes) => Ok(bytes),
@@ -107,10 +117,10 @@ impl Response {
     /// So much of the body, as long as the server may be waited for.
     fn read(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let begun = Instant::now();
-        self.body.until = begun.checked_add(self.patience.left());
+        self.body.until = begun.checked_add(self.body.patience.left());
         let mut bytes = Vec::new();
         let read = (&mut self.body).take(most).read_to_end(&mut bytes);
-        self.patience.spend_if_late(begun);
+        self.body.patience.spend_late(begun);
         read.map(|_| bytes)
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn asked(after: Option<&str>, date: Option<&str>) -> Option<Duration>
 }
 
 /// The seconds of a date in any of HTTP's three ways (RFC 9110, 5.6.7), from some day on.
-fn seconds(text: &str) -> Option<u64> {
+pub(super) fn seconds(text: &str) -> Option<u64> {
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|word| !word.is_empty()).collect();
     let (day, month, year, time) = match words[..] {
         [_, day, month, year, time, "GMT" | "UTC"] => (day, month, year, time),

@@ -74,6 +74,14 @@ impl Url {
         }
     }
 
+    /// Host and port, in the same way however they are written.
+    pub(super) fn server(&self) -> String {
+        let host = self.host();
+        let host = host.trim_end_matches('.');
+        let address = host.parse::<IpAddr>().map(|address| address.to_canonical().to_string());
+        format!("{}:{}", address.as_deref().unwrap_or(host), self.port().trim_start_matches('0'))
+    }
+
     /// Whether the host is this machine itself.
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
@@ -90,6 +98,11 @@ impl Url {
     #[must_use]
     pub fn join(&self, path: &str) -> Self {
         Self { text: format!("{}{path}", &self.text[..self.path]), path: self.path }
+    }
+
+    /// All behind the authority: path and query.
+    pub fn path(&self) -> &str {
+        &self.text[self.path..]
     }
 
     /// The root of another server, spoken to in the same way.
@@ -340,6 +353,15 @@ mod tests {
             ("https://a.example.org/", "https://a.example/", false),
         ] {
             assert_eq!(url(one).same_origin(&url(other)), same, "{one} {other}");
+        }
+        for (text, server) in [
+            ("https://A.Example./x", "a.example:443"),
+            ("https://a.example:00443", "a.example:443"),
+            ("http://a.example:/", "a.example:80"),
+            ("https://[::FFFF:127.0.0.1]:5000/", "127.0.0.1:5000"),
+            ("https://[2001:DB8:0:0::1]/", "2001:db8::1:443"),
+        ] {
+            assert_eq!(url(text).server(), server, "{text}");
         }
         for (text, expected) in [
             ("http://a/b", "http://a/b?x=1"),

@@ -60,6 +60,14 @@ impl Registries {
         self.client().map_or(1, |client| client.http.settings().concurrency)
     }
 
+    /// So many bytes a fetch may have whose size no lock says.
+    ///
+    /// # Errors
+    /// As for [`Registries::client`].
+    pub fn max_size(&self) -> Result<u64, Error> {
+        Ok(self.client()?.http.settings().max_size)
+    }
+
     /// Whether the site lets recipes read a path outside of their workspace.
     ///
     /// # Errors

@@ -11,20 +11,30 @@ use crate::http::{self, Cause, Request, Response, Url, shown};
 
 /// A connection that brought so much was a good one, though it broke.
 const PROGRESS: u64 = 1 << 20;
+const CHANGED: &str = "it became another file while it came";
+const UNTOLD: &str = "it broke, and nothing says whether its rest is still of the same file";
 
 /// Who is asked.
 enum Place {
     Repository(Repository),
     /// Anybody: without credentials.
-    Anywhere(Arc<Client>),
+    Anywhere {
+        client: Arc<Client>,
+        /// Whoever reads knows the digest, and so whether parts are of the same file.
+        verified: bool,
+    },
 }
 
 /// The bytes of a blob, or of what a URL gives.
 pub struct Download {
     place: Place,
     url: Url,
-    /// Nothing where it isn't known before.
+    /// Nothing as long as nobody has said it.
     size: Option<u64>,
+    /// Somebody else than who gives it has.
+    measured: bool,
+    /// What tells it from other versions of itself.
+    version: Option<String>,
     at: u64,
     body: Option<Box<dyn Read + Send>>,
     /// What the body repeats of what has come already.
@@ -38,11 +48,17 @@ pub struct Download {
 
 impl Client {
     /// Opens what a URL gives, from a mirror of it or itself; nothing where it isn't there. It goes on where it broke. Whose
-    /// bytes they are is for the reader to verify: a URL with http is asked in the clear.
+    /// bytes they are is for the reader to verify: a URL with http is asked in the clear. Where the reader has no digest to do so
+    /// (it isn't `verified`), parts of two versions are never joined.
     ///
     /// # Errors
     /// A URL that is none, or nobody who can give it.
-    pub fn fetch(self: &Arc<Self>, url: &str, size: Option<u64>) -> Result<Option<Download>, Error> {
+    pub fn fetch(
+        self: &Arc<Self>,
+        url: &str,
+        size: Option<u64>,
+        verified: bool,
+    ) -> Result<Option<Download>, Error> {
         let failed = |why: String| {
             let why = format!("{}: {why}", shown(url));
             http::Error::new("GET", Url::default(), Cause::Request(why))
@@ -55,7 +71,8 @@ impl Client {
                 Some((host, path)) if place != name => self.http.root(host)?.join(&format!("/{path}")),
                 _ => own.clone(),
             };
-            match Download::fetch(Arc::clone(self), at, size) {
+            let from = Place::Anywhere { client: Arc::clone(self), verified };
+            match Download::begin(from, at, size) {
                 Ok(Some(download)) => return Ok(Some(download)),
                 Ok(None) => last = Ok(None),
                 Err(error) => last = Err(error.into()),
@@ -82,25 +99,37 @@ impl Download {
         error.get_ref()?.downcast_ref()
     }
 
+    /// Whether it broke and went on.
+    pub const fn was_joined(&self) -> bool {
+        self.failed_at > 0
+    }
+
     fn open(repository: Repository, digest: Digest, size: u64) -> Result<Option<Self>, http::Error> {
         let url = repository.url(&format!("blobs/{digest}"))?;
         Self::begin(Place::Repository(repository), url, Some(size))
     }
 
-    fn fetch(client: Arc<Client>, url: Url, size: Option<u64>) -> Result<Option<Self>, http::Error> {
-        Self::begin(Place::Anywhere(client), url, size)
-    }
-
     fn begin(place: Place, url: Url, size: Option<u64>) -> Result<Option<Self>, http::Error> {
-        let mut download =
-            Self { place, url, size, at: 0, body: None, skip: 0, failures: 0, failed_at: 0, repeats: 0 };
+        let mut download = Self {
+            place,
+            url,
+            size,
+            measured: size.is_some(),
+            version: None,
+            at: 0,
+            body: None,
+            skip: 0,
+            failures: 0,
+            failed_at: 0,
+            repeats: 0,
+        };
         download.request().map(|found| found.then_some(download))
     }
 
     fn http(&self) -> &http::Client {
         match &self.place {
             Place::Repository(repository) => &repository.client.http,
-            Place::Anywhere(client) => &client.http,
+            Place::Anywhere { client, .. } => &client.http,
         }
     }
 
@@ -111,7 +140,7 @@ impl Download {
                 let auth = repository.asking(format!("repository:{}:pull", repository.path));
                 repository.client.http.send(&Request { auth: Some(&auth), ..request })
             }
-            Place::Anywhere(client) => client.http.send(&request),
+            Place::Anywhere { client, .. } => client.http.send(&request),
         }
     }
 
@@ -122,9 +151,10 @@ impl Download {
     /// Asks for what is missing; whether the blob is there at all.
     fn request(&mut self) -> Result<bool, http::Error> {
         let mut request = Request::get(self.url.clone());
-        request.clear = matches!(self.place, Place::Anywhere(_));
+        request.clear = matches!(self.place, Place::Anywhere { .. });
         if self.at > 0 {
             request.headers.push(("range", format!("bytes={}-", self.at)));
+            request.headers.extend(self.version.clone().map(|version| ("if-range", version)));
         }
         let response = self.send(request)?;
         let length = response.length();
@@ -140,30 +170,72 @@ impl Download {
                 }
                 self.skip = self.at;
             }
-            200 => {}
-            206 => {
-                let told = response.header("content-range").unwrap_or_default();
-                if !told.trim_start().starts_with(&format!("bytes {}-", self.at)) {
-                    return Err(self
-                        .error(Cause::Answer(format!("the answer holds {told:?}, not what was asked for"))));
+            200 => {
+                if let Place::Anywhere { .. } = self.place {
+                    self.version = response.version();
                 }
+            }
+            206 => self.rest(response.header("content-range").unwrap_or_default())?,
+            // It broke at its very end.
+            416 if self.at > 0 && response.header("content-range").is_some_and(|told| self.ends(told)) => {
+                self.size = Some(self.at);
+                return Ok(true);
             }
             404 | 410 => return Ok(false),
             _ => return Err(response.refused()),
         }
+        if self.at > 0 && self.is_other(&response) {
+            return Err(self.error(Cause::Changed(CHANGED)));
+        }
         let from = self.at - self.skip;
         let cap = self.http().settings().max_size;
-        if self.size.is_none() && length.is_some_and(|length| length > cap) {
+        if !self.measured && length.is_some_and(|length| length > cap) {
             return Err(self.error(Cause::Endless { cap }));
         }
-        let size = *self.size.get_or_insert(length.map_or(u64::MAX, |length| from.saturating_add(length)));
-        if let Some(length) = length.filter(|length| Some(*length) != size.checked_sub(from)) {
-            let at = from;
-            let why = format!("the answer has {length} bytes where {} are missing of {size}", size - at);
+        if let Some(length) = length {
+            let size = *self.size.get_or_insert(from.saturating_add(length));
+            if Some(length) != size.checked_sub(from) {
+                if self.at > 0 && !self.measured {
+                    return Err(self.error(Cause::Changed(CHANGED)));
+                }
+                let missing = size.saturating_sub(from);
+                let why = format!("the answer has {length} bytes where {missing} are missing of {size}");
+                return Err(self.error(Cause::Answer(why)));
+            }
+        }
+        self.body = Some(response.into_body(self.measured));
+        Ok(true)
+    }
+
+    /// Whether what comes now is, or may be, of another version than what has come.
+    fn is_other(&self, response: &Response) -> bool {
+        let Some(own) = &self.version else { return false };
+        let unverified = matches!(self.place, Place::Anywhere { verified: false, .. });
+        response.version().map_or(unverified && response.status == 200, |version| version != *own)
+    }
+
+    /// Whether a range that can't be had (`bytes */SIZE`) begins at the end.
+    fn ends(&self, told: &str) -> bool {
+        self.size.is_none() && told.trim() == format!("bytes */{}", self.at)
+    }
+
+    /// Looks whether a part (`bytes FROM-TO/SIZE`) is the rest.
+    fn rest(&mut self, told: &str) -> Result<(), http::Error> {
+        let part = told.trim().strip_prefix("bytes ").and_then(|part| part.split_once('/'));
+        let from = part.and_then(|(part, _)| part.split('-').next());
+        if from.and_then(|from| from.parse().ok()) != Some(self.at) {
+            let why = format!("the answer holds {told:?}, not what was asked for");
             return Err(self.error(Cause::Answer(why)));
         }
-        self.body = Some(response.into_body());
-        Ok(true)
+        let size: Option<u64> = part.and_then(|(_, size)| size.parse().ok());
+        match (self.size, size) {
+            (Some(own), Some(size)) if own != size && !self.measured => {
+                return Err(self.error(Cause::Changed(CHANGED)));
+            }
+            (None, size) => self.size = size,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Notes that the connection is of no use any more; an error when that happened too often.
@@ -178,6 +250,10 @@ impl Download {
             return Err(io::Error::other(self.error(cause)));
         }
         self.http().wait_for(&self.url, self.failures, None);
+        let untold = self.version.is_none() && matches!(self.place, Place::Anywhere { verified: false, .. });
+        if untold && self.at > 0 {
+            return Err(io::Error::other(self.error(Cause::Changed(UNTOLD))));
+        }
         Ok(())
     }
 
@@ -188,7 +264,7 @@ impl Download {
         self.skip -= old as u64;
         self.at += (count - old) as u64;
         let cap = self.http().settings().max_size;
-        if self.size == Some(u64::MAX) && self.at > cap {
+        if !self.measured && self.at > cap {
             return Err(io::Error::other(self.error(Cause::Endless { cap })));
         }
         Ok(count - old)
@@ -197,15 +273,14 @@ impl Download {
 
 impl Read for Download {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Nobody has said how much will come: it ends when it ends.
-        let size = self.size.unwrap_or(u64::MAX);
-        let open_end = size == u64::MAX;
-        let most = usize::try_from(size - self.at).map_or(buffer.len(), |left| left.min(buffer.len()));
         let timeout = self.http().settings().timeout;
-        if most == 0 {
-            return Ok(0);
-        }
         loop {
+            // Where nobody has said how much will come, it ends when it ends.
+            let left = self.size.map_or(u64::MAX, |size| size - self.at);
+            let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+            if most == 0 {
+                return Ok(0);
+            }
             let Some(body) = &mut self.body else {
                 match self.request() {
                     Ok(true) => {}
@@ -218,7 +293,7 @@ impl Read for Download {
                 continue;
             };
             match body.read(&mut buffer[..most]) {
-                Ok(0) if open_end && self.skip == 0 => return Ok(0),
+                Ok(0) if self.size.is_none() && self.skip == 0 => return Ok(0),
                 Ok(0) => self.broke(Cause::Broken("it ended early".into()))?,
                 Ok(count) => {
                     let new = self.take(buffer, count)?;

@@ -94,11 +94,11 @@ impl Repository {
         mut url: Url,
         mut take: impl FnMut(&Url, Vec<u8>) -> Result<(), Error>,
     ) -> Result<bool, Error> {
-        for _ in 0..MOST_PAGES {
+        for page in 0..MOST_PAGES {
             let response = self.send(Request::get(url.clone()), "pull")?;
             match response.status {
                 200 => {}
-                404 | 405 => return Ok(false),
+                404 | 405 if page == 0 => return Ok(false),
                 _ => return Err(response.refused().into()),
             }
             let answered = response.url().clone();
@@ -106,12 +106,13 @@ impl Repository {
             let next = next.map(|next| answered.resolve(&next).map_err(|why| odd(&url, why))).transpose()?;
             take(&url, response.bytes(MAX_DOCUMENT)?)?;
             match next {
-                // Credentials go nowhere else.
-                Some(next) if next.same_origin(&url) => url = next,
-                _ => return Ok(true),
+                // Of whomever it names, whoever was asked goes on (skopeo does so, too): behind a proxy registries don't know
+                // their own names, and credentials go nowhere else.
+                Some(next) => url = url.join(next.path()),
+                None => return Ok(true),
             }
         }
-        Ok(true)
+        Err(odd(&url, format!("the list goes on after {MOST_PAGES} pages")))
     }
 }
 

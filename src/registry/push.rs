@@ -89,7 +89,9 @@ impl Repository {
                     error.attempts = attempts;
                     return Err(error.into());
                 }
-                Err(Error::Http(error)) if is_passing(&error.cause) => http.wait(attempts, None),
+                Err(Error::Http(error)) if is_passing(&error.cause) => {
+                    http.wait_for(&self.url("")?, attempts, None);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -3,18 +3,22 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::digest::{self, Digest, Survey};
 use crate::disk;
-use crate::http::shown;
+use crate::http::{Cause, Url, shown};
 use crate::progress::{Counting, Event};
 use crate::store::Transaction;
+use crate::registry::{self, Download};
 use crate::substitute;
 use crate::tree::Content;
 use crate::work::{Env, Error};
 use crate::workspace::Workspace;
+
+/// So often what broke comes from its beginning again, where it can't go on.
+const MOST_ANEW: u32 = 2;
 
 /// Where `vendor` puts what was fetched, each file by its digest.
 pub(crate) fn vendored(workspace: &Workspace) -> Result<PathBuf, Error> {
@@ -89,7 +93,8 @@ pub(crate) fn fetch(
     let wanted = pinned.map(|content| content.digest).or(sha256);
     if let Some(digest) = wanted {
         let path = vendored(workspace)?.join(digest.hex());
-        if disk::regular_size(&path)?.is_some() {
+        if let Some(size) = disk::regular_size(&path)? {
+            bounded(env, url, pinned, size)?;
             return Ok(Located { path, content: Known::Unread(wanted) });
         }
         if disk::is_there(&path)? {
@@ -101,7 +106,13 @@ pub(crate) fn fetch(
         let path = readable(env, workspace, path)?;
         // Here, where it is known who asks for it.
         return match disk::open(&path) {
-            Ok(_) => Ok(Located { path, content: Known::Unread(wanted) }),
+            Ok((_, size)) => {
+                bounded(env, url, pinned, size).map(|()| Located { path, content: Known::Unread(wanted) })
+            }
+            Err(disk::Error::NotRegular { .. }) => Err(Error::foreign(
+                url,
+                "only a regular file can be fetched; this is a directory, device, FIFO or socket",
+            )),
             Err(error) if error.is_missing() => Err(Error::Nowhere { name: url.to_owned(), made_by: None }),
             Err(error) => Err(error.into()),
         };
@@ -123,19 +134,59 @@ fn download(
     pinned: Option<Content>,
     wanted: Option<Digest>,
 ) -> Result<Located, Error> {
+    Url::parse(url).map_err(|why| Error::foreign(url, why))?;
     env.progress.event(Event::Begin { what: "fetching", name: &shown(url) });
     let client = env.registries.client().map_err(substitute::Error::from)?;
-    let opened = client.fetch(url, pinned.map(|content| content.size)).map_err(substitute::Error::from)?;
+    let mut anew = 0;
+    let content = loop {
+        match once((env, transaction), &client, url, pinned, wanted, anew < MOST_ANEW)? {
+            Some(content) => break content,
+            None => anew += 1,
+        }
+    };
+    env.progress.event(Event::End);
+    let path = transaction.path_of(content.digest, content.size)?;
+    let path = path.ok_or_else(|| Error::foreign(url, "it was lost"))?;
+    Ok(Located { path, content: Known::Content(content) })
+}
+
+/// What comes; nothing where it `may` come anew, and better does: it broke, and its parts aren't, or may not be, of one file.
+fn once(
+    (env, transaction): (&Env<'_>, &Transaction),
+    client: &Arc<registry::Client>,
+    url: &str,
+    pinned: Option<Content>,
+    wanted: Option<Digest>,
+    may: bool,
+) -> Result<Option<Content>, Error> {
+    let size = pinned.map(|content| content.size);
+    let opened = client.fetch(url, size, wanted.is_some()).map_err(substitute::Error::from)?;
     let gone = || Error::Nowhere { name: url.to_owned(), made_by: None };
     let mut reader = Counting::new(opened.ok_or_else(gone)?, Arc::clone(&env.progress));
     let mut writer = transaction.writer()?;
-    io::copy(&mut reader, &mut writer).map_err(|source| Error::foreign(url, source))?;
-    let (digest, size) = writer.finish_if(wanted)?.map_err(|found| differs(url, wanted, found))?;
-    env.progress.event(Event::End);
-    let content = Content { digest, size };
-    let path = transaction.path_of(digest, size)?;
-    let path = path.ok_or_else(|| Error::foreign(url, "it was lost"))?;
-    Ok(Located { path, content: Known::Content(content) })
+    if let Err(error) = io::copy(&mut reader, &mut writer) {
+        return match Download::failure(&error) {
+            Some(failed) if may && matches!(failed.cause, Cause::Changed(_)) => Ok(None),
+            Some(failed) => Err(substitute::Error::from(registry::Error::from(failed.clone())).into()),
+            None => Err(disk::failed("keep", Path::new(&shown(url)))(error).into()),
+        };
+    }
+    match writer.finish_if(wanted)? {
+        Ok((digest, size)) => Ok(Some(Content { digest, size })),
+        Err(_) if may && reader.into_inner().was_joined() => Ok(None),
+        Err(found) => Err(differs(url, wanted, found)),
+    }
+}
+
+/// Refuses a local file that is larger than what a URL may give, of which no lock says the size.
+fn bounded(env: &Env<'_>, url: &str, pinned: Option<Content>, size: u64) -> Result<(), Error> {
+    if pinned.is_none() {
+        let cap = env.registries.max_size().map_err(substitute::Error::from)?;
+        if size > cap {
+            return Err(Error::foreign(url, Cause::Endless { cap }));
+        }
+    }
+    Ok(())
 }
 
 /// A URL's path with each `%20` as what it stands for.

@@ -18,6 +18,7 @@ mod deploy;
 mod determinism;
 mod digests;
 mod dockerfiles;
+mod drips;
 mod elsewhere;
 mod engines;
 mod faults;
