@@ -177,6 +177,16 @@ impl Workspace {
         text(&directory.join("recipe.toml"))?.ok_or_else(missing)
     }
 
+    /// What a stack's `stack.toml` says; none when there is none.
+    ///
+    /// # Errors
+    /// A link, not text.
+    pub fn stack_text(&self, stack: &str) -> Result<Option<String>, Error> {
+        let path = self.root.join(stack_file(stack));
+        self.check(&path)?;
+        text(&path)
+    }
+
     /// A recipe's lock; none when there is none.
     ///
     /// # Errors
@@ -238,6 +248,11 @@ impl Workspace {
         }
         Ok(found)
     }
+}
+
+/// Where the values of a stack stand, relative to the workspace.
+pub fn stack_file(stack: &str) -> String {
+    format!("recipes/{stack}/stack.toml")
 }
 
 fn exists(path: &Path) -> Result<bool, Error> {

@@ -74,7 +74,7 @@ const fn kind(error: &Error) -> (&'static str, Exit) {
         Error::Nowhere { .. } => ("source", Exit::Missing),
         Error::Circle { .. } | Error::TooDeep { .. } | Error::NoParent { .. } => ("recipe", Exit::Input),
         Error::NoVariant { .. } => ("no-target", Exit::Missing),
-        Error::Offline { .. } | Error::Unpinned { .. } => ("base", Exit::Missing),
+        Error::Offline { .. } | Error::Unpinned { .. } | Error::NotLocked { .. } => ("base", Exit::Missing),
         Error::NoPlatform { .. }
         | Error::Base { .. }
         | Error::Document { .. }
@@ -116,6 +116,7 @@ fn hints(error: &Error) -> Vec<String> {
             "add a table [publish] with repository = \"registry.example/{{ stack }}/{{ name }}\""
         }
         Error::Offline { .. } => "leave out --offline",
+        Error::NotLocked { .. } => "`cooper lock` makes it known, with the registry at hand",
         Error::Unpinned { .. } => "run `cooper lock` without --offline",
         Error::Document {
             source: DocumentError::Unsupported { .. } | DocumentError::Opaque { .. }, ..
