@@ -27,7 +27,7 @@ impl Error {
 #[allow(missing_docs, reason = "the fields are what the message says")]
 pub enum Fault {
     /// Waits for something that the stack hasn't got.
-    #[error("the stack {stack} has no service {name:?} to wait for")]
+    #[error("the stack {stack} has no service {name:?}")]
     NoService { stack: String, name: String, suggestion: Option<String>, known: Vec<String> },
     /// Engines see a service's health only by a command that they run in it.
     #[error("{name} is waited for until it is healthy, and nothing tells when it is")]

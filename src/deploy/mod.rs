@@ -5,6 +5,7 @@
 
 mod check;
 mod compose;
+mod container;
 mod kube;
 mod quadlet;
 mod yaml;
@@ -48,6 +49,8 @@ pub struct Unit {
     pub exposed: Vec<String>,
     /// Whom the image runs as, as its configuration says.
     pub user: String,
+    /// That user's number, where it is known.
+    pub uid: Option<u32>,
     /// That user's group, where it is known.
     pub group: Option<u32>,
     /// What the recipe puts into the image, but for what is mounted and what may lie below a volume.
@@ -79,6 +82,12 @@ fn port(text: &str) -> Option<(u16, &str)> {
     let (_, inner) = text.rsplit_once(':').unwrap_or(("", text));
     let (number, protocol) = inner.split_once('/').unwrap_or((inner, "tcp"));
     Some((self::number(number)?, protocol))
+}
+
+/// Whether a port is published for this machine alone.
+fn is_loopback(text: &str) -> bool {
+    let outer = text.rsplit_once(':').map_or("", |(outer, _)| outer);
+    ["127.", "[::1]", "::1:", "localhost:"].iter().any(|address| outer.starts_with(address))
 }
 
 /// The number of a port.

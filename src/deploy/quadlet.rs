@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::check::{Error, Fault};
-use super::kube::{no_new_privileges, seconds};
+use super::container::{no_new_privileges, seconds, word as word_of};
 use super::{Stack, Unit, Written, duration, env, job_name, texts};
 use crate::recipe::{After, Check, Job, Reload, Secret, Spanned};
 
 /// Keys of `[service.container]` that have a counterpart.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 13] = [
     "read_only",
     "tmpfs",
     "cap_drop",
@@ -19,6 +19,11 @@ const KNOWN: [&str; 9] = [
     "stop_grace_period",
     "shm_size",
     "restart",
+    "mem_limit",
+    "cpus",
+    "pids_limit",
+    // systemd's journal, which podman writes to, bounds itself.
+    "logging",
 ];
 
 /// A `.container` for each service and job, a `.volume` for each volume, and the stack's `.network`.
@@ -187,8 +192,9 @@ impl Unit {
         let own = whole.chain(secrets).chain(volumes);
         let own = own.map(|(text, parts)| (text.value.as_str(), Some(&text.at), parts));
         let container = service.container.iter().flat_map(|table| {
-            // That one is written as a word.
-            let keys = KNOWN.iter().filter(|key| **key != "security_opt");
+            // Those are written as words, or not at all.
+            let words = ["security_opt", "mem_limit", "cpus", "pids_limit", "logging"];
+            let keys = KNOWN.iter().filter(move |key| !words.contains(key));
             keys.flat_map(|key| self.container_texts(key)).map(|text| (text, Some(&table.at), &[][..]))
         });
         let mounts = self.mounts.iter().flat_map(|mount| [&mount.source, &mount.target]);
@@ -271,14 +277,23 @@ impl Unit {
                 _ => line(out, "PodmanArgs", &word(&format!("--security-opt={text}"))),
             }
         }
-        if let Some(size) = self.container_texts("shm_size").first() {
-            line(out, "ShmSize", size);
+        limits(self, out);
+    }
+}
+
+/// How much it may have, and how long it may take to its end.
+fn limits(unit: &Unit, out: &mut String) {
+    if let Some(size) = unit.container_texts("shm_size").first() {
+        line(out, "ShmSize", size);
+    }
+    // As arguments: Quadlet has keys for them in its later versions only.
+    for (option, own) in [("memory", "mem_limit"), ("cpus", "cpus"), ("pids-limit", "pids_limit")] {
+        if let Some(limit) = word_of(unit, own) {
+            line(out, "PodmanArgs", &word(&format!("--{option}={limit}")));
         }
-        if let Some(seconds) =
-            self.container_texts("stop_grace_period").first().and_then(|text| seconds(text))
-        {
-            line(out, "StopTimeout", &seconds.to_string());
-        }
+    }
+    if let Some(seconds) = unit.container_texts("stop_grace_period").first().and_then(|text| seconds(text)) {
+        line(out, "StopTimeout", &seconds.to_string());
     }
 }
 

@@ -48,6 +48,7 @@ fn unit(name: &str, text: &str) -> Unit {
         mounts: Vec::new(),
         files: Vec::new(),
         user: "db".to_owned(),
+        uid: Some(70),
         group: Some(70),
         exposed: if name == "db" { vec!["5432/tcp".to_owned()] } else { Vec::new() },
     }
@@ -154,7 +155,20 @@ fn manifests_for_a_cluster() {
     let text = &written.files["shop.yaml"];
     let documents: Vec<&str> = text.split("---\n").collect();
     let kinds: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
-    assert_eq!(kinds, ["Deployment", "Service", "Job", "StatefulSet", "Service"]);
+    assert_eq!(
+        kinds,
+        [
+            "Deployment",
+            "Service",
+            "Job",
+            "StatefulSet",
+            "Service",
+            "Service",
+            "NetworkPolicy",
+            "NetworkPolicy",
+            "NetworkPolicy"
+        ]
+    );
     for part in [
         "httpGet:\n              path: /ready\n              port: 80\n            periodSeconds: 10",
         "- name: PGPASSWORD\n              valueFrom:\n                secretKeyRef:\n                  name: shop\n                  key: DB_PASSWORD",
@@ -168,13 +182,25 @@ fn manifests_for_a_cluster() {
         "value: \"$$(here)\"",
         "mountPath: /run/secrets/db\n              subPath: DB_PASSWORD\n              readOnly: true",
         "mountPath: /tmp\n",
-        "securityContext:\n        fsGroup: 70\n        fsGroupChangePolicy: OnRootMismatch\n",
+        "securityContext:\n        runAsNonRoot: true\n        runAsUser: 70\n        runAsGroup: 70\n        fsGroup: 70\n        \
+         fsGroupChangePolicy: OnRootMismatch\n        seccompProfile:\n          type: RuntimeDefault\n",
+        "livenessProbe:\n            tcpSocket:\n              port: 5432\n            periodSeconds: 5\n            \
+         timeoutSeconds: 2\n            failureThreshold: 12\n",
+        "serviceName: db-pods\n",
+        "allowPrivilegeEscalation: false\n",
         "drop: [\"ALL\"]",
         "volumeClaimTemplates:",
     ] {
         assert!(documents[3].contains(part), "{part}\n{}", documents[3]);
     }
-    assert!(documents[4].contains("port: 5432\n"));
+    assert!(documents[4].contains("port: 5432\n") && !documents[4].contains("clusterIP"), "{}", documents[4]);
+    assert!(documents[5].contains("name: db-pods\n") && documents[5].contains("clusterIP: None\n"));
+    // Asked whether it is there, not what it answers.
+    assert!(
+        documents[0].contains("livenessProbe:\n            tcpSocket:\n              port: 80\n"),
+        "{}",
+        documents[0]
+    );
     assert_eq!(written.left_out, [""; 0]);
     let wrong = kube(&stack(&[("db", DB)])).unwrap_err();
     assert_eq!(wrong[0].to_string(), "\"${HOST:-here}\" is filled in by Compose only");
@@ -237,7 +263,7 @@ fn services_must_fit_together() {
     let after = |text: &str| format!("[base]\nscratch = true\n[service]\nafter = {{ {text} }}\n");
     assert_eq!(
         faults(&[("app", &after("dp = \"started\"")), ("db", DB)]),
-        ["the stack shop has no service \"dp\" to wait for"]
+        ["the stack shop has no service \"dp\""]
     );
     assert_eq!(
         faults(&[("a", &after("b = \"healthy\"")), ("b", &after(""))]),
@@ -426,7 +452,7 @@ fn what_a_cluster_is_not_told() {
         container = { stop_grace_period = '1500ms', restart = 'no', security_opt = ['no-new-privileges:false', \
         'seccomp=x.json'], tmpfs = ['/t:size=64m,mode=0700', '/u:size=1g'] }";
     let mut stack = stack(&[("a", &recipe(service))]);
-    (stack.units[0].user, stack.units[0].group) = ("1000".to_owned(), None);
+    (stack.units[0].user, stack.units[0].uid, stack.units[0].group) = ("1000".to_owned(), None, None);
     let (text, left_out) = cluster(&stack);
     assert_eq!(
         left_out,
@@ -435,6 +461,7 @@ fn what_a_cluster_is_not_told() {
             "a: container.security_opt \"seccomp=x.json\"",
             "a: container.tmpfs \"/t:size=64m,mode=0700\"",
             "a: health.http \"localhost/ready\"",
+            "a: runAsNonRoot (the user \"1000\" has no known number)",
             "a: write access to its volumes (the user \"1000\" has no known group)",
             "a: volumes of the job j",
         ]
@@ -443,7 +470,8 @@ fn what_a_cluster_is_not_told() {
         text.contains("terminationGracePeriodSeconds: 2\n") && text.contains("sizeLimit: \"64Mi\"\n"),
         "{text}"
     );
-    for word in ["allowPrivilegeEscalation", "Probe", "fsGroup", "persistentVolumeClaim"] {
+    assert!(text.contains("allowPrivilegeEscalation: true\n"), "{text}");
+    for word in ["runAsNonRoot", "Probe", "fsGroup", "persistentVolumeClaim"] {
         assert!(!text.contains(word), "{word}\n{text}");
     }
     let job = text.split("---\n").find(|document| document.contains("kind: Job")).unwrap();
@@ -451,6 +479,95 @@ fn what_a_cluster_is_not_told() {
     // Root needs no group.
     stack.units[0].user = String::new();
     assert!(!cluster(&stack).1.iter().any(|what| what.contains("write access")));
+}
+
+#[test]
+fn who_reaches_whom() {
+    let api = recipe(
+        "ports = ['80', '127.0.0.1:90:90', '100:100/udp']\nprivate = [4445]\nafter = { api-init = 'done' }\n\
+        job.init = { cmd = ['x'], after = { db = 'started' } }",
+    );
+    let web = recipe("after = { api = 'started' }\ncalls = ['none']");
+    let mut stack = stack(&[
+        ("api", &api),
+        ("db", &recipe("volumes = { d = '/d' }")),
+        ("none", &recipe("")),
+        ("other", &recipe("")),
+        ("web", &web),
+    ]);
+    stack.units[0].exposed = vec!["4445/tcp".to_owned(), "80/tcp".to_owned(), "70/tcp".to_owned()];
+    let (text, _) = cluster(&stack);
+    let one = |kind: &str, name: &str| {
+        let head = format!("kind: {kind}\nmetadata:\n  name: {name}\n");
+        text.split("---\n").find(|document| document.contains(&head)).unwrap_or_default().to_owned()
+    };
+    let numbers = |document: &str| -> Vec<u16> {
+        let lines = document.lines().filter_map(|line| line.trim().strip_prefix("- ").or(Some(line.trim())));
+        lines.filter_map(|line| line.strip_prefix("port: ")?.parse().ok()).collect()
+    };
+    // The private port is in no Service; whoever has the pod's own address may ask for it.
+    let service = one("Service", "api");
+    assert_eq!(numbers(&service), [70, 80, 90, 100]);
+    assert!(service.contains("clusterIP: None\n") && !text.contains("name: tcp-4445"), "{service}");
+    let policy = one("NetworkPolicy", "api");
+    let (anybody, callers) = policy.split_once("from:").unwrap();
+    assert_eq!(numbers(anybody), [80, 100], "neither for this machine alone, nor unpublished");
+    assert_eq!(numbers(callers), [70, 80, 90, 100, 4445]);
+    assert!(callers.contains("component: web\n") && !callers.contains("component: other"), "{callers}");
+    // A service waits as its jobs do, and they are of its component.
+    assert!(one("NetworkPolicy", "db").contains("app.kubernetes.io/component: api\n"));
+    assert!(one("Job", "api-init").contains("app.kubernetes.io/component: api\n"));
+    // Nobody says a port of it, but somebody calls it: at its pod's address, at any.
+    assert!(one("Service", "none").contains("clusterIP: None\n"));
+    assert_eq!(numbers(&one("NetworkPolicy", "none")), [0_u16; 0]);
+    assert_eq!((one("Service", "other"), one("NetworkPolicy", "other")), Default::default());
+    let closed = one("NetworkPolicy", "shop.closed");
+    assert!(closed.contains("policyTypes: [\"Ingress\"]") && !closed.contains("ingress:"), "{closed}");
+    // One of the names that it makes itself.
+    stack.units[3].name = "db-pods".to_owned();
+    let errors = kube(&stack).unwrap_err();
+    assert!(errors[0].to_string().ends_with("are both called \"db-pods\""), "{}", errors[0]);
+}
+
+#[test]
+fn limits_and_rights() {
+    let limits = "container = { shm_size = '256m', mem_limit = '512m', mem_reservation = 268435456, cpus = 1.5, pids_limit = 200, \
+        logging = { driver = 'json-file', options = { max-size = '10m' } }, cap_drop = ['CHOWN'], cap_add = ['NET_BIND_SERVICE'] }";
+    let units = stack(&[("a", &recipe(limits))]);
+    let (text, left_out) = cluster(&units);
+    assert_eq!(left_out, [""; 0]);
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "- name: stack-shm emptyDir: medium: Memory sizeLimit: \"256Mi\"",
+        "- name: stack-shm mountPath: /dev/shm",
+        "limits: memory: \"512Mi\" cpu: \"1.5\"",
+        "requests: memory: \"268435456\"",
+        "add: [\"NET_BIND_SERVICE\"] drop: [\"ALL\"]",
+    ] {
+        assert!(flat.contains(part), "{part}\n{text}");
+    }
+    let written = quadlet(&units).unwrap();
+    let text = &written.files["shop-a.container"];
+    assert!(
+        text.contains(
+            "PodmanArgs=\"--memory=512m\"\nPodmanArgs=\"--cpus=1.5\"\nPodmanArgs=\"--pids-limit=200\"\n"
+        ),
+        "{text}"
+    );
+    assert_eq!(written.left_out, ["a: container.mem_reservation"]);
+    for (key, value) in [("mem_limit", "lots"), ("cpus", "half"), ("mem_limit", "1.5g"), ("cpus", ".5")] {
+        let (text, left_out) =
+            cluster(&stack(&[("a", &recipe(&format!("container = {{ {key} = '{value}' }}")))]));
+        assert_eq!(left_out, [format!("a: container.{key} {value:?}")]);
+        assert!(!text.contains("resources:"), "{text}");
+    }
+    // Root keeps what its entrypoint may need; who said it, loses it.
+    let mut root = stack(&[("a", &recipe("container = { cap_drop = ['NET_RAW'] }"))]);
+    (root.units[0].user, root.units[0].uid) = (String::new(), Some(0));
+    let (text, left_out) = cluster(&root);
+    assert!(text.contains("drop: [\"NET_RAW\"]") || text.contains("drop: [NET_RAW]"), "{text}");
+    assert!(!text.contains("runAsNonRoot") && !text.contains("allowPrivilegeEscalation"), "{text}");
+    assert!(left_out[0].starts_with("a: runAsNonRoot (the image runs as root"), "{left_out:?}");
 }
 
 #[test]

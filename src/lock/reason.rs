@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{BaseOrigin, BasePin, Entry, ImageOutput, Lock, Output, SourceLock, State};
 use crate::digest::Digest;
 use crate::http::shown;
+use crate::recipe::given_section;
 use crate::tree::{Content, Files, SourceKey, TreePath};
 
 /// One difference between a committed lock and what was computed, or one thing that the lock lacks.
@@ -24,7 +25,7 @@ pub enum Reason {
     #[error("epoch {old} -> {new}")]
     Epoch { old: i64, new: i64 },
     /// A section of the recipe was added, removed or changed.
-    #[error("recipe.toml [{section}] changed")]
+    #[error("{} changed", place(section))]
     Section { section: String },
     /// The recipe stands on something else now.
     #[error("base {old} -> {new}")]
@@ -114,6 +115,14 @@ fn named(key: &SourceKey) -> String {
     }
 }
 
+/// Where a section stands.
+fn place(section: &str) -> String {
+    match given_section(section) {
+        Some((file, name)) => format!("{file} [vars] {name}"),
+        None => format!("recipe.toml [{section}]"),
+    }
+}
+
 fn or_none(digest: &Option<Digest>) -> String {
     digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string())
 }
@@ -194,7 +203,7 @@ impl Reason {
         Some(match self {
             Self::Encoding { new, .. } => format!("encoding {new}"),
             Self::Epoch { .. } => "epoch".into(),
-            Self::Section { section } => format!("recipe.toml [{section}]"),
+            Self::Section { section } => place(section),
             Self::BaseChanged { new: origin, .. }
             | Self::BaseUnpinned { origin }
             | Self::BaseUnused { origin }

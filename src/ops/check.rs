@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Env, Error, ImageName, Selection};
-use crate::deploy::{Mount, Stack, Unit};
-use crate::lock::{BaseOrigin, Lock, Reason, State};
+use crate::deploy::{Mount, Stack};
+use crate::lock::State;
 use crate::recipe::Service;
 use crate::tree::SourceKey;
 use crate::work::Asks;
 use crate::work::checkout::{Checkout, wants};
 use crate::work::realise::{Session, Variant};
-use crate::work::run::{files, mounted, service};
+use crate::work::run::{bare_unit, files, mounted, service};
 use crate::workspace::Target;
 
 /// What `check` found of one variant of a recipe; what is wrong is an error.
@@ -43,7 +43,7 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
     }
     let mut found = Vec::new();
     for (target, variants) in &selected {
-        let mut reasons = unknown(checkout, target)?;
+        let mut reasons = wants::unknown(checkout, target)?;
         let whole = reasons.is_empty();
         if whole {
             let computed = session.compute(target)?;
@@ -92,43 +92,6 @@ fn nothing_hidden(
     unit.files = files;
     let errors = unit.hidden();
     if errors.is_empty() { Ok(()) } else { Err(Error::Deploy(errors)) }
-}
-
-fn bare_unit(name: String, service: Service) -> Unit {
-    Unit {
-        name,
-        image: String::new(),
-        called: String::new(),
-        service,
-        mounts: Vec::new(),
-        exposed: Vec::new(),
-        user: String::new(),
-        group: None,
-        files: Vec::new(),
-    }
-}
-
-/// What a lock lacks, its own or that of a recipe below, so that a registry would have to be asked.
-fn unknown(checkout: &Checkout<'_>, target: &Target) -> Result<Vec<Reason>, Error> {
-    let mut reasons = Vec::new();
-    let (mut todo, mut seen) = (vec![target.clone()], BTreeSet::new());
-    while let Some(target) = todo.pop() {
-        // Once each, however many variants stand on it. Circles are reported by whoever computes.
-        if !seen.insert(target.clone()) {
-            continue;
-        }
-        let old = checkout.lock(&target)?;
-        let mut bases = wants::bases(checkout, &target)?;
-        bases.retain(|want| matches!(want.origin, BaseOrigin::Image(_)));
-        let lacks = |lock: &Lock| lock.unpinned(&bases);
-        reasons.extend(old.lock.as_ref().map_or_else(|| lacks(&Lock::default()), lacks));
-        reasons
-            .extend(old.reason.clone().filter(|reason| *reason == Reason::Conflicted || !bases.is_empty()));
-        for variant in &checkout.file.variants {
-            todo.extend(wants::parent(checkout, &target, variant)?);
-        }
-    }
-    Ok(reasons)
 }
 
 /// Whether the services of a stack fit together.

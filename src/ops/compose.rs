@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use super::{Env, Error, Selection};
 use crate::deploy::{self, Stack};
 use crate::work::Asks;
+use crate::work::checkout::wants;
 use crate::work::realise::Session;
 pub use crate::work::run::Runner;
-use crate::work::run::{How, chosen, unit, variant_of};
+use crate::work::run::{How, chosen, unit, untold, variant_of};
 
 /// What `compose` is asked.
 #[derive(Debug, Clone, Default)]
@@ -95,9 +96,16 @@ pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error>
     let command = options.command(&variant);
     let mut stack = Stack { name: chosen.stack, variant: variant.clone(), command, units: Vec::new() };
     let how = How { runner: options.runner, published: options.published, beside: &options.beside };
-    let mut images = BTreeMap::new();
+    let (mut images, mut untold_names) = (BTreeMap::new(), Vec::new());
     for (target, service) in chosen.services {
-        let unit = unit(&session, &target, &variant, service, &how)?;
+        // Nothing here asks a registry: who describes how a stack is run isn't kept waiting for one.
+        let lacks = wants::unknown(checkout, &target)?;
+        let unit = if lacks.is_empty() {
+            unit(&session, &target, &variant, service, &how)?
+        } else {
+            untold_names.push(target.to_string());
+            untold(checkout, &target, &variant, service, &how)?
+        };
         images.insert(unit.name.clone(), unit.image.clone());
         stack.units.push(unit);
     }
@@ -112,12 +120,15 @@ pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error>
     };
     let secrets = stack.units.iter().flat_map(|unit| unit.service.secrets.keys().cloned()).collect();
     let left_out = written.left_out.iter().map(|what| format!("{what} has no place there, and was left out"));
+    let untold = untold_names.iter().map(|name| {
+        format!("{name} is called by its name: `cooper lock {name}` makes known what its image is")
+    });
     Ok(Deployed {
         stack: stack.name,
         variant,
         files: written.files,
         images,
         secrets,
-        warnings: left_out.collect(),
+        warnings: left_out.chain(untold).collect(),
     })
 }

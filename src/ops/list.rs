@@ -33,6 +33,8 @@ pub fn list(env: &Env<'_>, select: &Selection) -> Result<Vec<Listed>, Error> {
         let recipe = checkout.recipe(&target)?;
         let old = checkout.lock(&target)?;
         let bases = wants::bases(&checkout, &target)?;
+        let all = checkout.variants(&target)?;
+        let all: Vec<_> = all.iter().collect();
         for name in checkout.meant(&variants) {
             let evaluated = checkout.variant(&target, name)?;
             let own: Vec<_> = bases.iter().filter(|want| want.variant == *name).cloned().collect();
@@ -40,7 +42,7 @@ pub fn list(env: &Env<'_>, select: &Selection) -> Result<Vec<Listed>, Error> {
             let mut reasons: Vec<_> = old.reason.iter().cloned().collect();
             if let Some(lock) = &old.lock {
                 reasons.extend(lock.unpinned(&own));
-                let stale = lock.sections != *recipe.sections();
+                let stale = !recipe.has_sections(&all, &lock.sections);
                 let section = || Reason::OutputMissing { variant: name.clone() };
                 let missing = !lock.outputs.contains_key(name) && !open;
                 reasons.extend((stale || missing).then(section));

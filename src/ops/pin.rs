@@ -10,6 +10,7 @@ use crate::digest::{Digest, Encoding};
 use crate::lock::{BaseOrigin, BasePin, Lock, SourceLock};
 use crate::oci::Reference;
 use crate::recipe;
+use crate::recipe::given_section;
 use crate::tree::Content;
 use crate::work::Asks;
 use crate::work::checkout::{Checkout, wants};
@@ -93,7 +94,10 @@ fn record(checkout: &Checkout<'_>, target: &Target, lock: &mut Lock) -> Result<(
         let all = on.len() == checkout.file.variants.len();
         pin.variants = if all { Vec::new() } else { on.iter().map(|want| want.variant.clone()).collect() };
     }
-    lock.sections = checkout.recipe(target)?.sections().clone();
+    let recorded: Vec<String> =
+        lock.sections.keys().filter_map(|key| Some(given_section(key)?.1.to_owned())).collect();
+    let variants = checkout.variants(target)?;
+    lock.sections = checkout.recipe(target)?.sections_with(&variants.iter().collect::<Vec<_>>(), recorded);
     lock.outputs.clear();
     lock.sources.retain(|source| source.key.plain().is_none());
     for key in wants::all_keys(checkout, target)? {

@@ -3,12 +3,14 @@
 use super::{Env, Error, ImageName, Selection};
 use crate::derivation::ImageDerivation;
 use crate::digest::Digest;
-use crate::lock::State;
+use crate::lock::{Reason, State};
+use crate::recipe::{Cmd, Resolved, ResolvedAction, Spanned};
 use crate::tree::{FileTree, Kind};
 use crate::work::Asks;
-use crate::work::checkout::Checkout;
-use crate::work::deliver::published::{repository, tags};
+use crate::work::checkout::{Checkout, wants};
+use crate::work::deliver::published::{repository, tag_of, tags};
 use crate::work::realise::{Computed, Image, Session};
+use crate::workspace::Target;
 
 /// What `show` tells of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +19,8 @@ pub struct Shown {
     pub name: ImageName,
     /// The state of the lock.
     pub state: String,
-    /// The output index.
-    pub digest: Digest,
+    /// The output index; nothing where the lock lacks what decides it.
+    pub digest: Option<Digest>,
     /// `[image] title`
     pub title: Option<String>,
     /// The base as the recipe says it, and its pinned digest.
@@ -31,6 +33,8 @@ pub struct Shown {
     pub derivation: Option<Digest>,
     /// By platform.
     pub platforms: Vec<ShownPlatform>,
+    /// Where there is no digest, what the recipe says: the settings and the entries, each with its key.
+    pub says: Vec<(&'static str, String)>,
 }
 
 /// One platform of a shown image.
@@ -74,9 +78,17 @@ pub fn show(env: &Env<'_>, target: &str) -> Result<Vec<Shown>, Error> {
     let checkout = session.checkout();
     let mut shown = Vec::new();
     for (target, variants) in checkout.select(&Selection::one(target))? {
-        let computed = session.compute(&target)?;
         let default = [checkout.file.default_variant().to_owned()];
         let names = if variants.is_empty() { &default[..] } else { &variants[..] };
+        // A registry would have to be asked, and who looks isn't kept waiting for one.
+        let lacks = wants::unknown(checkout, &target)?;
+        if !lacks.is_empty() {
+            for name in names {
+                shown.push(told(checkout, &target, name, &lacks)?);
+            }
+            continue;
+        }
+        let computed = session.compute(&target)?;
         for name in names {
             if computed.variants.contains_key(name) {
                 shown.push(image(checkout, &computed, name)?);
@@ -84,6 +96,61 @@ pub fn show(env: &Env<'_>, target: &str) -> Result<Vec<Shown>, Error> {
         }
     }
     Ok(shown)
+}
+
+/// What a recipe says of an image that nobody knows yet.
+fn told(checkout: &Checkout<'_>, target: &Target, name: &str, lacks: &[Reason]) -> Result<Shown, Error> {
+    let evaluated = checkout.variant(target, name)?;
+    let lock = checkout.lock(target)?;
+    let base = wants::base_text(checkout, target, &evaluated)?;
+    let pin = lock.lock.iter().flat_map(|lock| &lock.bases).find(|pin| pin.origin.to_string() == base);
+    let scope = checkout.scope_on(target, &checkout.env.platform);
+    // What needs the base's environment, nobody can fill in.
+    let resolved = evaluated.resolve(&scope).ok();
+    let title = resolved.as_ref().and_then(|resolved| resolved.image.title.as_ref());
+    let tags = resolved.as_ref().and_then(|resolved| resolved.image.tags.as_ref()).into_iter().flatten();
+    let published = repository(checkout, target)
+        .map(|repository| tags.map(|tag| format!("{repository}:{}", tag_of(checkout, tag, name))).collect());
+    Ok(Shown {
+        name: ImageName { recipe: target.to_string(), variant: name.to_owned() },
+        state: State::of(lacks, false).name().to_owned(),
+        digest: None,
+        title: title.map(|title| title.value.clone()),
+        base,
+        base_digest: pin.map(|pin| pin.index.digest),
+        published: published.unwrap_or_default(),
+        derivation: None,
+        platforms: Vec::new(),
+        says: resolved.iter().flat_map(says).collect(),
+    })
+}
+
+/// The settings and entries of a recipe, for people.
+fn says(resolved: &Resolved) -> Vec<(&'static str, String)> {
+    let config = &resolved.config;
+    let words = |words: &[Spanned<String>]| {
+        words.iter().map(|word| format!("{:?}", word.value)).collect::<Vec<_>>().join(" ")
+    };
+    let mut said = Vec::new();
+    said.extend(config.entrypoint.as_deref().map(|list| ("entrypoint", words(list))));
+    if let Some(Cmd::Set(list)) = &config.cmd {
+        said.push(("cmd", words(list)));
+    }
+    said.extend(config.user.as_ref().map(|user| ("user", user.value.clone())));
+    said.extend(config.env.iter().map(|(name, value)| ("env", format!("{name}={}", value.value))));
+    said.extend(config.expose.iter().flatten().map(|port| ("expose", port.value.clone())));
+    said.extend(resolved.entries.iter().map(|entry| match &entry.action {
+        ResolvedAction::File(file) => ("file", file.to.value.clone()),
+        ResolvedAction::Dir { path, .. } => ("dir", path.value.clone()),
+        ResolvedAction::Link { path, .. } => ("link", path.value.clone()),
+        ResolvedAction::Remove { glob, .. } => ("remove", glob.value.as_str().to_owned()),
+        ResolvedAction::User { name, .. } => ("user", name.value.clone()),
+        ResolvedAction::Group { name, .. } => ("group", name.value.clone()),
+        ResolvedAction::Edit { path, .. } => ("edit", path.key.name().to_owned()),
+        ResolvedAction::Owner { path, .. } => ("owner", path.key.name().to_owned()),
+        ResolvedAction::Ca { from, .. } => ("ca", from.key.name().to_owned()),
+    }));
+    said
 }
 
 fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Shown, Error> {
@@ -96,13 +163,14 @@ fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Sho
     Ok(Shown {
         name: ImageName { recipe: computed.target.to_string(), variant: name.to_owned() },
         state: State::of(&computed.reasons, false).name().to_owned(),
-        digest: variant.descriptor.digest,
+        digest: Some(variant.descriptor.digest),
         title: title.map(|title| title.value.clone()),
         base: variant.base.text.clone(),
         base_digest: variant.base.digest,
         published: published(checkout, computed, name),
         derivation: variant.derivation().map(|derivation| derivation.digest()),
         platforms,
+        says: Vec::new(),
     })
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::v1::view::{Found, View};
 use super::v1::{Expanded, Unit};
-use super::{Error, Fault};
+use super::{Error, Fault, Stage};
+use crate::layer::facts::{Facts, UserDatabase};
 use crate::layer::v1::xattrs::never_emitted;
 use crate::recipe::{At, Resolved, ResolvedAction, ResolvedEntry};
-use crate::tree::TreePath;
+use crate::tree::{Content, Kind, Node, TreePath};
 
 /// Entries below volumes or files of the base, and attributes that vanish.
 pub(super) fn check(
@@ -40,6 +41,46 @@ fn never_written(entry: &ResolvedEntry) -> impl Iterator<Item = Error> {
     names
         .filter(|name| never_emitted(name.as_bytes()))
         .map(|name| Error { at: entry.at.clone(), fault: Fault::NeverWritten { name: name.clone() } })
+}
+
+/// A user or group that the image is said to run as, and that nobody has: no container of it would start. `facts` are what is
+/// known with the users that the recipe adds, if it adds any.
+pub(super) fn unknown_user(stage: &Stage<'_>, expanded: &Expanded, facts: Option<&Facts>) -> Vec<Error> {
+    let Some(text) = &stage.recipe.config.user else { return Vec::new() };
+    let facts = facts.unwrap_or(stage.facts);
+    // What a recipe writes over the whole file, nobody has read.
+    let rewritten = |database: Option<&UserDatabase>, path: &str| {
+        let own = |path: &TreePath| expanded.units.iter().any(|unit| unit.nodes.contains_key(path));
+        // A parent's own users are known; a file that it brings isn't.
+        let known = database.map(|database| Content::of(&database.bytes));
+        let is_other = |node: &Node| !matches!(&node.kind, Kind::File(content) if Some(*content) == known);
+        let parents = |path: &TreePath| {
+            stage.parents.iter().rev().find_map(|tree| tree.get(path)).is_some_and(is_other)
+        };
+        let usual = TreePath::parse(path.as_bytes()).ok();
+        let paths = database.map(|database| database.path.clone()).into_iter().chain(usual);
+        let users = |path: &TreePath| expanded.users.is_none() && own(path);
+        paths.into_iter().any(|path| users(&path) || parents(&path))
+    };
+    let names = |database: Option<&UserDatabase>| {
+        let lines = database.iter().flat_map(|database| database.bytes.split(|byte| *byte == b'\n'));
+        let names =
+            lines.filter_map(|line| line.split(|byte| *byte == b':').next().filter(|name| !name.is_empty()));
+        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>()
+    };
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (user, group) = text.split_once(':').map_or((text.as_str(), ""), |(user, group)| (user, group));
+    let mut errors = Vec::new();
+    let mut fail = |fault| errors.push(Error { at: text.at.clone(), fault });
+    let passwd = facts.passwd.as_ref();
+    if !is_number(user) && facts.user(user.as_bytes()).is_none() && !rewritten(passwd, "etc/passwd") {
+        fail(Fault::UnknownUser { name: user.to_owned(), known: names(passwd) });
+    }
+    let database = facts.group.as_ref();
+    if !is_number(group) && facts.group(group.as_bytes()).is_none() && !rewritten(database, "etc/group") {
+        fail(Fault::UnknownGroup { name: group.to_owned(), known: names(database) });
+    }
+    errors
 }
 
 fn written(unit: &Unit) -> impl Iterator<Item = &TreePath> {

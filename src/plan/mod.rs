@@ -110,5 +110,8 @@ pub fn guard(
     is_base_file: &dyn Fn(&TreePath) -> bool,
 ) -> Vec<Error> {
     let view = v1::view_below(stage);
-    pointed(stage.recipe, guard::check(stage.recipe, &plan.expanded, &view, volumes, is_base_file))
+    let mut errors =
+        pointed(stage.recipe, guard::check(stage.recipe, &plan.expanded, &view, volumes, is_base_file));
+    errors.extend(guard::unknown_user(stage, &plan.expanded, plan.facts(stage.facts).as_ref()));
+    errors
 }

@@ -139,11 +139,13 @@ pub enum ErrorKind {
         /// It was used in `[base]`; otherwise in a `from`.
         base: bool,
     },
-    /// A variable that only `--set` gives, and it wasn't given.
-    #[error("`{name}` has no default and was not given with --set")]
+    /// A variable that a site gives, or `--set`, and it wasn't given.
+    #[error("`{name}` is not given: the recipe leaves it to its site")]
     Unset {
         /// The variable.
         name: String,
+        /// The recipe's stack.
+        stack: String,
     },
     /// `--set` of what isn't declared `set = true`.
     #[error("`{name}` can't be set: the recipe declares no such variable with set = true")]

@@ -1,8 +1,10 @@
 //! A recipe as a value: levels of patches, before a variant is chosen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::patch::{Base, Level};
+use super::given::{self, Given, given_section};
+use super::patch::{Base, Level, Var};
 use super::read_service::merged;
 use super::{Action, At, Error, ErrorKind, Evaluated, Spanned, suggest, v1};
 use crate::digest::{Digest, Encoding};
@@ -13,6 +15,10 @@ pub struct Recipe {
     /// The farthest ancestor first.
     pub(super) levels: Vec<Level>,
     pub(super) sections: BTreeMap<String, Digest>,
+    /// Names in the strings of these tables.
+    pub(super) mentions: BTreeSet<String>,
+    /// What its stack and workspace give, the nearest last.
+    pub(super) given: Vec<Arc<Given>>,
 }
 
 impl Recipe {
@@ -42,7 +48,14 @@ impl Recipe {
             level.variants.values_mut().for_each(|patch| patch.value.image.tags = None);
         }
         levels.extend(child.levels);
-        Self { levels, sections }
+        let mentions = parent.mentions.union(&child.mentions).cloned().collect();
+        Self { levels, sections, mentions, given: child.given }
+    }
+
+    /// The same with what its stack and workspace give: the workspace first, its own stack last.
+    #[must_use]
+    pub fn within(self, given: Vec<Arc<Given>>) -> Self {
+        Self { given, ..self }
     }
 
     /// The recipe for one variant: the common tables, patched by `[variant.NAME]` where there is one.
@@ -54,7 +67,41 @@ impl Recipe {
             Encoding::V1 => v1::evaluate(&self.levels, name),
         }?;
         evaluated.service = merged(&self.levels, name);
+        given::apply(&self.given, &mut evaluated);
         Ok(evaluated)
+    }
+
+    /// The same as [`Recipe::sections`], and a digest of each value of `stack.toml` and `cooper.toml` that the recipe declares or
+    /// names, or that `used` names, by `FILE NAME`. `variants` are the recipe's own.
+    pub fn sections_with(
+        &self,
+        variants: &[&Evaluated],
+        used: impl IntoIterator<Item = String>,
+    ) -> BTreeMap<String, Digest> {
+        let mut sections = self.sections.clone();
+        if self.is_given() {
+            let mut names: BTreeSet<String> = used.into_iter().chain(self.mentions.iter().cloned()).collect();
+            let patches = self
+                .levels
+                .iter()
+                .flat_map(|level| level.variants.values().map(|patch| &patch.value).chain([&level.common]));
+            let declared = patches.flat_map(|patch| &patch.vars);
+            let declared = declared.filter(|(_, var)| matches!(var.value, Var::Set { .. }));
+            names.extend(declared.map(|(name, _)| name.clone()));
+            sections.extend(given::sections(&self.given, variants, &names));
+        }
+        sections
+    }
+
+    /// Whether its stack or workspace gives any variable at all.
+    pub fn is_given(&self) -> bool {
+        self.given.iter().any(|given| !given.is_empty())
+    }
+
+    /// Whether a lock's sections are these, as far as that can be told without the sources.
+    pub fn has_sections(&self, variants: &[&Evaluated], locked: &BTreeMap<String, Digest>) -> bool {
+        let recorded = locked.keys().filter_map(|key| Some(given_section(key)?.1.to_owned()));
+        self.sections_with(variants, recorded) == *locked
     }
 
     /// A digest of each table of the file but `service`, by key, and of each variant's tables as `variant.NAME`;

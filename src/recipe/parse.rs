@@ -3,7 +3,7 @@
 //! TOML gives a tree with positions; each table of it is read by serde alone, and read again without the value that
 //! was wrong, so that one unknown key doesn't hide the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use crate::digest::Digest;
 use super::check::Checker;
 use super::config::Config;
 use super::entry::{Action, Entry};
+use super::mentions::mention;
 use super::patch::{Base, Image, Input, Level, Patch, Var};
 use super::read_patch::read_drop;
 use super::service::Service;
@@ -40,7 +41,7 @@ pub fn parse(file: &str, text: &str) -> Result<Recipe, Vec<Error>> {
         common: Patch::default(),
         variants: BTreeMap::new(),
     };
-    let mut sections = BTreeMap::new();
+    let (mut sections, mut mentions) = (BTreeMap::new(), BTreeSet::new());
     let mut common = DeTable::new();
     for (key, value) in table {
         if key.get_ref() == "variant" {
@@ -53,10 +54,9 @@ pub fn parse(file: &str, text: &str) -> Result<Recipe, Vec<Error>> {
                     cx.fail(range, expected_table());
                     continue;
                 };
-                sections.insert(
-                    format!("variant.{}", *name),
-                    digest_of(table.iter().filter(|(key, _)| key.get_ref() != "service")),
-                );
+                let own = || table.iter().filter(|(key, _)| key.get_ref() != "service");
+                sections.insert(format!("variant.{}", *name), digest_of(own()));
+                own().for_each(|(_, value)| mention(value.get_ref(), &mut mentions));
                 let patch = patch(table, &format!("variant.{}.", *name), &mut cx);
                 level.variants.insert(name.value, Box::new(Spanned { value: patch, at }));
             }
@@ -64,12 +64,13 @@ pub fn parse(file: &str, text: &str) -> Result<Recipe, Vec<Error>> {
         }
         if key.get_ref() != "service" {
             sections.insert(key.get_ref().to_string(), digest_of([(&key, &value)]));
+            mention(value.get_ref(), &mut mentions);
         }
         common.insert(key, value);
     }
     level.common = patch(common, "", &mut cx);
     finish(cx)?;
-    Ok(Recipe { levels: vec![level], sections })
+    Ok(Recipe { levels: vec![level], sections, mentions, given: Vec::new() })
 }
 
 /// The tree of a file, its line endings made LF.

@@ -59,7 +59,7 @@ pub(super) struct Patch {
     drop: Option<Vec<Drop>>,
 }
 
-fn variables(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn variables(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let value = schema::scalar_or::<Var>(generator);
     schemars::json_schema!({ "type": "object", "additionalProperties": value })
 }
@@ -181,6 +181,10 @@ pub(super) struct Health {
 pub(super) struct Service {
     /// Ports as Compose writes them.
     pub(super) ports: Option<Vec<S<Scalar>>>,
+    /// Ports of the image that only those services reach which wait for this one or call it: in a cluster in no Service.
+    pub(super) private: Option<Vec<S<Scalar>>>,
+    /// Services of the stack that it calls without waiting for them.
+    pub(super) calls: Texts,
     /// Environment at run time.
     pub(super) env: Table<S<Scalar>>,
     /// Volumes: name = path in the container.

@@ -34,6 +34,8 @@ impl Service {
         let secrets = raw.secrets.into_iter().flatten();
         Self {
             ports: raw.ports.map(|ports| cx.scalars(ports)),
+            private: raw.private.map(|ports| cx.scalars(ports)),
+            calls: cx.keep(raw.calls),
             env: env(raw.env, cx),
             volumes,
             after: after(raw.after, cx),
@@ -184,6 +186,8 @@ pub(super) fn merged(levels: &[Level], variant: &str) -> Option<Service> {
 fn patch(sum: &mut Service, patch: &Service) {
     let Service {
         ports,
+        private,
+        calls,
         env,
         volumes,
         after,
@@ -196,6 +200,8 @@ fn patch(sum: &mut Service, patch: &Service) {
         container,
     } = patch;
     or_replace(&mut sum.ports, ports);
+    or_replace(&mut sum.private, private);
+    or_replace(&mut sum.calls, calls);
     table(&mut sum.env, env);
     table(&mut sum.volumes, volumes);
     table(&mut sum.after, after);
@@ -260,6 +266,9 @@ impl Service {
         };
         let list = |texts: &Vec<Spanned<String>>| texts.iter().map(text).collect::<Vec<_>>();
         let lists = |texts: &Option<Vec<Spanned<String>>>| texts.as_ref().map(list);
+        let private = |ports: &Option<Vec<Spanned<String>>>| {
+            ports.as_ref().map(|ports| ports.iter().map(|port| read(port, v1::port)).collect::<Vec<_>>())
+        };
         let table = |table: &BTreeMap<String, Spanned<String>>| {
             table.iter().map(|(name, value)| (name.clone(), text(value))).collect::<BTreeMap<_, _>>()
         };
@@ -286,6 +295,8 @@ impl Service {
         };
         Self {
             ports: lists(&self.ports),
+            private: private(&self.private),
+            calls: lists(&self.calls),
             env: table(&self.env),
             volumes: volumes.collect(),
             after: self.after.clone(),

@@ -1,8 +1,8 @@
-//! JSON Schemas of the recipe and of `cooper.toml`, from the types that read them; for editors.
+//! JSON Schemas of the recipe, of `stack.toml` and of `cooper.toml`, from the types that read them; for editors.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Transform};
 
-use super::{raw, workspace_file};
+use super::{raw, read_given, workspace_file};
 
 /// The schema of `recipe.toml`.
 pub fn schema_recipe() -> Schema {
@@ -12,6 +12,11 @@ pub fn schema_recipe() -> Schema {
 /// The schema of `cooper.toml`.
 pub fn schema_workspace() -> Schema {
     schema::<workspace_file::Raw>("cooper.toml")
+}
+
+/// The schema of `stack.toml`.
+pub fn schema_stack() -> Schema {
+    schema::<read_given::Raw>("stack.toml")
 }
 
 fn schema<T: JsonSchema>(title: &str) -> Schema {

@@ -10,6 +10,10 @@ use super::{At, Spanned};
 pub struct Service {
     /// Ports as Compose writes them.
     pub ports: Option<Vec<Spanned<String>>>,
+    /// Ports for those alone that call it.
+    pub private: Option<Vec<Spanned<String>>>,
+    /// Services that it calls without waiting for them.
+    pub calls: Option<Vec<Spanned<String>>>,
     /// Environment at run time.
     pub env: BTreeMap<String, Spanned<String>>,
     /// Volumes: name to path in the container.

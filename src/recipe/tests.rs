@@ -1,6 +1,7 @@
 //! Recipes as text, and what is underlined in them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::digest::{Digest, Encoding};
@@ -241,7 +242,7 @@ fn one_mistake_each() {
         (
             "[vars]\nv = { set = true }\n[config.env]\nA = '{{ v }}'",
             "v",
-            ErrorKind::Unset { name: "v".into() },
+            ErrorKind::Unset { name: "v".into(), stack: scope().stack },
         ),
         ("[config]\nexpose = ['80/x']", "'80/x'", not(What::Port, "80/x")),
         ("[config]\ncmd = 'run'", "'run'", not(What::Inherit, "run")),
@@ -406,6 +407,20 @@ fn a_check_begins_with_its_program() {
     let service = evaluated(&format!("{vars}[service.health]\ncmd = ['{{{{ how }}}}', 'x']\n"), "prod");
     for error in [config.resolve(&scope()).unwrap_err(), service.service_for(&scope()).unwrap_err()] {
         assert!(matches!(error[0].kind, ErrorKind::HealthWord { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn whom_a_service_calls() {
+    let base = "[base]\nscratch = true\n[vars]\nport = 4445\n[service]\n";
+    let service = |text: &str| evaluated(&format!("{base}{text}\n"), "prod").service_for(&scope());
+    let good =
+        service("private = ['{{ port }}', '53/udp', 9]\ncalls = ['a', '{{ name }}']").unwrap().unwrap();
+    assert_eq!(texts(&good.private.unwrap()), ["4445/tcp", "53/udp", "9/tcp"]);
+    assert_eq!(texts(&good.calls.unwrap()), ["a", "postgres"]);
+    for text in ["80:80", "x", "0", "{{ name }}"] {
+        let errors = service(&format!("private = ['{text}']")).unwrap_err();
+        assert!(matches!(errors[0].kind, ErrorKind::Invalid { what: What::Port, .. }), "{errors:?}");
     }
 }
 
@@ -733,6 +748,67 @@ fn values_in_many_ways() {
 }
 
 #[test]
+fn what_a_stack_gives() {
+    let variants = ["dev".to_owned(), "prod".to_owned()];
+    let stack = |stack: &str, text: &str| {
+        Arc::new(parse_stack(&format!("recipes/{stack}/stack.toml"), text, &variants).unwrap())
+    };
+    let workspace = parse_workspace("cooper.toml", "[vars]\na = 'w'\nw = 'w'\nd = 'w'\n").unwrap().given;
+    let text = "base.scratch = true\n[vars]\na = { set = true }\nb = { set = true, default = 'r' }\nc = 'r'\n\
+        d = { set = true }\ne = { set = true, default = 'r' }\nf = { set = true }\n[variant.dev.vars]\na = 'r-dev'\n";
+    let far = stack("far", "[vars]\na = 'f'\nx = 'f'\nb = 'f'\n");
+    let near = stack(
+        "near",
+        "[vars]\na = 's'\nb = 's'\nc = 's'\nd = { set = true }\nn = '{{ a }}'\n[variant.dev.vars]\nb = 's-dev'\n",
+    );
+    let recipe = parse(FILE, text).unwrap().within(vec![workspace, far, near]);
+    for (variant, wanted) in [
+        (
+            "prod",
+            [("a", "s"), ("b", "s"), ("c", "r"), ("d", "w"), ("e", "r"), ("n", "s"), ("w", "w"), ("x", "f")],
+        ),
+        (
+            "dev",
+            [
+                ("a", "r-dev"),
+                ("b", "s-dev"),
+                ("c", "r"),
+                ("d", "w"),
+                ("e", "r"),
+                ("n", "r-dev"),
+                ("w", "w"),
+                ("x", "f"),
+            ],
+        ),
+    ] {
+        let names = recipe.variant(Encoding::V1, variant).unwrap().resolve(&scope()).unwrap().names;
+        for (name, value) in wanted {
+            assert_eq!(names.get(name).map(String::as_str), Some(value), "{variant} {name}");
+        }
+        assert!(!names.contains_key("f"));
+    }
+    // --set is nearer than all of them, for what is declared.
+    let set = Scope { set: [("a".to_owned(), "given".to_owned())].into(), ..scope() };
+    let prod = recipe.variant(Encoding::V1, "prod").unwrap();
+    assert_eq!(prod.resolve(&set).unwrap().names["n"], "given");
+    // What is recorded: what the recipe declares or names, and what that names.
+    let all = [recipe.variant(Encoding::V1, "dev").unwrap(), prod];
+    let all: Vec<_> = all.iter().collect();
+    let given = |used: &[&str]| {
+        let sections = recipe.sections_with(&all, used.iter().map(|name| (*name).to_owned()));
+        let keys = sections.keys().filter(|key| given_section(key).is_some());
+        keys.map(|key| key.replace("recipes/", "")).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(given(&[]), "cooper.toml d, near/stack.toml a, near/stack.toml b");
+    assert_eq!(
+        given(&["x", "c", "none"]),
+        "cooper.toml d, far/stack.toml x, near/stack.toml a, near/stack.toml b"
+    );
+    assert!(recipe.has_sections(&all, &recipe.sections_with(&all, ["n".to_owned()])));
+    assert!(!recipe.has_sections(&all, recipe.sections()));
+}
+
+#[test]
 fn workspace_files() {
     let text = "cooper = '>=0.1'\n[workspace]\nvariants = ['one', 'two']\ndefault = ['quickstart/*']\n\
                 platforms = ['linux/arm64']\nlabels = { a = 'b' }\nowner = 'team'\n\
@@ -749,6 +825,7 @@ fn workspace_files() {
         ),
         ("cooper = '0.1'", "'0.1'", not(What::Version, "0.1")),
         ("cooper = 1", "1", of_type("a string", "integer `1`")),
+        ("[vars]\nvariant = 1", "1", ErrorKind::Reserved { name: "variant".into() }),
         ("[worksapce]", "worksapce", unknown("worksapce", "cooper.toml", Some("workspace"))),
         ("[workspace]\nvariant = []", "variant", unknown("variant", "[workspace]", Some("variants"))),
         ("[workspace]\nplatforms = ['x']", "'x'", not(What::Platform, "x")),

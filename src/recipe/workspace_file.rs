@@ -1,17 +1,19 @@
 //! `cooper.toml`: what holds for every recipe of a workspace.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::de::DeValue;
 
 use super::check::Checker;
-use super::loose::Scalar;
+use super::given::Given;
+use super::loose::{Loose, Scalar, Table};
 use super::parse::{document, finish, table_of};
 use super::span::S;
 use super::words::{self, ensure, invalid};
-use super::{Error, ErrorKind, Spanned, What, v1};
+use super::{Error, ErrorKind, Spanned, What, raw, read_given, v1};
 use crate::digest::Digest;
 
 /// `cooper.toml`, checked, with its defaults.
@@ -29,6 +31,8 @@ pub struct WorkspaceFile {
     pub owner: Option<Spanned<String>>,
     /// Where push and sign think an image goes, with `{{ stack }}` and `{{ name }}`.
     pub repository: Option<Spanned<String>>,
+    /// `[vars]`: what every recipe reads as its own.
+    pub given: Arc<Given>,
     /// Other workspaces whose recipes those of this one may extend, by name.
     pub catalogues: BTreeMap<String, Spanned<Catalogue>>,
 }
@@ -56,6 +60,9 @@ pub(super) struct Raw {
     cooper: Option<S<String>>,
     workspace: Option<Workspace>,
     publish: Option<Publish>,
+    /// Variables that every recipe reads as its own, unless its stack has them: a value, or `{ set = true, default = … }`.
+    #[schemars(schema_with = "raw::variables")]
+    vars: Table<S<Loose<raw::Var>>>,
     /// Other workspaces whose recipes these extend, as `extends = "NAME:stack/name"`.
     catalogue: Option<BTreeMap<String, S<RawCatalogue>>>,
 }
@@ -177,6 +184,12 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
         owner: cx.keep(workspace.owner),
         repository,
         catalogues,
+        given: Arc::new(Given {
+            common: read_given::read(raw.vars, cx),
+            file: Arc::clone(&cx.file),
+            text: Arc::clone(&cx.text),
+            ..Given::default()
+        }),
     }
 }
 

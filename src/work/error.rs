@@ -178,6 +178,14 @@ pub enum Error {
         /// The image.
         reference: String,
     },
+    /// What a lock doesn't know yet, only `lock` asks for.
+    #[error("{recipe} is {state}: nobody knows its digest yet")]
+    NotLocked {
+        /// The recipe.
+        recipe: String,
+        /// The state of its lock.
+        state: String,
+    },
     /// A registry would have to be asked, and may not be.
     #[error("{} is {}, and no connection may be opened", shown(reference), elsewhere(reference))]
     Offline {

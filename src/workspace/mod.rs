@@ -217,6 +217,18 @@ impl Workspace {
         text(&directory.join("recipe.toml"))?.ok_or_else(missing)
     }
 
+    /// What a stack's `stack.toml` says; none when there is none.
+    ///
+    /// # Errors
+    /// A link, not text.
+    pub fn stack_text(&self, stack: &str) -> Result<Option<String>, Error> {
+        let file = stack_file(stack);
+        let (home, file) = self.home(&file);
+        let path = home.root.join(file);
+        home.check(&path)?;
+        text(&path)
+    }
+
     /// A recipe's lock; none when there is none.
     ///
     /// # Errors
@@ -285,6 +297,14 @@ impl Workspace {
             found.push((path, name.into_string().ok(), kind.is_symlink()));
         }
         Ok(found)
+    }
+}
+
+/// Where the values of a stack stand, relative to the workspace.
+pub fn stack_file(stack: &str) -> String {
+    match target::in_catalogue(stack) {
+        (Some(catalogue), stack) => format!("{catalogue}:recipes/{stack}/stack.toml"),
+        (None, stack) => format!("recipes/{stack}/stack.toml"),
     }
 }
 

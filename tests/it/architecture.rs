@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 9] = [
 /// The storeys of a room or of a folder in it, from the ground up; entries on one storey never see each other. An entry
 /// is a file or a folder; the room's own `mod.rs` is `mod`.
 const STOREYS: [(&str, &[&[&str]]); 2] = [
-    ("deploy", &[&["mod", "yaml"], &["check"], &["compose", "kube"], &["quadlet"]]),
+    ("deploy", &[&["mod", "yaml"], &["check", "container"], &["compose", "kube"], &["quadlet"]]),
     (
         "work",
         &[

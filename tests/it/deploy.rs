@@ -173,7 +173,7 @@ fn what_is_wrong_is_told_where_it_stands() {
     let test = shop().file("recipes/shop/web/recipe.toml", WEB.replace("db = ", "dp = "));
     let run_ = test.run(["check"]).status(3);
     let expected = "\
-error: the stack shop has no service \"dp\" to wait for
+error: the stack shop has no service \"dp\"
   --> recipes/shop/web/recipe.toml:19:17
    |
 19 | after  = { dp = \"healthy\", db-schema = \"done\" }
@@ -187,6 +187,28 @@ error: the stack shop has no service \"dp\" to wait for
         run_.then().file("recipes/shop/web/recipe.toml", WEB.replace("{{ port }}:8080", "{{ prot }}:8080"));
     let run_ = test.run(["check", "shop/web"]).status(3);
     assert!(run_.err.contains("did you mean `port`?"), "{}", run_.err);
+}
+
+#[test]
+fn whom_nobody_is_called() {
+    let calls = |name: &str| {
+        shop().file(
+            "recipes/shop/web/recipe.toml",
+            WEB.replace("check  =", &format!("calls = [\"{name}\"]\ncheck  =")),
+        )
+    };
+    let run_ = calls("bd").run(["compose", "shop/web"]).status(3);
+    assert!(
+        run_.err.contains("the stack shop has no service \"bd\"") && run_.err.contains("did you mean `db`?"),
+        "{}",
+        run_.err
+    );
+    let run_ = calls("tool").run(["compose", "shop"]).status(3);
+    assert!(run_.err.contains("recipes/shop/web/recipe.toml:20:10"), "{}", run_.err);
+    // Called isn't waited for.
+    let recipe = WEB.replace("after  = { db = \"healthy\", db-schema = \"done\" }", "calls  = [\"db\"]");
+    let run_ = shop().file("recipes/shop/web/recipe.toml", recipe).run(["compose", "shop/web"]).status(0);
+    assert!(!run_.out.contains("db:"), "{}", run_.out);
 }
 
 #[test]
@@ -352,4 +374,126 @@ fn a_volume_is_written_to_by_the_group_of_the_user() {
         let run_ = test.run(["compose", "shop", "--kube"]).status(0);
         assert!(run_.out.contains(&format!("fsGroup: {group}\n")), "{user}\n{}", run_.out);
     }
+}
+
+#[test]
+fn whom_an_image_runs_as_is_looked_up() {
+    let files = "f 0644 0:0 etc/passwd root:x:0:0::/root:/bin/sh\\nnobody:x:65534:65534::/:/bin/false\\n\n\
+        f 0644 0:0 etc/group root:x:0:\\nstaff:x:50:\\n\n";
+    let test = Test::workspace().base("up", "1", &[files]).base("bare", "1", &["f 0644 0:0 etc/x y\\n"]);
+    let mut test = test
+        .file("recipes/s/top/recipe.toml", "[base]\nlayout = \"up:1\"\n[[user]]\nname = \"web\"\nuid = 70\n")
+        .file(
+            "recipes/s/own/recipe.toml",
+            "[base]\nlayout = \"up:1\"\n[[file]]\ntext = \"me:x:1:1::/:/x\\n\"\nto = \"/etc/passwd\"\n",
+        );
+    let recipe =
+        |base: &str, more: &str, user: &str| format!("[base]\n{base}\n[config]\nuser = {user}\n{more}");
+    let (up, bare) = ("layout = \"up:1\"", "layout = \"bare:1\"");
+    let own = "[[user]]\nname = \"web\"\nuid = 70\n";
+    for (text, wrong) in [
+        (recipe(up, "", "\"nobdy\""), Some(("the base has no user \"nobdy\"", "did you mean `nobody`?"))),
+        (
+            recipe(up, "", "\"nobody:stuff\""),
+            Some(("the base has no group \"stuff\"", "did you mean `staff`?")),
+        ),
+        (recipe(up, own, "\"wbe\""), Some(("the base has no user \"wbe\"", "it has root, nobody, web"))),
+        (
+            recipe("recipe = \"s/top\"", "", "\"wbe\""),
+            Some(("the base has no user \"wbe\"", "did you mean `web`?")),
+        ),
+        (
+            recipe("extends = \"s/top\"", "", "\"wbe\""),
+            Some(("the base has no user \"wbe\"", "did you mean `web`?")),
+        ),
+        (
+            recipe(bare, "", "\"nobody\""),
+            Some(("the base has no user \"nobody\"", "it has none: use numbers")),
+        ),
+        (
+            recipe(up, "[variant.dev.config]\nuser = \"nobdy\"\n", "\"nobody\""),
+            Some(("\"nobdy\"", "s/it#dev")),
+        ),
+        (recipe(up, "", "\"nobody\""), None),
+        (recipe(up, "", "\"0:staff\""), None),
+        (recipe(up, "", "12345"), None),
+        (recipe(up, "", "\"12345:54321\""), None),
+        (recipe(up, own, "\"web:web\""), None),
+        (recipe("recipe = \"s/top\"", "", "\"web\""), None),
+        (recipe(bare, own, "\"web\""), None),
+        (recipe(bare, "", "7"), None),
+        // What it writes itself, nobody has read.
+        (recipe("recipe = \"s/own\"", "", "\"me\""), None),
+        (recipe("extends = \"s/own\"", "", "\"me\""), None),
+    ] {
+        let run_ = test.file("recipes/s/it/recipe.toml", &text).run(["build", "s/it"]);
+        match wrong {
+            None => assert_eq!(run_.code, Some(0), "{text}\n{}", run_.err),
+            Some((message, hint)) => {
+                assert_eq!(run_.code, Some(3), "{text}\n{}", run_.err);
+                assert!(run_.err.contains(message) && run_.err.contains(hint), "{text}\n{}", run_.err);
+                assert!(run_.err.contains("recipes/s/it/recipe.toml:"), "{}", run_.err);
+            }
+        }
+        test = run_.then();
+    }
+}
+
+#[test]
+fn what_no_registry_was_asked_for_is_told_at_once() {
+    let reference = "registry.invalid/lib/base:1";
+    let web = WEB.replace("scratch = true", &format!("image = \"{reference}\""));
+    let child = "[base]\nrecipe = \"shop/web\"\n[config]\ncmd = [\"x y\"]\n[service]\ncalls = [\"db\"]\n";
+    let publish = "[publish]\nrepository = \"r.example/{{ stack }}/{{ name }}\"\n";
+    let test = shop().file("recipes/shop/web/recipe.toml", web).file("recipes/shop/child/recipe.toml", child);
+    let workspace = test.read("cooper.toml");
+    let mut test = test.file("cooper.toml", format!("{workspace}\n{publish}"));
+    let begun = std::time::Instant::now();
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    for state in ["unpinned", "digest-only"] {
+        if state == "digest-only" {
+            test = test.run(["lock", "--pin", &format!("{reference}@{digest}")]).status(0).then();
+        }
+        let run_ = test.run(["show", "shop/web#dev"]).status(0);
+        for part in [
+            "not known",
+            state,
+            reference,
+            "file       /etc/web",
+            "file       /srv/pages",
+            "expose     8080/tcp",
+        ] {
+            assert!(run_.out.contains(part), "{part}\n{}", run_.out);
+        }
+        assert_eq!(run_.out.contains(&digest), state == "digest-only", "{}", run_.out);
+        assert!(run_.err.contains("`cooper lock shop/web` makes the rest known"), "{}", run_.err);
+        let run_ = run_.then().run(["show", "shop/child", "--format", "json"]).status(0);
+        let image = run_.json()["images"][0].clone();
+        assert_eq!((&image["digest"], &image["base"]), (&serde_json::Value::Null, &"shop/web".into()));
+        assert_eq!(image["says"][0], serde_json::json!({ "key": "cmd", "value": "\"x y\"" }));
+        // What is known is named by its ID, what isn't by its name, which nobody pulls.
+        let run_ = run_.then().run(["compose", "shop", "--variant", "dev"]).status(0);
+        for part in [
+            "    image: \"shop/web:dev\"\n    x-image: \"shop/web:dev, as it is called: ",
+            "    pull_policy: never\n",
+            "source: ./recipes/shop/web/pages\n",
+            "    image: \"sha256:",
+        ] {
+            assert!(run_.out.contains(part), "{part}\n{}", run_.out);
+        }
+        assert!(run_.err.contains("`cooper lock shop/web` makes known what its image is"), "{}", run_.err);
+        // By digest there is nothing to tell.
+        let mut after = run_.then();
+        for how in [&["--kube"][..], &["--published"], &["--quadlet"]] {
+            let run_ = after.run([&["compose", "shop", "--variant", "prod"], how].concat()).status(4);
+            assert!(
+                run_.err.contains(&format!("shop/child is {state}: nobody knows its digest yet")),
+                "{}",
+                run_.err
+            );
+            after = run_.then();
+        }
+        test = after;
+    }
+    assert!(begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
 }

@@ -44,6 +44,7 @@ mod registry;
 mod schema;
 mod settled;
 mod source;
+mod stacks;
 mod strangers;
 mod substitutes;
 mod support;

@@ -17,15 +17,18 @@ use crate::support::{Test, tar};
 const TICK: Duration = Duration::from_millis(20);
 
 const TOP: &str =
-    "[base]\nlayout = \"up:1\"\n[config.env]\nA = \"1\"\n[[file]]\nfrom = \"t/\"\nto = \"/t\"\n";
+    "[base]\nlayout = \"up:1\"\n[config.env]\nA = \"{{ a }}\"\n[[file]]\nfrom = \"t/\"\nto = \"/t\"\n";
 const CHILD: &str =
     "[base]\nrecipe = \"s/top\"\n[[file]]\nfrom = \"u\"\nto = \"/u\"\n[variant.dev.config.env]\nD = \"1\"\n";
 const EXTENDS: &str = "[base]\nextends = \"s/top\"\n[[file]]\nfrom = \"v.tar\"\nunpack = true\nto = \"/v\"\n";
 
 /// Three recipes: one on an image, one on that recipe, one that extends it.
 fn workspace() -> Test {
-    let test = Test::workspace().base("up", "1", &["f 0644 0:0 etc/os-release ID=up\\n"]);
+    let test = Test::workspace();
+    let workspace = test.read("cooper.toml") + "\n[vars]\na = 1\n";
+    let test = test.file("cooper.toml", workspace).base("up", "1", &["f 0644 0:0 etc/os-release ID=up\\n"]);
     test.file("recipes/s/top/recipe.toml", TOP)
+        .file("recipes/s/stack.toml", "[vars]\na = 1\n")
         .file("recipes/s/top/t/a", "one")
         .file("recipes/s/top/t/d/b", "two")
         .file("recipes/s/child/recipe.toml", CHILD)
@@ -123,7 +126,7 @@ fn change(test: &Test, dice: &mut Dice, earlier: &[(PathBuf, Vec<u8>)]) -> Strin
     let text = test.path(&format!("recipes/s/{recipe}/recipe.toml"));
     let lock = test.path(&format!("lockfiles/s/{recipe}.lock"));
     let number = dice.below(3);
-    match dice.below(16) {
+    match dice.below(17) {
         0 => {
             let file = pick(dice, &["recipes/s/top/t/a", "recipes/s/top/t/d/b", "recipes/s/child/u"]);
             fs::write(test.path(&file), format!("{number}")).unwrap();
@@ -145,7 +148,7 @@ fn change(test: &Test, dice: &mut Dice, earlier: &[(PathBuf, Vec<u8>)]) -> Strin
         }
         3 => {
             let line = ["", "[labels]\na = \"b\"\n", "# more\n"][number];
-            let toml = "[workspace]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n";
+            let toml = "[workspace]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n[vars]\na = 3\n";
             fs::write(test.path("cooper.toml"), format!("{toml}{line}")).unwrap();
             format!("cooper.toml: {line:?}")
         }
@@ -208,6 +211,15 @@ fn change(test: &Test, dice: &mut Dice, earlier: &[(PathBuf, Vec<u8>)]) -> Strin
             let content = ["four", "five", ""][number];
             fs::write(test.path("recipes/s/ext/v.tar"), tar(&format!("f 0644 0:0 w {content}"))).unwrap();
             format!("the archive: {content}")
+        }
+        15 => {
+            // The values of the stack; none, and the workspace's stands in.
+            let path = test.path("recipes/s/stack.toml");
+            match number {
+                0 => _ = fs::remove_file(&path),
+                _ => fs::write(&path, format!("[vars]\na = {number}\nunused = {}\n", dice.below(2))).unwrap(),
+            }
+            format!("stack.toml: {number}")
         }
         _ => {
             let lines = fs::read_to_string(&lock).unwrap_or_default();

@@ -1,6 +1,12 @@
 #!/bin/bash
 set -euo pipefail
 
+# The image's entrypoint makes the authority where there is none, and prints the provisioner's password when it has. What
+# went wrong comes by the other way.
+if [ ! -f "$CONFIGPATH" ]; then
+    /bin/bash /entrypoint.sh true > /dev/null
+fi
+
 # One that has been removed or renamed since is nobody's to bring back.
 for provisioner in "$DOCKER_STEPCA_INIT_PROVISIONER_NAME" acme; do
     if ! grep -Eq "\"name\": *\"$provisioner\"" "$CONFIGPATH"; then

@@ -221,7 +221,12 @@ impl<'a> Names<'a> {
                 // What the command line brings is taken as it is.
                 (Some(given), _) => return Meaning::Value(given.clone()),
                 (None, Some(text)) => text,
-                (None, None) => return Meaning::Missing(ErrorKind::Unset { name: name.to_owned() }),
+                (None, None) => {
+                    return Meaning::Missing(ErrorKind::Unset {
+                        name: name.to_owned(),
+                        stack: self.scope.stack.clone(),
+                    });
+                }
             },
         };
         let (begin, depth) = {

@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub(crate) use committed::{Blobs, Committed};
 pub use select::{ParseShardError, Selection, Shard};
@@ -19,13 +20,14 @@ use crate::digest::{Digest, Encoding};
 use crate::lock::{Lock, Reason, conflict};
 use crate::oci::Platform;
 use crate::recipe::{
-    self, Evaluated, Recipe, Scope, Selector, Spanned, WorkspaceFile, layout_place, parse_workspace,
+    self, Evaluated, Given, Recipe, Scope, Selector, Spanned, WorkspaceFile, layout_place, parse_stack,
+    parse_workspace,
 };
 use crate::store::SourceIndex;
 use crate::tree::Files;
 use crate::work::fetch::readable;
 use crate::work::{Asks, Env, Error, catalogue};
-use crate::workspace::{RULES, Scan, Target, Workspace, in_catalogue};
+use crate::workspace::{RULES, Scan, Target, Workspace, in_catalogue, stack_file};
 
 /// A workspace as one command reads it.
 pub(crate) struct Checkout<'a> {
@@ -41,11 +43,16 @@ pub(crate) struct Checkout<'a> {
     /// The digests of their texts.
     texts: RefCell<BTreeMap<Target, Digest>>,
     locks: RefCell<BTreeMap<Target, Rc<OldLock>>>,
+    /// What stacks give, with the digests of their texts.
+    stacks: RefCell<BTreeMap<String, StackFile>>,
     scans: RefCell<BTreeMap<Files, Rc<Scan>>>,
 }
 
 /// Recipes each of which stands on, extends or takes from the next.
 pub(crate) type Chain = Rc<[Target]>;
+
+/// What a stack gives, if anything, and the digest of its text.
+type StackFile = Option<(Arc<Given>, Digest)>;
 
 /// A lock as it was found.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +85,7 @@ impl<'a> Checkout<'a> {
             recipes: RefCell::default(),
             texts: RefCell::default(),
             locks: RefCell::default(),
+            stacks: RefCell::default(),
             scans: RefCell::default(),
         })
     }
@@ -122,7 +130,9 @@ impl<'a> Checkout<'a> {
             }
         };
         seen.pop();
-        let known = (Rc::new(recipe), chain(target, below));
+        let chain = chain(target, below);
+        let recipe = recipe.within(self.given(&chain)?);
+        let known = (Rc::new(recipe), chain);
         self.recipes.borrow_mut().insert(target.clone(), known.clone());
         Ok(known)
     }
@@ -141,6 +151,47 @@ impl<'a> Checkout<'a> {
             self.open_catalogue(catalogue)?;
         }
         Ok(self.workspace.recipe_text(target)?)
+    }
+
+    /// What the stacks of a chain give, and the workspace: the nearest last.
+    fn given(&self, chain: &[Target]) -> Result<Vec<Arc<Given>>, Error> {
+        let mut all = vec![Arc::clone(&self.file.given)];
+        for (number, Target { stack, .. }) in chain.iter().enumerate().rev() {
+            // Once, where it is nearest.
+            if !chain[..number].iter().any(|nearer| nearer.stack == *stack) {
+                all.extend(self.stack(stack)?.map(|(given, _)| given));
+            }
+        }
+        Ok(all)
+    }
+
+    fn stack(&self, stack: &str) -> Result<StackFile, Error> {
+        if let Some(known) = self.stacks.borrow().get(stack) {
+            return Ok(known.clone());
+        }
+        let read = |text: String| -> Result<_, Error> {
+            // As for recipes: another workspace may have other variants.
+            let variants = if in_catalogue(stack).0.is_some() { &[][..] } else { &self.file.variants };
+            let given = parse_stack(&stack_file(stack), &text, variants).map_err(Error::Recipes)?;
+            Ok((Arc::new(given), Digest::of(text.as_bytes())))
+        };
+        let read = self.workspace.stack_text(stack)?.map(read).transpose()?;
+        self.stacks.borrow_mut().insert(stack.to_owned(), read.clone());
+        Ok(read)
+    }
+
+    /// The digests of what the stacks of a recipe, and of all that it extends, say; none of a stack that says nothing.
+    pub(crate) fn stack_texts(&self, target: &Target) -> Option<BTreeMap<String, Option<Digest>>> {
+        let chain = Rc::clone(&self.recipes.borrow().get(target)?.1);
+        let text = |Target { stack, .. }: &Target| {
+            Some((stack.clone(), self.stack(stack).ok()?.map(|(_, text)| text)))
+        };
+        chain.iter().map(text).collect()
+    }
+
+    /// Every variant of a recipe.
+    pub(crate) fn variants(&self, target: &Target) -> Result<Vec<Evaluated>, Error> {
+        self.file.variants.iter().map(|name| self.variant(target, name)).collect()
     }
 
     fn read_recipe(&self, target: &Target) -> Result<Recipe, Error> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Checkout;
-use crate::lock::{BaseOrigin, Want};
+use crate::lock::{BaseOrigin, Lock, Reason, Want};
 use crate::oci::Platform;
 use crate::recipe::{Base, Evaluated};
 use crate::tree::SourceKey;
@@ -64,6 +64,29 @@ pub(crate) fn bases(checkout: &Checkout<'_>, target: &Target) -> Result<Vec<Want
         wants.push(Want { variant: variant.clone(), origin, platforms, removes });
     }
     Ok(wants)
+}
+
+/// What a lock lacks, its own or that of a recipe below, so that a registry would have to be asked.
+pub(crate) fn unknown(checkout: &Checkout<'_>, target: &Target) -> Result<Vec<Reason>, Error> {
+    let mut reasons = Vec::new();
+    let (mut todo, mut seen) = (vec![target.clone()], BTreeSet::new());
+    while let Some(target) = todo.pop() {
+        // Once each, however many variants stand on it. Circles are reported by whoever computes.
+        if !seen.insert(target.clone()) {
+            continue;
+        }
+        let old = checkout.lock(&target)?;
+        let mut wanted = bases(checkout, &target)?;
+        wanted.retain(|want| matches!(want.origin, BaseOrigin::Image(_)));
+        let lacks = |lock: &Lock| lock.unpinned(&wanted);
+        reasons.extend(old.lock.as_ref().map_or_else(|| lacks(&Lock::default()), lacks));
+        reasons
+            .extend(old.reason.clone().filter(|reason| *reason == Reason::Conflicted || !wanted.is_empty()));
+        for variant in &checkout.file.variants {
+            todo.extend(parent(checkout, &target, variant)?);
+        }
+    }
+    Ok(reasons)
 }
 
 /// Whether something holds of one of these recipes, of what they stand on or of what they take from.

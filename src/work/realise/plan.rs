@@ -13,7 +13,8 @@ use crate::lock::SourceLock;
 use crate::oci::{Compression, Platform};
 use crate::plan::{self, Plan, Stage, config_patch};
 use crate::recipe::{
-    Resolved, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource, ResolvedTemplate, Scope,
+    self, Resolved, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource, ResolvedTemplate, Scope,
+    TemplateFault,
 };
 use crate::tree::{Content, FileTree, TreePath};
 use crate::work::Error;
@@ -85,11 +86,13 @@ pub(super) fn plan<'v>(
             epoch,
         })
         .collect();
-    let failed = |variant: &str, errors| Error::Plan {
-        recipe: work.target.to_string(),
-        variant: variant.to_owned(),
-        platform: platform.short(),
-        errors,
+    let failed = |variant: &Draft, errors: Vec<plan::Error>| {
+        let unset = errors.iter().filter_map(|error| not_given(work, variant, error)).collect::<Vec<_>>();
+        if !unset.is_empty() {
+            return Error::Recipes(unset);
+        }
+        let (recipe, variant) = (work.target.to_string(), variant.name.clone());
+        Error::Plan { recipe, variant, platform: platform.short(), errors }
     };
     let all_same = |planned: &&Vec<Planned<'_>>| {
         planned.len() == here.len() && planned.iter().zip(&here).all(|(one, other)| one.on.means(other))
@@ -100,7 +103,7 @@ pub(super) fn plan<'v>(
             // Variants that are all the same share every entry, as one alone does with itself.
             let same = here.iter().skip(1).all(|other| here[0].means(other));
             let plans = plan::plan(work.encoding, if same { &stages[..here.len().min(1)] } else { &stages });
-            let plans = plans.map_err(|(number, errors)| failed(&here[number].variant.draft.name, errors))?;
+            let plans = plans.map_err(|(number, errors)| failed(&here[number].variant.draft, errors))?;
             let drawn: Vec<_> = plans.into_iter().map(|plan| Rc::new(draw(work, plan))).collect();
             drawn.iter().cycle().take(here.len()).map(Rc::clone).collect()
         }
@@ -115,7 +118,7 @@ pub(super) fn plan<'v>(
             guarded.push((drawn, one));
             let errors = guard(work, one, stage, plan)?;
             if !errors.is_empty() {
-                return Err(failed(&one.variant.draft.name, errors));
+                return Err(failed(&one.variant.draft, errors));
             }
             secrets(work, &one.resolved)?;
         }
@@ -134,6 +137,7 @@ impl Standing<'_> {
         self.below.volumes == other.below.volumes
             && self.below.base_layers == other.below.base_layers
             && self.resolved.config.remove.volumes == other.resolved.config.remove.volumes
+            && self.resolved.config.user == other.resolved.config.user
     }
 
     /// Whether the plan of another variant or platform is surely the same: everything that a plan is made of is equal, but
@@ -176,6 +180,15 @@ fn standing<'v>(
         here.push(Standing { variant, below, resolved });
     }
     Ok(here)
+}
+
+/// A variable that a template takes and nobody gives, where the recipe declares it.
+fn not_given(work: &Work<'_, '_>, variant: &Draft, error: &plan::Error) -> Option<recipe::Error> {
+    let plan::Fault::Template { error, .. } = &error.fault else { return None };
+    let TemplateFault::Undefined { name } = &error.fault else { return None };
+    let declared = variant.recipe.vars.get(name)?;
+    let kind = recipe::ErrorKind::Unset { name: name.clone(), stack: work.target.stack.clone() };
+    Some(recipe::Error { at: Some(declared.at.clone()), kind })
 }
 
 /// The bytes of a template.

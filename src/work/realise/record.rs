@@ -1,5 +1,6 @@
 //! The lock that says what came out, and what the one before it doesn't say.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use super::computed::{Computed, Made, Variant};
 use super::draft::{Grounded, Work};
 use super::gather::Gathered;
-use super::ground::pin;
+use super::ground::{base_key, pin};
+use super::plan::Planned;
 use crate::digest::Digest;
 use crate::lock::{self, ImageOutput, Lock, Output, Reason, SourceLock};
 use crate::oci::Descriptor;
-use crate::recipe::{self, Recipe};
-use crate::tree::{Content, Kind, Node, SourceKey, SourceNode, TreePath};
+use crate::recipe::{self, Recipe, ResolvedAction, ResolvedFile, ResolvedSource, Room, interpolate};
+use crate::tree::{Content, Kind, Node, SourceKey, SourceNode, SourceTree, TreePath};
 use crate::work::Error;
 use crate::work::checkout::{Blobs, Checkout, OldLock, lock_file};
 use crate::workspace::differs_by_crlf_only;
@@ -20,12 +22,10 @@ use crate::workspace::differs_by_crlf_only;
 /// A lock of all that a recipe takes, without outputs, and the blobs that it names.
 pub(super) fn inputs(
     work: &Work<'_, '_>,
-    recipe: &Recipe,
     variants: &[Grounded],
     gathered: &Gathered,
 ) -> Result<(Lock, Blobs), Error> {
     let mut lock = Lock { encoding: work.encoding, epoch: epoch(work)?, ..Lock::default() };
-    lock.sections = recipe.sections().clone();
     let mut blobs = Blobs::new();
     pin(variants, &mut lock, &mut blobs);
     blobs.extend(gathered.blobs.clone());
@@ -40,6 +40,55 @@ pub(super) fn inputs(
         blobs.extend(listing.map(|bytes| (Digest::of(&bytes), Arc::from(bytes))));
     }
     Ok((lock, blobs))
+}
+
+/// What a lock says of the recipe's text, and of what its stack and workspace give to it.
+pub(super) fn sections(
+    recipe: &Recipe,
+    variants: &[Grounded],
+    gathered: &Gathered,
+    planned: &[(String, Vec<Planned<'_>>)],
+) -> Result<BTreeMap<String, Digest>, Error> {
+    if !recipe.is_given() {
+        return Ok(recipe.sections().clone());
+    }
+    let room = Room::new(usize::MAX);
+    let names = RefCell::new(BTreeSet::new());
+    for one in planned.iter().flat_map(|(_, planned)| planned) {
+        let resolved = &one.on.resolved;
+        for entry in &resolved.entries {
+            let ResolvedAction::File(file) = &entry.action else { continue };
+            let ResolvedSource::From(paths) = &file.source else { continue };
+            let lookup = |name: &str| {
+                names.borrow_mut().insert(name.to_owned());
+                resolved.names.get(name).cloned()
+            };
+            for path in paths {
+                let mut key = path.key.clone();
+                key.stand_on(&base_key(one.on.variant));
+                for content in gathered.sources.get(&key).into_iter().flat_map(|tree| templates(file, tree)) {
+                    let mut bytes = Vec::new();
+                    // Whoever planned with it has read it.
+                    if gathered.contents.open(content)?.read_to_end(&mut bytes).is_ok() {
+                        _ = interpolate(&bytes, (&file.delimiters.0, &file.delimiters.1), &lookup, &room);
+                    }
+                }
+            }
+        }
+    }
+    let variants: Vec<_> = variants.iter().map(|variant| &variant.draft.recipe).collect();
+    Ok(recipe.sections_with(&variants, names.into_inner()))
+}
+
+/// The files of a source that are filled in.
+fn templates<'t>(file: &'t ResolvedFile, tree: &'t SourceTree) -> impl Iterator<Item = &'t Content> {
+    tree.nodes.iter().filter_map(|(path, node)| {
+        let (SourceNode::File { content, .. } | SourceNode::Kept { kind: Kind::File(content), .. }) = node
+        else {
+            return None;
+        };
+        file.template.rendered_name(std::str::from_utf8(path.as_bytes()).ok()?).map(|_| content)
+    })
 }
 
 /// The inputs that no lock has.

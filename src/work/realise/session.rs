@@ -138,7 +138,7 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
     let levels = work.checkout().recipe(work.target)?;
     let variants = ground(work, drafts)?;
     let gathered = gather(work, &variants)?;
-    let (mut lock, blobs) = record::inputs(work, &levels, &variants, &gathered)?;
+    let (mut lock, blobs) = record::inputs(work, &variants, &gathered)?;
     let mut planned = Vec::new();
     for platform in
         recipe::distinct(work.encoding, variants.iter().flat_map(|variant| &variant.draft.platforms))
@@ -146,6 +146,7 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
         let plans = plan::plan(work, &platform, &variants, &gathered, &planned, lock.epoch)?;
         planned.push((platform.short(), plans));
     }
+    lock.sections = record::sections(&levels, &variants, &gathered, &planned)?;
     let mut warnings = gathered.warnings.clone();
     let mut images: BTreeMap<&str, BTreeMap<String, Box<Image>>> = BTreeMap::new();
     let mut resolved: BTreeMap<&str, Resolved> = BTreeMap::new();

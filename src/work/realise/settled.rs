@@ -1,7 +1,7 @@
 //! What a build came to, remembered for as long as nothing that it stands on changes.
 //!
 //! An economy only: a no-op build asks what is the same instead of making all of it once more. A record names everything
-//! that its recipe's outcome depends on, by content: texts of recipes and locks, source trees, committed blobs, what lies in
+//! that its recipe's outcome depends on, by content: texts of recipes, stacks and locks, source trees, committed blobs, what lies in
 //! the store. It holds while each is that, for the same program; whatever can't be told so has no record: inputs, `--set`,
 //! places that may be asked. It is believed as the index of sources is, in which it lies.
 
@@ -34,6 +34,8 @@ pub(crate) struct Settled {
 struct Record {
     /// Its own text, and those of all that it extends.
     texts: BTreeMap<Target, Digest>,
+    /// What their stacks say; none of one that says nothing.
+    stacks: BTreeMap<String, Option<Digest>>,
     lock: Digest,
     /// The recipes that it stands on or takes from, whose records hold as well.
     others: BTreeSet<Target>,
@@ -160,6 +162,7 @@ impl Asked<'_, '_> {
         };
         let text = |target| self.checkout.text(target).ok();
         let holds = record.texts.iter().all(|(target, digest)| is(text(target), *digest))
+            && record.stacks.iter().all(|(stack, text)| self.is_stack(stack, *text))
             && is(workspace.lock_text(target).ok().flatten(), record.lock)
             && record.others.iter().all(|other| self.holds(other))
             && record.sources.iter().all(|(files, tree)| self.is_source(files, *tree))
@@ -167,6 +170,11 @@ impl Asked<'_, '_> {
             && record.blobs.iter().all(|(digest, size)| self.is_stored(*digest, *size));
         self.known.insert(target.clone(), holds);
         holds
+    }
+
+    fn is_stack(&self, stack: &str, text: Option<Digest>) -> bool {
+        let found = self.checkout.workspace.stack_text(stack);
+        found.is_ok_and(|found| found.map(|found| Digest::of(found.as_bytes())) == text)
     }
 
     fn is_source(&self, files: &Files, tree: Blake3) -> bool {
@@ -229,6 +237,7 @@ impl Record {
         }
         Some(Self {
             texts: checkout.texts(&computed.target)?,
+            stacks: checkout.stack_texts(&computed.target)?,
             lock: Digest::of(computed.lock.to_text().as_bytes()),
             others,
             sources,
@@ -285,6 +294,10 @@ fn parse(checkout: &Checkout<'_>, memo: &[u8]) -> Option<BTreeMap<Target, Record
 impl Record {
     fn to_value(&self) -> Value {
         let texts = self.texts.iter().map(|(target, text)| (target.to_string(), text.to_string().into()));
+        let stacks = self
+            .stacks
+            .iter()
+            .map(|(stack, text)| (stack.clone(), text.map_or(Value::Null, |text| text.to_string().into())));
         let blobs =
             self.blobs.iter().map(|(blob, size)| (blob.to_string(), size.map_or(Value::Null, Value::from)));
         let sources = self.sources.iter().map(|(Files { directory, from, portion }, tree)| {
@@ -312,6 +325,7 @@ impl Record {
         });
         object([
             ("texts", Value::Object(texts.collect())),
+            ("stacks", Value::Object(stacks.collect())),
             ("lock", self.lock.to_string().into()),
             ("others", self.others.iter().map(Target::to_string).collect::<Vec<_>>().into()),
             ("sources", sources.collect::<Vec<_>>().into()),
@@ -326,10 +340,17 @@ impl Record {
         let members = value.as_object()?;
         let list = |name: &str| members.get(name)?.as_array();
         let texts = members.get("texts")?.as_object()?.iter();
+        let stacks = members.get("stacks")?.as_object()?.iter();
         let blobs = members.get("blobs")?.as_object()?.iter();
         Some(Self {
             texts: texts
                 .map(|(target, text)| Some((target.parse().ok()?, digest(text)?)))
+                .collect::<Option<_>>()?,
+            stacks: stacks
+                .map(|(stack, text)| {
+                    let text = if *text == Value::Null { None } else { Some(digest(text)?) };
+                    Some((stack.clone(), text))
+                })
                 .collect::<Option<_>>()?,
             lock: digest(members.get("lock")?)?,
             others: list("others")?

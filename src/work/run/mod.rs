@@ -11,4 +11,4 @@ mod unit;
 pub(crate) use mounts::mounted;
 pub use runner::Runner;
 pub(crate) use services::{chosen, service, variant_of};
-pub(crate) use unit::{How, files, unit};
+pub(crate) use unit::{How, bare_unit, files, unit, untold};

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::recipe::{Scope, Service};
+use crate::deploy;
+use crate::recipe::{Scope, Service, Spanned, suggest};
 use crate::work::Error;
 use crate::work::checkout::Checkout;
 use crate::workspace::Target;
@@ -63,6 +64,11 @@ pub(crate) fn chosen(
             todo.extend(others.map(|other| owners.get(other).copied().unwrap_or(other)));
         }
     }
+    let wrong: Vec<_> =
+        wanted.iter().filter_map(|name| services.get(name)).flat_map(unknown_calls(&services)).collect();
+    if !wrong.is_empty() {
+        return Err(Error::Deploy(wrong));
+    }
     let services: BTreeMap<_, _> =
         services.into_iter().filter(|(name, _)| wanted.contains(name)).map(|(_, found)| found).collect();
     if services.is_empty() {
@@ -70,6 +76,22 @@ pub(crate) fn chosen(
         return Err(Error::usage(format!("{}: no [service] says how it is run", names.join(", "))));
     }
     Ok(Chosen { stack, services })
+}
+
+/// What a service says that it calls, and nothing is called so.
+fn unknown_calls(
+    services: &BTreeMap<String, (Target, Service)>,
+) -> impl FnMut(&(Target, Service)) -> Vec<deploy::Error> {
+    move |(target, service)| {
+        let unknown = service.calls.iter().flatten().filter(|name| !services.contains_key(&name.value));
+        let fault = |name: &Spanned<String>| deploy::Fault::NoService {
+            stack: target.stack.clone(),
+            name: name.value.clone(),
+            suggestion: suggest(name, services.keys().map(String::as_str)),
+            known: services.keys().cloned().collect(),
+        };
+        unknown.map(|name| deploy::Error { at: Some(name.at.clone()), fault: fault(name) }).collect()
+    }
 }
 
 /// How a variant of a recipe is run, if it says so.

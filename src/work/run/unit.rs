@@ -7,10 +7,12 @@ use super::mounts::{copies, mount};
 use super::runner::Runner;
 use crate::deploy::{self, Unit};
 use crate::disk;
+use crate::lock::State;
 use crate::oci::json;
 use crate::recipe::{ResolvedAction, ResolvedFile, Service, Spanned};
 use crate::tree::Kind;
 use crate::work::Error;
+use crate::work::checkout::{Checkout, wants};
 use crate::work::deliver::published::needed;
 use crate::work::realise::{Session, Variant};
 use crate::work::upstream::Below;
@@ -54,7 +56,7 @@ pub(crate) fn unit(
         (image.id().to_string(), format!("{target}:{variant}"))
     };
     let stand = here.or_else(|| made.images.values().next()).map(|image| image.stand(target)).transpose()?;
-    let (user, group) = stand.as_ref().map(user).unwrap_or_default();
+    let (user, uid, group) = stand.as_ref().map(user).unwrap_or_default();
     let exposed = stand.as_ref().map(exposed).unwrap_or_default();
     let (mounted, others) = files(made);
     let mut mounts = Vec::new();
@@ -83,9 +85,55 @@ pub(crate) fn unit(
         mounts,
         exposed,
         user,
+        uid,
         group,
         files: others,
     })
+}
+
+/// One service whose image nobody can know yet, as a Compose file calls what `build --to docker-daemon:` brings.
+pub(crate) fn untold(
+    checkout: &Checkout<'_>,
+    target: &Target,
+    variant: &str,
+    service: Service,
+    how: &How<'_>,
+) -> Result<Unit, Error> {
+    let state = || State::of(&wants::unknown(checkout, target).unwrap_or_default(), false).name().to_owned();
+    if how.published || how.runner != Runner::Compose {
+        return Err(Error::NotLocked { recipe: target.to_string(), state: state() });
+    }
+    let scope = checkout.scope_on(target, &checkout.env.platform);
+    let resolved = checkout.variant(target, variant)?.resolve(&scope).map_err(Error::Recipes)?;
+    let image = format!("{target}:{variant}");
+    let called = format!("{image}, as it is called: the lock is {}, so nobody knows its ID", state());
+    let mut unit = Unit { image, called, ..bare_unit(target.name.clone(), service) };
+    let mounted = resolved.entries.iter().filter_map(|entry| match &entry.action {
+        ResolvedAction::File(file) if file.mount.is_some() => Some(file),
+        _ => None,
+    });
+    disk::remove(&copies(checkout, target, variant)?)?;
+    for file in mounted {
+        let place = (how.beside, how.runner);
+        unit.mounts.extend(mount(checkout, (target, variant), file, &resolved.names, place)?);
+    }
+    Ok(unit)
+}
+
+/// A service of which nothing is known but what its recipe says of it.
+pub(crate) fn bare_unit(name: String, service: Service) -> Unit {
+    Unit {
+        name,
+        image: String::new(),
+        called: String::new(),
+        service,
+        mounts: Vec::new(),
+        exposed: Vec::new(),
+        user: String::new(),
+        uid: None,
+        group: None,
+        files: Vec::new(),
+    }
 }
 
 /// The entries that are mounted, and where the others put what may not be hidden.
@@ -129,8 +177,8 @@ fn exposed(stand: &Below) -> Vec<String> {
     ports.into_iter().flat_map(|ports| ports.keys().cloned()).collect()
 }
 
-/// Whom an image runs as, and that user's group where somebody says it.
-fn user(stand: &Below) -> (String, Option<u32>) {
+/// Whom an image runs as, and that user's and its group's numbers where somebody says them.
+fn user(stand: &Below) -> (String, Option<u32>, Option<u32>) {
     let text = stand.config.setting("User").and_then(json::Value::as_str).unwrap_or_default();
     let facts = &stand.facts;
     let group = match text.split_once(':') {
@@ -140,5 +188,7 @@ fn user(stand: &Below) -> (String, Option<u32>) {
             Err(_) => facts.user(text.as_bytes()).map(|(_, gid)| gid),
         },
     };
-    (text.to_owned(), group)
+    let name = text.split(':').next().unwrap_or_default();
+    let uid = name.parse().ok().or_else(|| facts.user(name.as_bytes()).map(|(uid, _)| uid));
+    (text.to_owned(), uid, group)
 }

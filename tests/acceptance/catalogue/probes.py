@@ -349,6 +349,7 @@ def step_ca(s: Stack) -> str:
         expect("hours", life, longer[0]),
         expect("provisioners", ", ".join(kinds), "ACME, JWK"),
         expect(f"{longer[1]} refused", refused.returncode != 0, True),
+        expect("password in the log", s.exec("step-ca", "cat", "/run/secrets/step-ca-password").strip() in s.logs("step-ca"), False),
     ))
 
 

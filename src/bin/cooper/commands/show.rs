@@ -71,15 +71,25 @@ fn show(args: &Show, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     let shown = ops::show(env, target)?;
     let images: Vec<Value> = shown.iter().map(to_json).collect();
     let lines = shown.iter().flat_map(lines).collect();
-    Ok(Answer { lines, json: json!({ "images": images }), ..Answer::default() })
+    let untold = shown.iter().filter(|shown| shown.digest.is_none());
+    let warnings = untold.map(|shown| {
+        format!(
+            "{} tells what its recipe says: `cooper lock {}` makes the rest known",
+            full_name(&shown.name),
+            shown.name.recipe
+        )
+    });
+    Ok(Answer { lines, warnings: warnings.collect(), json: json!({ "images": images }), ..Answer::default() })
 }
 
 fn lines(shown: &Shown) -> Vec<String> {
     let base = [Some(shown.base.clone()), shown.base_digest.map(|digest| digest.to_string())];
     let base = base.into_iter().flatten().collect::<Vec<_>>().join("  ");
-    let mut facts = vec![("digest", shown.digest.to_string()), ("lock", shown.state.clone()), ("base", base)];
+    let digest = shown.digest.map_or_else(|| "not known".to_owned(), |digest| digest.to_string());
+    let mut facts = vec![("digest", digest), ("lock", shown.state.clone()), ("base", base)];
     facts.extend(shown.title.iter().map(|title| ("title", title.clone())));
     facts.extend(shown.published.iter().map(|reference| ("published", reference.clone())));
+    facts.extend(shown.says.iter().cloned());
     let rows: Vec<_> = facts.into_iter().map(|(name, value)| vec![format!("  {name}"), value]).collect();
     let mut lines = vec![full_name(&shown.name)];
     lines.extend(columns(&rows));
@@ -110,13 +120,14 @@ fn to_json(shown: &Shown) -> Value {
         "recipe": shown.name.recipe,
         "variant": shown.name.variant,
         "state": shown.state,
-        "digest": shown.digest.to_string(),
+        "digest": shown.digest.map(|digest| digest.to_string()),
         "title": shown.title,
         "base": shown.base,
         "base_digest": shown.base_digest.map(|digest| digest.to_string()),
         "published": shown.published,
         "derivation": shown.derivation.map(|digest| digest.to_string()),
         "platforms": shown.platforms.iter().map(platform_json).collect::<Vec<_>>(),
+        "says": shown.says.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect::<Vec<_>>(),
     })
 }
 
@@ -289,7 +300,7 @@ mod tests {
         let shown = Shown {
             name: ImageName { recipe: "a/b".into(), variant: "prod".into() },
             state: "complete".into(),
-            digest,
+            digest: Some(digest),
             title: Some("Title\x1b".into()),
             base: "bases/x:1".into(),
             base_digest: Some(digest),
@@ -303,6 +314,7 @@ mod tests {
                 layers: vec![layer("base", &[]), layer("common", &["-rw-r--r-- 0:0 etc/x"])],
                 config_json: br#"{"os":"linux"}"#.to_vec(),
             }],
+            says: Vec::new(),
         };
         let expected = format!(
             "a/b#prod\n  digest  {digest}\n  lock    complete\n  base    bases/x:1  {digest}\n  title   Title\\u{{1b}}\n  \

@@ -82,7 +82,7 @@ const fn kind(error: &Error) -> (&'static str, Exit) {
         | Error::NoCatalogue { .. }
         | Error::NotHere { .. } => ("recipe", Exit::Input),
         Error::NoVariant { .. } => ("no-target", Exit::Missing),
-        Error::Offline { .. } | Error::Unpinned { .. } => ("base", Exit::Missing),
+        Error::Offline { .. } | Error::Unpinned { .. } | Error::NotLocked { .. } => ("base", Exit::Missing),
         Error::Base { source: substitutes::Error::NoSuchImage { .. }, .. } => ("base", Exit::Missing),
         Error::Substitute(substitutes::Error::NoSuchImage { .. }) => ("base", Exit::Missing),
         Error::NoPlatform { .. }
@@ -143,6 +143,7 @@ fn hints(error: &Error) -> Vec<String> {
             "add a table [publish] with repository = \"registry.example/{{ stack }}/{{ name }}\""
         }
         Error::Offline { .. } => "leave out --offline",
+        Error::NotLocked { .. } => "`cooper lock` makes it known, with the registry at hand",
         Error::Unpinned { .. } => "run `cooper lock` without --offline",
         Error::Document {
             source: DocumentError::Unsupported { .. } | DocumentError::Opaque { .. }, ..

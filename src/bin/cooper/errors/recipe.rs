@@ -7,8 +7,7 @@ use crate::exit::Exit;
 
 pub(super) const SECRET_HINT: &str = "secrets are given when a container starts: [service] secrets; if it is none, the entry may say so: allow-secret = \"why\"";
 
-pub(super) const UNDEFINED_HINT: &str =
-    "[vars] defines it; `| default(\"…\")` stands in for what may be undefined";
+pub(super) const UNDEFINED_HINT: &str = "[vars] defines it, of the recipe, of its stack (recipes/STACK/stack.toml) or of cooper.toml; `| default(\"…\")` stands in for what may be undefined";
 
 pub(super) fn problem(error: recipe::Error) -> Problem {
     let other = if let ErrorKind::Twice { first, .. } = &error.kind { first.clone() } else { None };
@@ -174,7 +173,13 @@ fn hints(kind: &ErrorKind) -> Vec<String> {
              \"stack/name\" or scratch = true"
         }
         ErrorKind::HealthWord { instead, .. } => return vec![format!("write {instead}")],
-        ErrorKind::Unset { name } => return vec![format!("give it: --set {name}=VALUE")],
+        ErrorKind::Unset { name, stack } => {
+            let file = format!("recipes/{stack}/stack.toml, or for all stacks into cooper.toml");
+            return vec![
+                format!("write {name} = \"…\" below [vars] into {file}"),
+                format!("or give it to one build: --set {name}=VALUE"),
+            ];
+        }
         ErrorKind::Reserved { .. } => "call the variable something else",
         ErrorKind::SecretName { .. } => {
             "secrets are given when a container starts: [service] secrets; a name that ends in _FILE may have a path"

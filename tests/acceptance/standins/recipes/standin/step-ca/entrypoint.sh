@@ -21,6 +21,8 @@ if [ ! -f "$CONFIGPATH" ] && [ -n "${DOCKER_STEPCA_INIT_NAME-}" ] && [ -n "${DOC
     [ -z "${DOCKER_STEPCA_INIT_SSH-}" ] || options+=(--ssh)
     [ -z "${DOCKER_STEPCA_INIT_REMOTE_MANAGEMENT-}" ] || options+=(--remote-management)
     step ca init "${options[@]}"
+    # As upstream's does.
+    echo "Your CA administrative password is: $password"
     rm -f "$STEPPATH/provisioner_password"
 fi
 exec "$@"
