@@ -21,7 +21,8 @@ pub(super) fn check(
     let mut errors = Vec::new();
     let may = |at: &At| recipe.entries.iter().any(|entry| entry.at == *at && entry.below_volume);
     for (unit, at) in expanded.units.iter().zip(&expanded.at) {
-        let volume = if may(at) { None } else { below_volume(unit, volumes) };
+        // Few are asked for: each is looked for among all.
+        let volume = below_volume(unit, volumes).filter(|_| !may(at));
         let file = below_file(unit, below, is_base_file, &expanded.units);
         for fault in volume.into_iter().chain(file).chain(too_long(unit)) {
             errors.push(Error { at: at.clone(), fault });

@@ -57,7 +57,7 @@ fn templates_that_grow_without_end() {
         format!("{{{{ \"{}\"{} }}}}", "\\\\".repeat(200_000), " | json".repeat(50_000)),
     ] {
         test = test.file("recipes/a/b/big.conf", text).file(RECIPE, format!("{long}{entry}"));
-        test = refused(test, &["the template can't be filled in", "is too much here", "big.conf:1:4"]).then();
+        test = refused(test, &["the template can't be filled in", "is too much here", "big.conf:1:"]).then();
     }
     // Deep, and round in a circle.
     let mut deep = format!("{SCRATCH}[vars]\nv0 = \"x\"\n");

@@ -250,10 +250,11 @@ fn logins(text: &str) -> impl Iterator<Item = Range<usize>> {
         (at - word.len(), word)
     });
     words.filter_map(|(start, word)| {
-        let (login, host) = word.split_once('@')?;
+        let (before, host) = word.split_once('@')?;
+        let login = before.rsplit('/').next().filter(|login| login.contains(':'))?;
         let digest = host.split_once(':').is_some_and(|(name, _)| name == "sha256");
-        (login.contains(':') && !login.contains('/') && !digest && host.contains(['/', '.', ':']))
-            .then(|| start..start + login.len())
+        let end = start + before.len();
+        (!digest && host.contains(['/', '.', ':'])).then(|| end - login.len()..end)
     })
 }
 
@@ -348,6 +349,7 @@ mod tests {
                 "image = \"*****@h.example/x:1\"",
             ),
             ("x:1@sha256:00 a@b.c npm:y@1", "x:1@sha256:00 a@b.c npm:y@1", "x:1@sha256:00 a@b.c npm:y@1"),
+            ("/w/docker:/me:pw@h.example/x", "/w/docker:/h.example/x", "/w/docker:/*****@h.example/x"),
             ("https://me:p\u{e4}@h/", "https://h/", "https://******@h/"),
         ] {
             assert_eq!((harmless(text).as_str(), masked(text).as_str()), (safe, quoted));

@@ -39,8 +39,11 @@ pub(super) fn base_hint(base: &str, error: &Error) -> Option<String> {
         }
         Error::NoSuchImage { selector, choices, .. } => {
             let dir = base.split([':', '@']).next().unwrap_or(base);
-            let meant = cooperage::recipe::suggest(selector, choices.iter().map(String::as_str));
-            let meant = meant.or_else(|| choices.first().cloned().filter(|_| choices.len() == 1));
+            // A recipe says a tag; what has a longer name is known by that where no other has it.
+            let tags: Vec<&str> = choices.iter().filter_map(|name| alone(name, choices)).collect();
+            let meant = cooperage::recipe::suggest(selector, tags.iter().copied());
+            let meant =
+                meant.or_else(|| tags.first().filter(|_| tags.len() == 1).map(|tag| (*tag).to_owned()));
             meant.map(|tag| format!("did you mean layout = \"{dir}:{tag}\"?"))
         }
         error if error.is_missing() => {
