@@ -455,14 +455,9 @@ fn what_no_registry_was_asked_for_is_told_at_once() {
             test = test.run(["lock", "--pin", &format!("{reference}@{digest}")]).status(0).then();
         }
         let run_ = test.run(["show", "shop/web#dev"]).status(0);
-        for part in [
-            "not known",
-            state,
-            reference,
-            "file       /etc/web",
-            "file       /srv/pages",
-            "expose     8080/tcp",
-        ] {
+        for part in
+            ["not known", state, reference, "file    /etc/web", "file    /srv/pages", "expose  8080/tcp"]
+        {
             assert!(run_.out.contains(part), "{part}\n{}", run_.out);
         }
         assert_eq!(run_.out.contains(&digest), state == "digest-only", "{}", run_.out);

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 
 pub(super) const SECRET_HINT: &str = "secrets are given when a container starts: [service] secrets; if it is none, the entry may say so: allow-secret = \"why\"";
 
-pub(super) const UNDEFINED_HINT: &str = "[vars] defines it, of the recipe, of its stack (recipes/STACK/stack.toml) or of cooper.toml; `| default(\"…\")` stands in for what may be undefined";
+pub(super) const UNDEFINED_HINT: &str = "[vars] of the recipe, of stack.toml or of cooper.toml defines it; `| default(\"…\")` stands in for what may be undefined";
 
 pub(super) fn problem(error: recipe::Error) -> Problem {
     let other = if let ErrorKind::Twice { first, .. } = &error.kind { first.clone() } else { None };
