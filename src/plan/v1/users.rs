@@ -3,10 +3,15 @@
 //! Owns which lines are added and what clashes. Base and parents are known by their facts, so that a user needs no layer.
 //! Decides bytes: never edited once encoding 1 is frozen, only added beside.
 
+use std::collections::BTreeSet;
+
 use crate::layer::facts::{Facts, UserDatabase};
-use crate::plan::Fault;
+use crate::plan::{Fault, Whose};
 use crate::recipe::{Id, Owner, ResolvedAction};
 use crate::tree::{Attributes, TreePath};
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
 
 /// Both files, as they will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,9 @@ pub(crate) struct Database {
     pub(crate) attributes: Attributes,
     pub(crate) bytes: Vec<u8>,
     pub(crate) changed: bool,
+    /// What the external base has of it, and what the recipe stands on.
+    base: Vec<u8>,
+    below: Vec<u8>,
 }
 
 /// Whether an entry adds a line.
@@ -31,8 +39,12 @@ pub(crate) const fn is_user(action: &ResolvedAction) -> bool {
 }
 
 impl Users {
-    pub(crate) fn of(facts: &Facts) -> Self {
-        Self { passwd: Database::of(facts.passwd.as_ref()), group: Database::of(facts.group.as_ref()) }
+    /// As they stand below; `base` is what the external base has, without its recipes.
+    pub(crate) fn of(facts: &Facts, base: &Facts) -> Self {
+        Self {
+            passwd: Database::of(facts.passwd.as_ref(), base.passwd.as_ref()),
+            group: Database::of(facts.group.as_ref(), base.group.as_ref()),
+        }
     }
 
     /// What is known of the image below, with these.
@@ -53,18 +65,22 @@ impl Users {
     pub(crate) fn add(&mut self, action: &ResolvedAction) -> Result<(), Fault> {
         match action {
             ResolvedAction::Group { name, gid } => {
-                self.group.add(name, *gid, format!("{}:x:{gid}:", name.value))
+                self.group.add(GROUP, name, *gid, &format!("{}:x:{gid}:", name.value))
             }
             ResolvedAction::User { name, uid, gid, home, shell } => {
-                let gid = match gid.or_else(|| Some(self.group.ids(name)?.0)) {
-                    Some(gid) => gid,
-                    None => {
-                        // As useradd does: a group of its own.
-                        self.group.add(name, *uid, format!("{}:x:{uid}:", name.value))?;
-                        *uid
-                    }
-                };
-                self.passwd.add(name, *uid, format!("{}:x:{uid}:{gid}::{home}:{shell}", name.value))
+                let own = gid.or_else(|| Some(self.group.ids(name)?.0));
+                let gid = own.unwrap_or(*uid);
+                let line = format!("{}:x:{uid}:{gid}::{home}:{shell}", name.value);
+                // Whose number it is matters more than whose group that would be.
+                let there = self.passwd.has(PASSWD, name, *uid, &line)?;
+                if own.is_none() {
+                    // As useradd does: a group of its own.
+                    self.group.add(GROUP, name, *uid, &format!("{}:x:{uid}:", name.value))?;
+                }
+                if !there {
+                    self.passwd.push(&line);
+                }
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -95,23 +111,36 @@ impl Users {
 }
 
 impl Database {
-    fn of(database: Option<&UserDatabase>) -> Self {
+    fn of(database: Option<&UserDatabase>, base: Option<&UserDatabase>) -> Self {
+        let base = base.map_or_else(Vec::new, |base| base.bytes.clone());
         match database {
             Some(UserDatabase { path, attributes, bytes }) => Self {
                 path: Some(path.clone()),
                 attributes: attributes.clone(),
                 bytes: bytes.clone(),
                 changed: false,
+                base,
+                below: bytes.clone(),
             },
-            None => {
-                Self { path: None, attributes: Attributes::new(0o644), bytes: Vec::new(), changed: false }
-            }
+            None => Self {
+                path: None,
+                attributes: Attributes::new(0o644),
+                bytes: Vec::new(),
+                changed: false,
+                base,
+                below: Vec::new(),
+            },
         }
     }
 
     fn lines(&self) -> impl Iterator<Item = Vec<&[u8]>> {
-        let lines = self.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| line.split(|byte| *byte == b':').collect())
+        lines(&self.bytes).map(|line| line.split(|byte| *byte == b':').collect())
+    }
+
+    /// The next number that nobody has.
+    fn free(&self, id: u32) -> u32 {
+        let taken: BTreeSet<u32> = self.lines().filter_map(|fields| number(fields.get(2)?)).collect();
+        (id.max(1000)..u32::MAX).find(|id| !taken.contains(id)).unwrap_or(id)
     }
 
     /// Number of a name, and of its group where there is one.
@@ -125,26 +154,51 @@ impl Database {
         self.lines().map(|fields| String::from_utf8_lossy(fields[0]).into_owned()).collect()
     }
 
-    fn add(&mut self, name: &str, id: u32, line: String) -> Result<(), Fault> {
-        let clash = |line: &[&[u8]]| Fault::UserClash {
-            line: String::from_utf8_lossy(&line.join(&b':')).into_owned(),
-        };
+    /// Adds a line to the file that people call `file`, unless it is there.
+    fn add(&mut self, file: &'static str, name: &str, id: u32, line: &str) -> Result<(), Fault> {
+        if !self.has(file, name, id, line)? {
+            self.push(line);
+        }
+        Ok(())
+    }
+
+    /// Whether that line is there; another one must not have its name or number.
+    fn has(&self, file: &'static str, name: &str, id: u32, line: &str) -> Result<bool, Fault> {
         for fields in self.lines() {
-            if fields.join(&b':') == line.as_bytes() {
-                return Ok(());
+            let there = fields.join(&b':');
+            if there == line.as_bytes() {
+                return Ok(true);
             }
             if fields[0] == name.as_bytes() || fields.get(2).and_then(|id| number(id)) == Some(id) {
-                return Err(clash(&fields));
+                let is_in = |bytes: &[u8]| lines(bytes).any(|line| line == there);
+                let whose = match () {
+                    () if is_in(&self.base) => Whose::Base,
+                    () if is_in(&self.below) => Whose::Parent,
+                    () => Whose::Own,
+                };
+                let same_name = fields[0] == name.as_bytes();
+                let line = String::from_utf8_lossy(&there).into_owned();
+                let free = self.free(id);
+                return Err(Fault::UserClash { file, line, whose, name: name.to_owned(), same_name, free });
             }
         }
+        Ok(false)
+    }
+
+    fn push(&mut self, line: &str) {
         if self.bytes.last().is_some_and(|byte| *byte != b'\n') {
             self.bytes.push(b'\n');
         }
         self.bytes.extend_from_slice(line.as_bytes());
         self.bytes.push(b'\n');
         self.changed = true;
-        Ok(())
     }
+}
+
+/// The lines that libc reads: one that begins with `#` is a comment.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
+    lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"))
 }
 
 fn number(field: &[u8]) -> Option<u32> {
