@@ -155,10 +155,18 @@ pub enum Fault {
         target: TreePath,
     },
     /// An entry that changes what isn't there.
-    #[error("{path} is not there in what the recipe stands on")]
+    #[error("{path} is not there in what the recipe stands on, and no entry before this one writes it")]
     NotInBase {
         /// As written.
         path: String,
+    },
+    /// An entry that changes what a later one writes.
+    #[error("{path} is written by an entry that stands below this one")]
+    WrittenLater {
+        /// Where.
+        path: TreePath,
+        /// That entry.
+        other: Option<At>,
     },
     /// An edit of something else than a file.
     #[error("{path} is not a file")]
@@ -196,10 +204,20 @@ pub enum Fault {
         why: &'static str,
     },
     /// A user or group that there is already, otherwise.
-    #[error("the base has {line:?}: a name or number can't be there twice")]
+    #[error("{file} of {whose} has {line:?}: a name or number can't be there twice")]
     UserClash {
+        /// `/etc/passwd` or `/etc/group`.
+        file: &'static str,
         /// The line.
         line: String,
+        /// Where it comes from.
+        whose: Whose,
+        /// The name that was to be added.
+        name: String,
+        /// It is the name that is there; otherwise the number.
+        same_name: bool,
+        /// A number that nobody has.
+        free: u32,
     },
     /// Nothing to remove.
     #[error("{pattern:?} matches nothing in the base")]
@@ -219,6 +237,27 @@ pub enum Fault {
         /// How many.
         count: usize,
     },
+}
+
+/// What has a line of /etc/passwd or /etc/group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The external base.
+    Base,
+    /// A recipe that this one stands on.
+    Parent,
+    /// This recipe.
+    Own,
+}
+
+impl std::fmt::Display for Whose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Base => "the base",
+            Self::Parent => "a recipe that this one stands on",
+            Self::Own => "this recipe",
+        })
+    }
 }
 
 fn times(number: usize) -> String {
@@ -242,6 +281,7 @@ pub(super) fn pointed(recipe: &Resolved, errors: Vec<Error>) -> Vec<Error> {
     let point = |mut error: Error| {
         if let Fault::TwoOnOnePath { other: Some(other), .. }
         | Fault::DirectoryTwoWays { other: Some(other), .. }
+        | Fault::WrittenLater { other: Some(other), .. }
         | Fault::BelowOwnFile { other: Some(other), .. } = &mut error.fault
             && let Some(entry) = entry(other)
         {

@@ -5,6 +5,7 @@
 //! named by digest, and [`bytes that no source has`](Plan::made) travel with the plan. What decides bytes is in
 //! `v1`; guards are policy and stay outside, so that a sharper one never makes an old lock unbuildable.
 
+mod dangling;
 mod error;
 mod guard;
 mod stage;
@@ -12,7 +13,8 @@ mod v1;
 
 use std::collections::BTreeMap;
 
-pub use error::{Error, Fault};
+pub use dangling::Dangling;
+pub use error::{Error, Fault, Whose};
 pub use stage::Stage;
 pub use v1::{PlannedLayer, ResolveError};
 
@@ -99,6 +101,16 @@ pub fn pattern_in_base(encoding: Encoding, pattern: &str, facts: &Facts, parents
     match encoding {
         Encoding::V1 => v1::pattern_in_base(pattern, facts, parents),
     }
+}
+
+/// The symbolic links of the checkout that lead to nothing in the image: worth a warning. `may_be_base_file` tells whether
+/// the base may have something that is no directory at a path that its facts don't name; where nobody knows, it says yes.
+pub fn dangling(
+    plan: &Plan,
+    stage: &Stage<'_>,
+    may_be_base_file: &dyn Fn(&TreePath) -> bool,
+) -> Vec<Dangling> {
+    dangling::dangling(&plan.expanded, stage, may_be_base_file)
 }
 
 /// What the guards have against a variant: policy, not meaning. `is_base_file` tells whether the base has something

@@ -12,8 +12,10 @@ use crate::tree::{Content, FileTree, Sources, TreePath};
 pub struct Stage<'a> {
     /// The recipe.
     pub recipe: &'a Resolved,
-    /// What the external base holds.
+    /// What the external base holds, with the users of the recipes between.
     pub facts: &'a Facts,
+    /// The same without those users.
+    pub base_facts: &'a Facts,
     /// The layers of the recipes between the base and this one, lowest first.
     pub parents: &'a [&'a FileTree],
     /// How many layers stand below in all.

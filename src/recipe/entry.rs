@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::v1::Mode;
 use super::{At, Spanned};
 
 /// One entry of a recipe.
@@ -34,7 +35,7 @@ pub enum Action {
         /// Absolute path.
         path: Spanned<String>,
         /// Its mode, when given.
-        mode: Option<u32>,
+        mode: Option<Mode>,
         /// Its owner, when given.
         owner: Option<Spanned<String>>,
     },
@@ -68,7 +69,7 @@ pub enum Action {
         /// Its new owner, when given.
         owner: Option<Spanned<String>>,
         /// Its new mode, when given.
-        mode: Option<u32>,
+        mode: Option<Mode>,
         /// Everything below too.
         recursive: bool,
     },
@@ -125,9 +126,9 @@ pub struct File {
     /// Absolute path; a final slash means into.
     pub to: Spanned<String>,
     /// Mode of files, when given.
-    pub mode: Option<u32>,
+    pub mode: Option<Mode>,
     /// Mode of directories, when given.
-    pub dir_mode: Option<u32>,
+    pub dir_mode: Option<Mode>,
     /// Owner, when given.
     pub owner: Option<Spanned<String>>,
     /// How an archive is unpacked; empty: it isn't.
@@ -136,6 +137,8 @@ pub struct File {
     pub strip: usize,
     /// Names in the archive may differ by case alone.
     pub case_clash: bool,
+    /// The archive says whose its files are.
+    pub archive_owners: bool,
     /// Time of what it makes.
     pub mtime: Mtime,
     /// Which contents are interpolated.

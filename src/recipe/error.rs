@@ -120,6 +120,16 @@ pub enum ErrorKind {
         /// Why not.
         fault: GlobFault,
     },
+    /// A glob that no path below a source is.
+    #[error("the glob {pattern:?} can never match: {why}")]
+    NeverMatches {
+        /// As written, after interpolation.
+        pattern: String,
+        /// Why not.
+        why: &'static str,
+        /// What was meant.
+        meant: String,
+    },
     /// `{{ … }}` that can't be read.
     #[error("{0}")]
     Template(TemplateFault),
@@ -345,7 +355,9 @@ impl What {
     /// The end of "… is not".
     pub fn noun(self) -> &'static str {
         match self {
-            Self::Mode => "a mode: octal digits in quotes, such as \"0644\"",
+            Self::Mode => {
+                "a mode: octal digits in quotes, such as \"0644\", or a change of it as chmod has it, such as \"g=u\""
+            }
             Self::Owner => "an owner: name, name:group or 1000:1000",
             Self::Time => "a time from 1990 to 2242: RFC 3339 or seconds since 1970",
             Self::Duration => "a duration, such as \"10s\" or \"1m30s\"",
@@ -367,7 +379,7 @@ impl What {
             Self::Sha256 => "a sha256: 64 hexadecimal digits",
             Self::Url => "an https, http or file URL",
             Self::Unpack => {
-                "a step of unpacking: tar, tar.gz, tar.xz, tar.zst, tar.bz2, zip, deb, gem, or \"tar:MEMBER\" for one of its files"
+                "a step of unpacking: tar, tar.gz, tar.xz, tar.zst, tar.bz2, zip, deb, gem, gz, xz, zst, bz2, or \"tar:MEMBER\" for one of its files"
             }
             Self::Text => "a text that can be found: it is empty",
             Self::Field => "something for a line of /etc/passwd: it has a colon or a line end",

@@ -156,7 +156,7 @@ pub(super) mod schema {
     }
 
     pub(in super::super) fn mode(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "string", "pattern": "^[0-7]{3,5}$" }, { "type": "integer" }] })
+        json_schema!({ "anyOf": [{ "type": "string", "pattern": "^([0-7]{3,5}|[ugoa]*[-+=].*)$" }, { "type": "integer" }] })
     }
 
     pub(in super::super) fn time(_: &mut SchemaGenerator) -> Schema {

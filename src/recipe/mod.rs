@@ -51,7 +51,7 @@ pub use service::{After, Health, Job, Probe, Reload, Secret, Service};
 pub use span::{At, Spanned};
 pub use suggest::suggest;
 pub use v1::{
-    DELIMITERS, Glob, GlobFault, PathFault, Resolved, ResolvedAction, ResolvedEntry, ResolvedFile,
+    DELIMITERS, Glob, GlobFault, Mode, PathFault, Resolved, ResolvedAction, ResolvedEntry, ResolvedFile,
     ResolvedSource, ResolvedTemplate, Room, Scope, SourcePath, TemplateError, TemplateFault, has_magic,
     interpolate, layout_place, nanoseconds, platform_matches,
 };

@@ -78,7 +78,7 @@ entry! {
         /// Mode of directories that it makes.
         #[schemars(schema_with = "schema::mode")]
         dir_mode: Option<S<Loose<Never>>>,
-        /// Owner: name, name:group or 1000:1000.
+        /// Owner: name, name:group or 1000:1000; with unpack also "archive": whom the archive says.
         owner: Option<S<Scalar>>,
         /// Time: "content", RFC 3339 or seconds since 1970; the epoch without this key.
         #[schemars(schema_with = "schema::time")]

@@ -7,7 +7,7 @@ use super::entry::{Action, Change, Entry, File, Mount, Mtime, Owner, Source, Tem
 use super::loose::{Loose, Never};
 use super::read_config::range;
 use super::span::S;
-use super::v1::{self, Glob};
+use super::v1::{self, Glob, Mode};
 use super::words::{self, ensure, field, invalid, sha256, url};
 use super::{ErrorKind, Spanned, What, raw};
 use crate::tree::{Step, check_steps};
@@ -52,16 +52,22 @@ impl Action {
         // Whatever is missing, the rest is read first: every mistake is told.
         let (mode, dir_mode) = (mode(raw.mode, cx), mode(raw.dir_mode, cx));
         let delimiters = cx.keep(raw.delimiters).and_then(|text| cx.read(&text, v1::delimiters));
+        let owner = raw.owner.map(|owner| cx.scalar(owner));
+        // Beside an archive this is the archive, whatever users there are.
+        let archive_owners =
+            !unpack.is_empty() && owner.as_ref().is_some_and(|owner| owner.value == "archive");
+        let owner = owner.filter(|_| !archive_owners);
         let mount = cx.keep(raw.mount).and_then(|text| cx.read(&text, mount)).unwrap_or_default();
         let file = File {
             source: source?,
             to: cx.keep(to?),
             mode,
             dir_mode,
-            owner: raw.owner.map(|owner| cx.scalar(owner)),
+            owner,
             unpack,
             strip,
             case_clash,
+            archive_owners,
             mtime: mtime?,
             template,
             delimiters,
@@ -273,8 +279,11 @@ impl File {
             }
         }
         let templates: &[_] = if let Template::Globs(globs) = &self.template { globs } else { &[] };
-        for pattern in self.include.iter().chain(&self.exclude).chain(templates) {
-            cx.literal(pattern, glob);
+        for pattern in self.include.iter().chain(&self.exclude) {
+            cx.literal(pattern, |text| words::reaches(text, true).and_then(|()| glob(text)));
+        }
+        for pattern in templates {
+            cx.literal(pattern, |text| words::reaches(text, false).and_then(|()| glob(text)));
         }
     }
 }
@@ -298,12 +307,14 @@ fn owner(owner: Option<Spanned<String>>, cx: &mut Checker) -> Option<Spanned<Str
     owner
 }
 
-/// Octal digits in a string, or `0o644`: the integer 644 would be another mode than it looks like.
-fn mode(raw: Option<S<Loose<Never>>>, cx: &mut Checker) -> Option<u32> {
+/// Octal digits or a change in a string, or `0o644`: the integer 644 would be another mode than it looks like.
+fn mode(raw: Option<S<Loose<Never>>>, cx: &mut Checker) -> Option<Mode> {
     let S { value, range } = raw?;
     let mode = match &value {
-        Loose::Text(text) => v1::mode(text),
-        Loose::Int(number) if cx.text[range.clone()].starts_with("0o") => v1::as_mode(*number),
+        Loose::Text(text) => Mode::parse(text),
+        Loose::Int(number) if cx.text[range.clone()].starts_with("0o") => {
+            v1::as_mode(*number).map(Mode::Bits)
+        }
         _ => None,
     };
     if mode.is_none() {

@@ -86,6 +86,25 @@ pub(super) fn reference(text: &str) -> Result<(), ErrorKind> {
     ensure(good, What::Reference, text)
 }
 
+/// A glob over paths below something: one that none of these can be is a mistake, and would be silent. `directories`: it
+/// may have a final slash.
+pub(super) fn reaches(pattern: &str, directories: bool) -> Result<(), ErrorKind> {
+    let body = pattern.strip_prefix('!').unwrap_or(pattern);
+    let trimmed = if directories { body.trim_end_matches('/') } else { body };
+    let why = match () {
+        () if body.len() < pattern.len() => "a `!` in front takes nothing back here",
+        () if body.starts_with('/') => "it begins with `/`, and what it is about has no `/` in front",
+        () if trimmed.split('/').any(|name| matches!(name, "." | "..")) => "it has a `.` or `..` for a name",
+        () if trimmed.ends_with('/') => "it ends in `/`, and names don't",
+        () if trimmed.contains("//") => "it has an empty name between two `/`",
+        () => return Ok(()),
+    };
+    let names = trimmed.split('/').filter(|name| !matches!(*name, "" | "." | ".."));
+    let meant = names.collect::<Vec<_>>().join("/");
+    let meant = if meant.is_empty() { "**".to_owned() } else { meant };
+    Err(ErrorKind::NeverMatches { pattern: pattern.to_owned(), why, meant })
+}
+
 /// The name of an environment variable.
 pub(super) fn env_name(text: &str) -> Result<(), ErrorKind> {
     let good = !text.is_empty() && !text.chars().any(|char| char == '=' || char.is_control());
@@ -112,6 +131,33 @@ pub(super) fn sha256(text: &str) -> Result<Digest, ErrorKind> {
 mod tests {
     use super::super::v1;
     use super::*;
+
+    #[test]
+    fn patterns_that_reach_nothing() {
+        for (pattern, directories, meant) in [
+            ("a", true, None),
+            ("a/", true, None),
+            ("a/", false, Some("a")),
+            ("**/*.map", true, None),
+            ("a/!b", true, None),
+            ("\\!a", true, None),
+            ("...", true, None),
+            (".env", true, None),
+            ("/a/b", true, Some("a/b")),
+            ("!/a", true, Some("a")),
+            ("a/./b/../c", true, Some("a/b/c")),
+            ("a//b/", true, Some("a/b")),
+            ("", true, None),
+            ("/", true, Some("**")),
+            (".", true, Some("**")),
+        ] {
+            let found = match reaches(pattern, directories) {
+                Err(ErrorKind::NeverMatches { meant, .. }) => Some(meant),
+                _ => None,
+            };
+            assert_eq!(found.as_deref(), meant, "{pattern}");
+        }
+    }
 
     #[test]
     fn words() {

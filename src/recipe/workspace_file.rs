@@ -159,7 +159,7 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
     let platforms = cx.platforms(platforms);
     let default = cx.keep(workspace.default).unwrap_or_default();
     for pattern in &default {
-        cx.read(pattern, |text| v1::beside(text).and_then(|_| v1::glob(text)));
+        cx.read(pattern, |text| words::reaches(text, false).and_then(|()| v1::glob(text)));
     }
     let repository = cx.keep(raw.publish.and_then(|publish| publish.repository));
     if let Some(text) = &repository {

@@ -80,6 +80,8 @@ pub struct Portion {
     pub unpack: Vec<String>,
     /// How many leading components of an archive's paths are dropped.
     pub strip: usize,
+    /// Whether an archive's members belong to whom it says; otherwise to root.
+    pub owners: bool,
 }
 
 impl SourceKey {
@@ -92,6 +94,18 @@ impl SourceKey {
             | Self::Image { .. }
             | Self::Recipe { .. }
             | Self::Base { .. } => None,
+        }
+    }
+
+    /// What is taken of it, where that is said.
+    pub const fn portion(&self) -> Option<&Portion> {
+        match self {
+            Self::Files(Files { portion, .. })
+            | Self::Fetch { portion, .. }
+            | Self::Input { portion, .. }
+            | Self::Image { portion, .. }
+            | Self::Recipe { portion, .. } => Some(portion),
+            Self::Base { .. } => None,
         }
     }
 
@@ -138,7 +152,13 @@ mod tests {
 
     fn portion(include: &[&str], exclude: &[&str], unpack: &[&str], strip: usize) -> Portion {
         let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect();
-        Portion { include: texts(include), exclude: texts(exclude), unpack: texts(unpack), strip }
+        Portion {
+            include: texts(include),
+            exclude: texts(exclude),
+            unpack: texts(unpack),
+            strip,
+            owners: false,
+        }
     }
 
     fn files(directory: &str, from: &str, portion: Portion) -> SourceKey {
@@ -176,6 +196,7 @@ mod tests {
             files("recipes/a/b", "", all()),
             files("recipes/a/b", "x", all()),
             files("recipes/a/b", "x", portion(&[], &[], &["tar"], 0)),
+            files("recipes/a/b", "x", Portion { owners: true, ..portion(&[], &[], &["tar"], 0) }),
             files("recipes/a/b", "x", portion(&[], &[], &["tar"], 1)),
             files("recipes/a/b", "x", portion(&[], &["a"], &[], 0)),
             files("recipes/a/b", "x", portion(&["a"], &[], &[], 0)),

@@ -29,10 +29,18 @@ pub enum Format {
     Deb,
     /// A Ruby gem: its files, those of `data.tar.gz`.
     Gem,
+    /// One file, in gzip.
+    Gz,
+    /// One file, in xz.
+    Xz,
+    /// One file, in zstd.
+    Zst,
+    /// One file, in bzip2.
+    Bz2,
 }
 
 /// What a step may name: as it is written out first, aliases behind.
-const NAMES: [(&str, Format); 14] = [
+const NAMES: [(&str, Format); 18] = [
     ("auto", Format::Any),
     ("tar", Format::Tar),
     ("tar.gz", Format::TarGz),
@@ -42,6 +50,10 @@ const NAMES: [(&str, Format); 14] = [
     ("zip", Format::Zip),
     ("deb", Format::Deb),
     ("gem", Format::Gem),
+    ("gz", Format::Gz),
+    ("xz", Format::Xz),
+    ("zst", Format::Zst),
+    ("bz2", Format::Bz2),
     ("tgz", Format::TarGz),
     ("jar", Format::Zip),
     ("whl", Format::Zip),
@@ -158,6 +170,10 @@ mod tests {
             ("ear", Format::Zip, None, "zip"),
             ("deb", Format::Deb, None, "deb"),
             ("gem", Format::Gem, None, "gem"),
+            ("gz", Format::Gz, None, "gz"),
+            ("xz", Format::Xz, None, "xz"),
+            ("zst", Format::Zst, None, "zst"),
+            ("bz2", Format::Bz2, None, "bz2"),
             ("tar:data.tar.gz", Format::Tar, Some("data.tar.gz"), "tar:data.tar.gz"),
             ("tar:a:b", Format::Tar, Some("a:b"), "tar:a:b"),
         ] {
@@ -175,7 +191,7 @@ mod tests {
         assert_eq!(
             "rar".parse::<Step>().unwrap_err().to_string(),
             "\"rar\" is no format of archives: those are auto, tar, tar.gz, tar.xz, tar.zst, tar.bz2, zip, deb, \
-             gem, tgz, jar, whl, war, ear"
+             gem, gz, xz, zst, bz2, tgz, jar, whl, war, ear"
         );
     }
 

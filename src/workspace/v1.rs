@@ -77,7 +77,9 @@ impl Filter {
         for path in found.keys() {
             let mut included = path.is_below_one(&kept);
             for (glob, used) in self.include.iter().zip(&mut used) {
-                let matches = glob.matches(path.as_bytes());
+                // An archive need not name its directories.
+                let matches = glob.matches(path.as_bytes())
+                    || path.ancestors().any(|above| !above.is_root() && glob.matches(above.as_bytes()));
                 *used |= matches;
                 included |= matches;
             }

@@ -37,6 +37,7 @@ mod passes;
 mod peers;
 mod pushes;
 mod quick_start;
+mod real_files;
 mod real_registries;
 mod refusals;
 mod registries;

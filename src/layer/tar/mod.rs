@@ -412,6 +412,14 @@ impl Body {
     }
 }
 
+/// Whether a tar may begin with these bytes: with a header, a damaged one too, or with its end.
+pub fn is_start(start: &[u8]) -> bool {
+    let Some(block) = start.first_chunk::<BLOCK>() else { return false };
+    block.iter().all(|&byte| byte == 0)
+        || block[257..].starts_with(b"ustar")
+        || HeaderBlock::parse(*block).is_ok()
+}
+
 fn kind(header: &HeaderBlock, target: Vec<u8>, slash: bool) -> Result<EntryKind, TarFault> {
     let kind = match header.flag() {
         // Before type 5 existed a directory was a file whose name ends in a slash.

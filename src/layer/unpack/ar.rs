@@ -36,7 +36,11 @@ pub(super) fn walk(mut source: impl Read, walk: &mut Walk<'_>) -> Result<(), Unp
         }
         let name = name.strip_suffix(b"/").unwrap_or(name);
         let mut content = (&mut source).take(size);
-        walk.show(name, mode as u32 & 0o7777, RawEntry::File { size, content: &mut content, at: None })?;
+        walk.show(
+            name,
+            (mode as u32 & 0o7777).into(),
+            RawEntry::File { size, content: &mut content, at: None },
+        )?;
         io::copy(&mut content, &mut io::sink()).map_err(UnpackError::Io)?;
         if content.limit() > 0 {
             return Err(damaged("the archive ends in the middle of this member"));

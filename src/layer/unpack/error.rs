@@ -75,6 +75,12 @@ pub enum UnpackError {
         /// As many are allowed.
         limit: u64,
     },
+    /// A file that is only compressed has more bytes than allowed.
+    #[error("the file has more than {limit} bytes")]
+    LoneTooLarge {
+        /// As many are allowed.
+        limit: u64,
+    },
     /// A zip inside another archive has to be kept in memory.
     #[error("a zip inside another archive has more than {limit} bytes")]
     ZipInside {
@@ -172,7 +178,13 @@ fn no_tar(compression: &str) -> String {
     if compression.is_empty() {
         return "it is no tar".into();
     }
-    format!("the {compression} holds no tar: a file that is only compressed can't be unpacked")
+    let format = match compression {
+        "gzip" => "gz",
+        "zstd" => "zst",
+        "bzip2" => "bz2",
+        other => other,
+    };
+    format!("the {compression} holds no tar: unpack = \"{format}\" takes a file that is only compressed")
 }
 
 fn others(names: &[Vec<u8>]) -> String {

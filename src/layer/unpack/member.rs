@@ -38,10 +38,12 @@ impl Default for Limits {
 
 /// One member of an archive.
 pub struct Member<'a> {
-    /// Where it belongs, leading components dropped; never the root.
+    /// Where it belongs, leading components dropped; the root is a file that was only compressed, and has no name.
     pub path: TreePath,
     /// Permission bits with setuid, setgid and sticky: 0 to 0o7777.
     pub mode: u32,
+    /// User and group by number, where the format says them.
+    pub owner: Option<(u32, u32)>,
     /// What it is.
     pub what: What<'a>,
 }

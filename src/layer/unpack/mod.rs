@@ -14,16 +14,16 @@ mod source;
 mod walk;
 mod zip;
 
-use std::io::{BufRead, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 pub use error::{UnpackError, UnpackFault};
 pub use member::{Limits, Member, Visit, What};
 
-use self::source::Source;
-use self::walk::{RawEntry, Show, Walk, Wanted};
+use self::source::{Seekable, Source};
+use self::walk::{RawAttributes, RawEntry, Show, Walk, Wanted};
 use super::decompress::{self, Decompressed};
 use super::error::{ReadError, TarFault};
-use super::tar::{EntryKind, Limits as TarLimits, Reader};
+use super::tar::{EntryKind, Limits as TarLimits, Reader, is_start};
 use crate::oci::Compression;
 use crate::tree::{Format, Step, TreePath, check_steps};
 
@@ -65,7 +65,10 @@ struct Rules<'w> {
 /// Reads an archive and goes on with the next step.
 fn open(source: Source<'_>, steps: &[Step], rules: &Rules<'_>, show: Show<'_>) -> Result<(), UnpackError> {
     let Some((step, later)) = steps.split_first() else { return Ok(()) };
-    let (format, source) = source.sniffed(step.format)?;
+    let (mut format, mut source) = source.sniffed(step.format)?;
+    if let (Format::Any, None, Source::Whole(whole)) = (step.format, &step.member, &mut source) {
+        format = only_compressed(format, *whole, rules.limits)?;
+    }
     let inner = |content: &mut dyn Read, format: Format, show: Show<'_>| {
         let source = Source::Stream(Box::new(content));
         let (format, source) = if format == Format::Any { source.tar()? } else { (format, source) };
@@ -79,7 +82,8 @@ fn open(source: Source<'_>, steps: &[Step], rules: &Rules<'_>, show: Show<'_>) -
                     return open(Source::Stream(Box::new(content)), later, rules, show);
                 }
                 let Some(path) = names::stripped(&file.path, rules.strip) else { return Ok(()) };
-                show(Member { path, mode: file.mode, what: What::File { content, at: None } })
+                let Chosen { mode, owner, .. } = file;
+                show(Member { path, mode, owner, what: What::File { content, at: None } })
             })
         }
         (None, Format::Deb) => {
@@ -103,6 +107,7 @@ fn open(source: Source<'_>, steps: &[Step], rules: &Rules<'_>, show: Show<'_>) -
 struct Chosen {
     path: TreePath,
     mode: u32,
+    owner: Option<(u32, u32)>,
 }
 
 /// Hands the one file that `chosen` means to `then`, and reads the archive to its end.
@@ -117,7 +122,7 @@ fn choose(
     let (mut found, mut names) = (false, Vec::new());
     let all = Rules { limits, strip: 0, wanted: &|_| true };
     walk(source, format, &all, &mut |entry| {
-        let Member { path, mode, what: What::File { content, .. } } = entry else { return Ok(()) };
+        let Member { path, mode, owner, what: What::File { content, .. } } = entry else { return Ok(()) };
         if !chosen(&path) {
             // A few show how the archive is built.
             if names.len() < 5 {
@@ -129,7 +134,7 @@ fn choose(
             return Err(UnpackError::entry(path.as_bytes(), UnpackFault::SecondData));
         }
         found = true;
-        then(Chosen { path, mode }, content)
+        then(Chosen { path, mode, owner }, content)
     })?;
     if found { Ok(()) } else { Err(UnpackError::NoMember { member: member.into(), names }) }
 }
@@ -141,14 +146,16 @@ fn walk(source: Source<'_>, format: Format, rules: &Rules<'_>, show: Show<'_>) -
     match format {
         Format::Zip => source.seekable(limits.inside, |source| zip::walk(source, &mut walk)),
         Format::Deb => ar::walk(source.buffered(), &mut walk),
-        Format::TarGz => {
-            packed(Compression::Gzip.open(source.buffered()).map_err(UnpackError::Io)?, "gzip", &mut walk)
+        Format::TarGz | Format::TarZst | Format::TarXz | Format::TarBz2 => {
+            let (mut plain, compression) = plain(format, source.buffered(), limits)?;
+            let walked = walk_tar(&mut plain, compression, false, &mut walk);
+            blamed(walked, &mut plain)
         }
-        Format::TarZst => {
-            packed(Compression::Zstd.open(source.buffered()).map_err(UnpackError::Io)?, "zstd", &mut walk)
+        Format::Gz | Format::Zst | Format::Xz | Format::Bz2 => {
+            let (mut plain, _) = plain(format, source.buffered(), limits)?;
+            let shown = walk.lone(&mut plain);
+            blamed(shown, &mut plain)
         }
-        Format::TarXz => packed(decompress::xz(source.buffered(), limits.dictionary), "xz", &mut walk),
-        Format::TarBz2 => packed(decompress::bzip2(source.buffered()), "bzip2", &mut walk),
         Format::Any | Format::Tar | Format::Gem => {
             let whole = matches!(source, Source::Whole(_));
             walk_tar(source.stream(), "", whole, &mut walk)
@@ -156,15 +163,40 @@ fn walk(source: Source<'_>, format: Format, rules: &Rules<'_>, show: Show<'_>) -
     }
 }
 
-/// Shows the entries of a compressed tar.
-fn packed<R: BufRead>(
-    mut plain: Decompressed<R>,
-    compression: &'static str,
-    walk: &mut Walk<'_>,
-) -> Result<(), UnpackError> {
-    let walked = walk_tar(&mut plain, compression, false, walk);
-    // Whatever is said above a damaged stream comes of that.
-    walked.map_err(|error| plain.take_fault().map_or(error, UnpackError::Read))
+/// Opens a compressed stream, and says how it is compressed.
+fn plain<R: BufRead>(
+    format: Format,
+    source: R,
+    limits: Limits,
+) -> Result<(Decompressed<R>, &'static str), UnpackError> {
+    Ok(match format {
+        Format::TarXz | Format::Xz => (decompress::xz(source, limits.dictionary), "xz"),
+        Format::TarBz2 | Format::Bz2 => (decompress::bzip2(source), "bzip2"),
+        Format::TarZst | Format::Zst => (Compression::Zstd.open(source).map_err(UnpackError::Io)?, "zstd"),
+        _ => (Compression::Gzip.open(source).map_err(UnpackError::Io)?, "gzip"),
+    })
+}
+
+/// Whatever is said above a damaged stream comes of that.
+fn blamed<R: BufRead>(done: Result<(), UnpackError>, plain: &mut Decompressed<R>) -> Result<(), UnpackError> {
+    done.map_err(|error| plain.take_fault().map_or(error, UnpackError::Read))
+}
+
+/// What one that was taken for a compressed tar is: that, or a file that is only compressed.
+fn only_compressed(format: Format, source: &mut dyn Seekable, limits: Limits) -> Result<Format, UnpackError> {
+    let lone = match format {
+        Format::TarGz => Format::Gz,
+        Format::TarXz => Format::Xz,
+        Format::TarZst => Format::Zst,
+        Format::TarBz2 => Format::Bz2,
+        other => return Ok(other),
+    };
+    let mut start = Vec::new();
+    let (plain, _) = plain(format, BufReader::new(&mut *source), limits)?;
+    let read = plain.take(512).read_to_end(&mut start);
+    source.rewind().map_err(UnpackError::Io)?;
+    // What is damaged is said by whoever reads it.
+    Ok(if read.is_err() || start.is_empty() || is_start(&start) { format } else { lone })
 }
 
 /// Shows the entries of a tar.
@@ -194,7 +226,8 @@ fn walk_tar(
                 continue;
             }
         };
-        let shown = walk.show(&entry.path, entry.mode, found);
+        let attributes = RawAttributes { mode: entry.mode, owner: Some((entry.uid, entry.gid)) };
+        let shown = walk.show(&entry.path, attributes, found);
         shown.map_err(|error| tar.take_fault().map_or(error, UnpackError::Read))?;
     }
     Ok(())

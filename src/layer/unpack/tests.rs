@@ -232,6 +232,31 @@ fn every_compression_of_tar() {
 }
 
 #[test]
+fn files_that_are_only_compressed() {
+    for (format, archive) in
+        [("gz", gz(b"text")), ("xz", xz(b"text", 1 << 16)), ("zst", zst(b"text")), ("bz2", bz2(b"text"))]
+    {
+        for texts in [&[][..], &["auto"], &[format]] {
+            assert_eq!(list(&archive, texts, 0).unwrap(), "/ 644 f text", "{format}");
+        }
+        for cut in 1..archive.len() {
+            refusal(&archive[..cut], &[format], 0);
+        }
+        refusal(&[&archive[..], b"junk"].concat(), &[format], 0);
+        let outer = tar().file("a", &archive).end();
+        assert_eq!(list(&outer, &["tar:a", format], 0).unwrap(), "/ 644 f text");
+        let error = refusal(&archive, &[&format!("tar.{format}")], 0);
+        assert!(error.contains(&format!("unpack = \"{format}\" takes a file that is only")), "{error}");
+    }
+    // What begins as a tar is one, or damaged.
+    let mut bad = tool().end();
+    bad[0] ^= 1;
+    assert!(refusal(&gz(&bad), &[], 0).starts_with("the gzip holds no tar"));
+    assert_eq!(list(&gz(b""), &["gz"], 0).unwrap(), "/ 644 f ");
+    assert_eq!(refusal(&gz(&vec![0; (1 << 19) + 1]), &["gz"], 0), "the file has more than 524288 bytes");
+}
+
+#[test]
 fn dictionaries_are_bounded() {
     let tar = tool().end();
     assert!(list(&xz(&tar, 1 << 20), &[], 0).is_ok());

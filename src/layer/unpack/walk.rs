@@ -2,7 +2,7 @@
 //!
 //! Owns that an entry is checked before it is shown, and what is dropped from its path. It must not know formats.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 
 use super::error::{UnpackError, UnpackFault};
@@ -16,6 +16,19 @@ pub(super) enum RawEntry<'a> {
     File { size: u64, content: &'a mut dyn Read, at: Option<Range<u64>> },
     Symlink(Vec<u8>),
     HardLink(Vec<u8>),
+}
+
+/// What a format says of an entry besides.
+#[derive(Clone, Copy)]
+pub(super) struct RawAttributes {
+    pub(super) mode: u32,
+    pub(super) owner: Option<(u32, u32)>,
+}
+
+impl From<u32> for RawAttributes {
+    fn from(mode: u32) -> Self {
+        Self { mode, owner: None }
+    }
 }
 
 /// Is shown the members, by the visitor or by whoever opens the archive in one of them. What the visitor says is
@@ -53,7 +66,13 @@ impl<'v> Walk<'v> {
         }
     }
 
-    pub(super) fn show(&mut self, raw: &[u8], mode: u32, found: RawEntry<'_>) -> Result<(), UnpackError> {
+    pub(super) fn show(
+        &mut self,
+        raw: &[u8],
+        attributes: RawAttributes,
+        found: RawEntry<'_>,
+    ) -> Result<(), UnpackError> {
+        let RawAttributes { mode, owner } = attributes;
         let limit = self.limits.entries;
         self.entries += 1;
         if self.entries > limit {
@@ -64,10 +83,23 @@ impl<'v> Walk<'v> {
             Ok(None) => return Ok(()),
             Err(fault) => return self.refused(raw, fault),
         };
-        (self.show)(Member { path, mode, what }).map_err(|error| match error {
+        (self.show)(Member { path, mode, owner, what }).map_err(|error| match error {
             UnpackError::Io(source) => UnpackError::Visit { path: raw.to_vec(), source },
             other => other,
         })
+    }
+
+    /// Shows the one thing that a compressed file is.
+    pub(super) fn lone(&mut self, content: &mut dyn Read) -> Result<(), UnpackError> {
+        if self.strip > 0 {
+            return Ok(());
+        }
+        let limit = self.limits.file.min(self.limits.bytes);
+        let mut bounded = Read::take(content, limit.saturating_add(1));
+        let what = What::File { content: &mut bounded, at: None };
+        (self.show)(Member { path: TreePath::root(), mode: 0o644, owner: None, what })?;
+        io::copy(&mut bounded, &mut io::sink()).map_err(UnpackError::Io)?;
+        if bounded.limit() == 0 { Err(UnpackError::LoneTooLarge { limit }) } else { Ok(()) }
     }
 
     /// Refuses an entry, unless nobody wants it: a device that the recipe leaves out is none of its concern.

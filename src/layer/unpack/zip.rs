@@ -225,14 +225,14 @@ fn show<R: Read>(
 ) -> Result<(), UnpackError> {
     let name = content.name;
     match kind {
-        REGULAR => walk.show(name, mode, RawEntry::File { size, content: &mut *content, at: None })?,
+        REGULAR => walk.show(name, mode.into(), RawEntry::File { size, content: &mut *content, at: None })?,
         SYMLINK => {
             let mut target = Vec::new();
             let mut start = content.take(LONGEST as u64 + 1);
             start.read_to_end(&mut target).map_err(UnpackError::Io)?;
-            return walk.show(name, mode, RawEntry::Symlink(target));
+            return walk.show(name, mode.into(), RawEntry::Symlink(target));
         }
-        _ => walk.show(name, mode, RawEntry::Directory)?,
+        _ => walk.show(name, mode.into(), RawEntry::Directory)?,
     }
     // What nobody wanted is checked too: an archive is intact or it isn't.
     io::copy(content, &mut io::sink()).map(drop).map_err(UnpackError::Io)

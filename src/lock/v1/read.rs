@@ -79,6 +79,8 @@ struct Source {
     unpack: Vec<String>,
     #[serde(default)]
     strip: usize,
+    #[serde(default)]
+    owners: bool,
     pinned: Option<String>,
     index: Option<String>,
     manifest: Option<String>,
@@ -204,7 +206,8 @@ impl Source {
     fn key(&self) -> Result<SourceKey, Error> {
         let Self { origin, fetch, input, image, recipe, base, .. } = self;
         let (include, exclude) = (self.include.clone(), self.exclude.clone());
-        let portion = Portion { include, exclude, unpack: self.unpack.clone(), strip: self.strip };
+        let (unpack, strip, owners) = (self.unpack.clone(), self.strip, self.owners);
+        let portion = Portion { include, exclude, unpack, strip, owners };
         match (origin, fetch, input, image, recipe, base) {
             (Some(directory), None, None, None, None, None) => {
                 let (directory, from) = (directory.clone(), self.inside(&self.from)?);

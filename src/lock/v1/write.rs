@@ -157,13 +157,16 @@ impl Writer {
     }
 
     fn portion(&mut self, platform: Option<&String>, portion: &Portion) {
-        let Portion { include, exclude, unpack, strip } = portion;
+        let Portion { include, exclude, unpack, strip, owners } = portion;
         platform.iter().for_each(|platform| self.text("platform", platform));
         self.list("include", include);
         self.list("exclude", exclude);
         self.list("unpack", unpack);
         if *strip > 0 {
             self.line(format_args!("strip = {strip}"));
+        }
+        if *owners {
+            self.line(format_args!("owners = true"));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::layers::{Claim, Unit};
 use crate::plan::Fault;
-use crate::recipe::{Change, Owner, ResolvedAction, SourcePath};
+use crate::recipe::{Change, Mode, SourcePath};
 use crate::tree::{Attributes, Content, Kind, Node, SourceNode, SourceTree, TreePath};
 
 /// What becomes of files and directories of what stands below.
@@ -26,56 +26,89 @@ struct Changed {
     text: Option<Vec<u8>>,
 }
 
-/// What a name or number stands for.
-type Ids<'o> = &'o dyn Fn(&Owner) -> Result<(u32, u32), Fault>;
+/// What an `[[owner]]` gives.
+pub(super) struct Given<'m> {
+    pub(super) ids: Option<(u32, u32)>,
+    pub(super) mode: Option<&'m Mode>,
+    pub(super) recursive: bool,
+}
+
+impl Given<'_> {
+    /// Gives it; `named`: to what the entry's path names. Digits are meant for that alone, a change for everything.
+    pub(super) fn to(&self, attributes: &mut Attributes, kind: &Kind, named: bool) {
+        if let Some((uid, gid)) = self.ids {
+            (attributes.uid, attributes.gid) = (uid, gid);
+        }
+        let directory = matches!(kind, Kind::Directory { .. });
+        if let Some(mode) = self.mode
+            && (named || matches!(mode, Mode::Change(_)))
+            && !matches!(kind, Kind::Symlink(_))
+        {
+            attributes.mode = mode.apply(attributes.mode, directory);
+        }
+    }
+}
 
 impl<'a> Changes<'a> {
     pub(super) const fn new(cx: &'a Context<'a>) -> Self {
         Self { cx, paths: BTreeMap::new() }
     }
 
-    pub(super) fn add(&mut self, unit: usize, action: &ResolvedAction, owner: Ids<'_>) -> Result<(), Fault> {
-        match action {
-            ResolvedAction::Edit { path, change } => {
-                let tree = self.below(path)?;
-                let text = self.text(unit, path, tree)?;
-                edit(text.ok_or_else(|| Fault::NotInBase { path: path.key.name().to_owned() })?, change)
+    pub(super) fn edit(&mut self, unit: usize, path: &SourcePath, change: &Change) -> Result<(), Fault> {
+        let tree = self.below(path)?;
+        let text = self.text(unit, path, tree)?;
+        edit(text.ok_or_else(|| Fault::NotInBase { path: path.key.name().to_owned() })?, change)
+    }
+
+    pub(super) fn add_certificates(
+        &mut self,
+        unit: usize,
+        from: &SourcePath,
+        bundles: &[SourcePath],
+    ) -> Result<(), Fault> {
+        let certificates = self.certificates(from)?;
+        let mut any = false;
+        for bundle in bundles {
+            let tree = self.below(bundle)?;
+            let Some(text) = self.text(unit, bundle, tree)? else { continue };
+            any = true;
+            // Two of the paths may lead to one file.
+            if memchr::memmem::find(text, &certificates).is_none() {
+                end_line(text);
+                text.extend_from_slice(&certificates);
             }
-            ResolvedAction::Ca { from, bundles } => {
-                let certificates = self.certificates(from)?;
-                let mut any = false;
-                for bundle in bundles {
-                    let tree = self.below(bundle)?;
-                    let Some(text) = self.text(unit, bundle, tree)? else { continue };
-                    any = true;
-                    // Two of the paths may lead to one file.
-                    if memchr::memmem::find(text, &certificates).is_none() {
-                        end_line(text);
-                        text.extend_from_slice(&certificates);
-                    }
-                }
-                if any { Ok(()) } else { Err(Fault::NoBundle) }
-            }
-            ResolvedAction::Owner { path, owner: name, mode } => {
-                let ids = name.as_ref().map(|name| owner(name)).transpose()?;
-                let tree = self.below(path)?;
-                if tree.nodes.is_empty() {
-                    return Err(Fault::NotInBase { path: path.key.name().to_owned() });
-                }
-                for (number, at) in tree.nodes.keys().enumerate() {
-                    let Some(changed) = self.changed(unit, tree, at) else { continue };
-                    if let Some((uid, gid)) = ids {
-                        (changed.attributes.uid, changed.attributes.gid) = (uid, gid);
-                    }
-                    // What `path` names comes first, whatever is below.
-                    if let (Some(mode), 0) = (mode, number) {
-                        changed.attributes.mode = *mode;
-                    }
-                }
-                Ok(())
-            }
-            _ => Ok(()),
         }
+        if any { Ok(()) } else { Err(Fault::NoBundle) }
+    }
+
+    /// Gives owner and mode to what stands below; `covered` says of a path, and whether the entry names it, that the recipe
+    /// has something else there. With `found` the recipe has something for the entry itself.
+    pub(super) fn give(
+        &mut self,
+        unit: usize,
+        path: &SourcePath,
+        given: &Given<'_>,
+        covered: &dyn Fn(&TreePath, bool) -> bool,
+        found: bool,
+    ) -> Result<(), Fault> {
+        let tree = match self.below(path) {
+            Err(_) if found => return Ok(()),
+            tree => tree?,
+        };
+        if tree.nodes.is_empty() && !found {
+            return Err(Fault::NotInBase { path: path.key.name().to_owned() });
+        }
+        for (number, at) in tree.nodes.keys().enumerate() {
+            // What `path` names comes first, whatever is below.
+            let named = number == 0;
+            if covered(at, named) {
+                continue;
+            }
+            if let Some(changed) = self.changed(unit, tree, at) {
+                given.to(&mut changed.attributes, &changed.kind, named);
+            }
+        }
+        Ok(())
     }
 
     /// Puts what was changed into the layers of the entries that changed it.
@@ -211,7 +244,8 @@ fn end_line(text: &mut Vec<u8>) {
     }
 }
 
-fn edit(text: &mut Vec<u8>, change: &Change) -> Result<(), Fault> {
+/// Makes what an `[[edit]]` makes of a text.
+pub(super) fn edit(text: &mut Vec<u8>, change: &Change) -> Result<(), Fault> {
     match change {
         Change::Append(added) => {
             end_line(text);

@@ -14,6 +14,8 @@ pub(crate) struct Context<'a> {
     pub(crate) below: &'a View<'a>,
     /// Users and groups.
     pub(crate) facts: &'a Facts,
+    /// Those of the external base alone, for messages.
+    pub(crate) base_facts: &'a Facts,
     pub(crate) sources: &'a Sources,
     /// What stands directly below, as sources in it are named.
     pub(crate) base: &'a str,

@@ -17,9 +17,12 @@ pub(super) use patch::config_patch;
 pub(super) use removal::{matches_in_base, pattern_in_base};
 pub use view::ResolveError;
 
+use std::collections::BTreeSet;
+
 use super::{Error, Fault, Stage};
 use crate::recipe::{Room, TemplateFault, interpolate, suggest};
-use view::View;
+use crate::tree::{Attributes, Kind, TreePath};
+use view::{Found, View};
 
 /// One variant's layers and what they are made of.
 type Planned = (Vec<PlannedLayer>, Expanded);
@@ -52,6 +55,30 @@ pub(super) fn view_below<'a>(stage: &Stage<'a>) -> View<'a> {
     view
 }
 
+/// What stands there once the entries of a variant are done.
+pub(super) fn view_with<'a>(stage: &Stage<'a>, units: &[Unit]) -> View<'a> {
+    let mut view = view_below(stage);
+    for path in units.iter().flat_map(|unit| unit.removes.keys()) {
+        view.remove(path);
+    }
+    let written = units.iter().flat_map(|unit| unit.directories.keys().chain(unit.nodes.keys()));
+    for above in written.flat_map(TreePath::ancestors).collect::<BTreeSet<_>>() {
+        if !matches!(view.lookup(&above), Found::Directory(_)) {
+            view.put_directory(&above, Attributes::new(0o755));
+        }
+    }
+    for (path, claim) in units.iter().flat_map(|unit| &unit.directories) {
+        view.put_directory(path, claim.attributes.clone());
+    }
+    for (path, node) in units.iter().flat_map(|unit| &unit.nodes) {
+        match &node.kind {
+            Kind::Symlink(target) => view.put_link(path, target.clone()),
+            _ => view.put_file(path),
+        }
+    }
+    view
+}
+
 fn expanded(stage: &Stage<'_>, below: &View<'_>) -> Result<Expanded, Vec<Error>> {
     let names = |name: &str| stage.recipe.names.get(name).cloned();
     let room = Room::new(usize::MAX);
@@ -71,6 +98,7 @@ fn expanded(stage: &Stage<'_>, below: &View<'_>) -> Result<Expanded, Vec<Error>>
     let cx = Context {
         below,
         facts: stage.facts,
+        base_facts: stage.base_facts,
         sources: stage.sources,
         base: stage.base,
         read: stage.read,

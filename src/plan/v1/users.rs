@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 
 use crate::layer::facts::{Facts, UserDatabase};
-use crate::plan::Fault;
+use crate::plan::{Fault, Whose};
 use crate::recipe::{Id, Owner, ResolvedAction};
 use crate::tree::{Attributes, TreePath};
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
 
 /// Both files, as they will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,9 @@ pub(crate) struct Database {
     /// Where the first line of a name, and of a number, begins.
     by_name: BTreeMap<Vec<u8>, usize>,
     by_id: BTreeMap<u32, usize>,
+    /// What the external base has of it, and what the recipe stands on.
+    base: Vec<u8>,
+    below: Vec<u8>,
 }
 
 /// Whether an entry adds a line.
@@ -36,8 +42,12 @@ pub(crate) const fn is_user(action: &ResolvedAction) -> bool {
 }
 
 impl Users {
-    pub(crate) fn of(facts: &Facts) -> Self {
-        Self { passwd: Database::of(facts.passwd.as_ref()), group: Database::of(facts.group.as_ref()) }
+    /// As they stand below; `base` is what the external base has, without its recipes.
+    pub(crate) fn of(facts: &Facts, base: &Facts) -> Self {
+        Self {
+            passwd: Database::of(facts.passwd.as_ref(), base.passwd.as_ref()),
+            group: Database::of(facts.group.as_ref(), base.group.as_ref()),
+        }
     }
 
     /// What is known of the image below, with these.
@@ -58,18 +68,22 @@ impl Users {
     pub(crate) fn add(&mut self, action: &ResolvedAction) -> Result<(), Fault> {
         match action {
             ResolvedAction::Group { name, gid } => {
-                self.group.add(name, *gid, format!("{}:x:{gid}:", name.value))
+                self.group.add(GROUP, name, *gid, &format!("{}:x:{gid}:", name.value))
             }
             ResolvedAction::User { name, uid, gid, home, shell } => {
-                let gid = match gid.or_else(|| Some(self.group.ids(name)?.0)) {
-                    Some(gid) => gid,
-                    None => {
-                        // As useradd does: a group of its own.
-                        self.group.add(name, *uid, format!("{}:x:{uid}:", name.value))?;
-                        *uid
-                    }
-                };
-                self.passwd.add(name, *uid, format!("{}:x:{uid}:{gid}::{home}:{shell}", name.value))
+                let own = gid.or_else(|| Some(self.group.ids(name)?.0));
+                let gid = own.unwrap_or(*uid);
+                let line = format!("{}:x:{uid}:{gid}::{home}:{shell}", name.value);
+                // Whose number it is matters more than whose group that would be.
+                let there = self.passwd.has(PASSWD, name, *uid, &line)?;
+                if own.is_none() {
+                    // As useradd does: a group of its own.
+                    self.group.add(GROUP, name, *uid, &format!("{}:x:{uid}:", name.value))?;
+                }
+                if !there {
+                    self.passwd.push(&line);
+                }
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -100,15 +114,18 @@ impl Users {
 }
 
 impl Database {
-    fn of(database: Option<&UserDatabase>) -> Self {
+    fn of(database: Option<&UserDatabase>, base: Option<&UserDatabase>) -> Self {
+        let bytes = |database: Option<&UserDatabase>| database.map(|database| database.bytes.clone());
         let mut new = Self {
             path: database.map(|database| database.path.clone()),
             attributes: database
                 .map_or_else(|| Attributes::new(0o644), |database| database.attributes.clone()),
-            bytes: database.map(|database| database.bytes.clone()).unwrap_or_default(),
+            bytes: bytes(database).unwrap_or_default(),
             changed: false,
             by_name: BTreeMap::new(),
             by_id: BTreeMap::new(),
+            base: bytes(base).unwrap_or_default(),
+            below: bytes(database).unwrap_or_default(),
         };
         new.index(0);
         new
@@ -117,24 +134,26 @@ impl Database {
     /// Notes the lines from one on.
     fn index(&mut self, from: usize) {
         let mut at = from;
-        for line in self.bytes[from..].split(|byte| *byte == b'\n') {
-            if !line.is_empty() {
+        for raw in self.bytes[from..].split(|byte| *byte == b'\n') {
+            if let Some(line) = read(raw) {
+                let at = at + raw.len() - line.len();
                 let mut fields = line.split(|byte| *byte == b':');
                 self.by_name.entry(fields.next().unwrap_or_default().to_vec()).or_insert(at);
                 if let Some(id) = fields.nth(1).and_then(number) {
                     self.by_id.entry(id).or_insert(at);
                 }
             }
-            at += line.len() + 1;
+            at += raw.len() + 1;
         }
-    }
-
-    fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
     }
 
     fn line(&self, at: usize) -> &[u8] {
         self.bytes[at..].split(|byte| *byte == b'\n').next().unwrap_or_default()
+    }
+
+    /// The next number that nobody has.
+    fn free(&self, id: u32) -> u32 {
+        (id.max(1000)..u32::MAX).find(|id| !self.by_id.contains_key(id)).unwrap_or(id)
     }
 
     /// Number of a name, and of its group where there is one.
@@ -147,15 +166,37 @@ impl Database {
     /// The first field of every line.
     pub(crate) fn names(&self) -> Vec<String> {
         let name = |line: &[u8]| line.split(|byte| *byte == b':').next().unwrap_or_default().to_vec();
-        self.lines().map(|line| String::from_utf8_lossy(&name(line)).into_owned()).collect()
+        lines(&self.bytes).map(|line| String::from_utf8_lossy(&name(line)).into_owned()).collect()
     }
 
-    fn add(&mut self, name: &str, id: u32, line: String) -> Result<(), Fault> {
-        let same = self.by_name.get(name.as_bytes()).into_iter().chain(self.by_id.get(&id)).min();
-        if let Some(first) = same.map(|at| self.line(*at)) {
-            let clash = || Fault::UserClash { line: String::from_utf8_lossy(first).into_owned() };
-            return if first == line.as_bytes() { Ok(()) } else { Err(clash()) };
+    /// Adds a line to the file that people call `file`, unless it is there.
+    fn add(&mut self, file: &'static str, name: &str, id: u32, line: &str) -> Result<(), Fault> {
+        if !self.has(file, name, id, line)? {
+            self.push(line);
         }
+        Ok(())
+    }
+
+    /// Whether that line is there; another one must not have its name or number.
+    fn has(&self, file: &'static str, name: &str, id: u32, line: &str) -> Result<bool, Fault> {
+        let same = self.by_name.get(name.as_bytes()).into_iter().chain(self.by_id.get(&id)).min();
+        let Some(there) = same.map(|at| self.line(*at)) else { return Ok(false) };
+        if there == line.as_bytes() {
+            return Ok(true);
+        }
+        let is_in = |bytes: &[u8]| lines(bytes).any(|line| line == there);
+        let whose = match () {
+            () if is_in(&self.base) => Whose::Base,
+            () if is_in(&self.below) => Whose::Parent,
+            () => Whose::Own,
+        };
+        let same_name = there.split(|byte| *byte == b':').next() == Some(name.as_bytes());
+        let line = String::from_utf8_lossy(there).into_owned();
+        let free = self.free(id);
+        Err(Fault::UserClash { file, line, whose, name: name.to_owned(), same_name, free })
+    }
+
+    fn push(&mut self, line: &str) {
         if self.bytes.last().is_some_and(|byte| *byte != b'\n') {
             self.bytes.push(b'\n');
         }
@@ -164,8 +205,16 @@ impl Database {
         self.bytes.push(b'\n');
         self.index(at);
         self.changed = true;
-        Ok(())
     }
+}
+
+/// What libc reads of a line: nothing of one that begins with `#`.
+fn read(line: &[u8]) -> Option<&[u8]> {
+    Some(line.trim_ascii_start()).filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'\n').filter_map(read)
 }
 
 fn number(field: &[u8]) -> Option<u32> {

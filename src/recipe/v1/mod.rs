@@ -8,6 +8,7 @@
 mod defaults;
 mod glob;
 mod merge;
+mod mode;
 mod names;
 mod path;
 mod resolve;
@@ -21,6 +22,7 @@ use super::ErrorKind;
 pub(super) use defaults::{PLATFORMS, VARIANTS, distinct, epoch, platforms};
 pub use glob::{Glob, GlobFault, has_magic};
 pub(super) use merge::{check, evaluate, is_bare, or_replace, table};
+pub use mode::Mode;
 pub use names::Scope;
 pub(super) use names::{Names, Reach};
 pub use path::PathFault;

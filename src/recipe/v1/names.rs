@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::recipe::patch::Var;
-use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned, suggest};
+use crate::recipe::{At, Error, ErrorKind, Evaluated, Spanned, suggest, words};
 
 use super::template::{DELIMITERS, Room, TemplateError, TemplateFault, interpolate};
 use super::{Glob, glob};
@@ -288,9 +288,11 @@ pub(super) fn any(text: &str) -> Result<String, ErrorKind> {
     Ok(text.to_owned())
 }
 
-pub(super) fn globs(list: &[Spanned<String>], names: &Names<'_>) -> Option<Vec<Glob>> {
+/// Globs over what is below a source; `directories`: they may have a final slash.
+pub(super) fn globs(list: &[Spanned<String>], directories: bool, names: &Names<'_>) -> Option<Vec<Glob>> {
+    let read = |text: &str| words::reaches(text, directories).and_then(|()| glob(text));
     // All of them first, so that every mistake is told.
-    let globs: Vec<_> = list.iter().map(|text| names.read(text, glob)).collect();
+    let globs: Vec<_> = list.iter().map(|text| names.read(text, read)).collect();
     globs.into_iter().collect()
 }
 

@@ -144,7 +144,7 @@ fn entry_of(
         Action::Owner { path, owner, mode, recursive } => {
             let owner = owned(owner, names);
             let path = in_base(path, false, *recursive, sources)?;
-            ResolvedAction::Owner { path, owner: owner?, mode: *mode }
+            ResolvedAction::Owner { path, owner: owner?, mode: mode.clone(), recursive: *recursive }
         }
         Action::Ca { from } => {
             let found = certificates(entry, from, sources)?;
@@ -165,7 +165,7 @@ fn entry_of(
         Action::File(file) => ResolvedAction::File(resolve_file(entry, file, recipe, names, sources)?),
         Action::Dir { path, mode, owner } => {
             let owner = owned(owner, names);
-            ResolvedAction::Dir { path: normal(names, path, named)?, mode: *mode, owner: owner? }
+            ResolvedAction::Dir { path: normal(names, path, named)?, mode: mode.clone(), owner: owner? }
         }
         Action::Link { path, target, hard } => {
             let target = normal(names, target, |target| link_target(target, *hard));
@@ -238,7 +238,7 @@ fn resolve_file(
     let template = match &file.template {
         Template::Off => ResolvedTemplate::Off,
         Template::All => ResolvedTemplate::All,
-        Template::Globs(list) => ResolvedTemplate::Globs(globs(list, sources)?),
+        Template::Globs(list) => ResolvedTemplate::Globs(globs(list, false, sources)?),
     };
     let (owner, (into, to), source) = (owner?, into?, source?);
     let fault = match &source {
@@ -252,13 +252,13 @@ fn resolve_file(
         names.push(Some(file.to.at.clone()), ErrorKind::Path { path: to, fault });
         return None;
     }
-    let (include, exclude) = (globs(&file.include, sources)?, globs(&file.exclude, sources)?);
+    let (include, exclude) = (globs(&file.include, true, sources)?, globs(&file.exclude, true, sources)?);
     Some(ResolvedFile {
         source,
         to: file.to.with(to),
         into,
-        mode: file.mode,
-        dir_mode: file.dir_mode,
+        mode: file.mode.clone(),
+        dir_mode: file.dir_mode.clone(),
         owner,
         mtime: file.mtime,
         template,

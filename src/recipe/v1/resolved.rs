@@ -9,6 +9,7 @@ use crate::recipe::patch::{Base, Image};
 use crate::recipe::{At, Spanned};
 use crate::tree::SourceKey;
 
+use super::mode::Mode;
 use super::names::Scope;
 use super::{Glob, has_magic};
 
@@ -60,7 +61,7 @@ pub enum ResolvedAction {
         /// Its path.
         path: Spanned<String>,
         /// Its mode; of a new directory 0755, of the base's its own, when `None`.
-        mode: Option<u32>,
+        mode: Option<Mode>,
         /// Its owner; of a new directory root, of the base's its own, when `None`.
         owner: Option<Spanned<Owner>>,
     },
@@ -106,8 +107,10 @@ pub enum ResolvedAction {
         path: SourcePath,
         /// The new owner, when given.
         owner: Option<Spanned<Owner>>,
-        /// The new mode of what `path` names, when given.
-        mode: Option<u32>,
+        /// The new mode of what `path` names, when given; a change is for everything below too.
+        mode: Option<Mode>,
+        /// Everything below too.
+        recursive: bool,
     },
     /// `[[ca]]`
     Ca {
@@ -135,9 +138,9 @@ pub struct ResolvedFile {
     /// A final slash: what comes goes into it under its own name.
     pub into: bool,
     /// Mode of files; 0755 or 0644 by the x bit when `None`.
-    pub mode: Option<u32>,
+    pub mode: Option<Mode>,
     /// Mode of directories that it makes; 0755, or what the source says, when `None`.
-    pub dir_mode: Option<u32>,
+    pub dir_mode: Option<Mode>,
     /// Owner of what it makes; 0:0, or what the source says, when `None`.
     pub owner: Option<Spanned<Owner>>,
     /// Time of what it makes.

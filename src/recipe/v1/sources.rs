@@ -46,7 +46,7 @@ pub(super) fn paths_of(
     names: &Names<'_>,
 ) -> Option<Vec<SourcePath>> {
     // Read before the source and looked at after it, so that every mistake is told.
-    let (include, exclude) = (globs(&file.include, names), globs(&file.exclude, names));
+    let (include, exclude) = (globs(&file.include, true, names), globs(&file.exclude, true, names));
     let mut paths = match &file.source {
         Source::Text(_) => return Some(Vec::new()),
         Source::From(from) => named_beside(entry, from, names)?,
@@ -63,15 +63,28 @@ pub(super) fn paths_of(
     };
     let unpack: Option<Vec<String>> = file.unpack.iter().map(|step| names.text(step)).collect();
     let (include, exclude) = (texts(&include?), texts(&exclude?));
-    let portion = Portion { include, exclude, unpack: unpack?, strip: file.strip };
+    let (strip, owners) = (file.strip, file.archive_owners);
+    let portion = Portion { include, exclude, unpack: unpack?, strip, owners };
     for path in &mut paths {
         path.case_clash = file.case_clash;
-        path.read = file.template != Template::Off;
+        path.read = file.template != Template::Off || is_edited(file, recipe);
         if let Some(own) = path.key.portion_mut() {
             own.clone_from(&portion);
         }
     }
     Some(paths)
+}
+
+/// Whether an `[[edit]]` may be about what a file entry writes.
+fn is_edited(file: &File, recipe: &Evaluated) -> bool {
+    let to = file.to.trim_end_matches('/');
+    recipe.entries.iter().any(|entry| match &entry.action {
+        Action::Edit { path, .. } => {
+            let below = path.strip_prefix(to).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            below || path.contains("{{") || to.contains("{{")
+        }
+        _ => false,
+    })
 }
 
 fn texts(globs: &[Glob]) -> Vec<String> {

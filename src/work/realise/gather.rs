@@ -7,15 +7,19 @@ use std::path::Path;
 use super::draft::{Grounded, Work};
 use super::ground::{base_key, below, image_of};
 use crate::disk;
-use crate::lock::{COMMITTED, Pin};
+use crate::lock::{COMMITTED, Pin, SourceLock};
 use crate::oci::Platform;
 use crate::recipe::{SourcePath, Spanned};
-use crate::tree::{Content, Files, SourceKey, SourceTree, Sources};
+use crate::tree::{Content, Files, Kind, SourceKey, SourceNode, SourceTree, Sources, TreePath};
 use crate::work::Error;
 use crate::work::checkout::Blobs;
 use crate::work::sources::Foreign;
 use crate::work::upstream::Below;
 use crate::workspace::Contents;
+
+/// How a file begins that Git LFS left in place of a large one, and how long such files are.
+const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+const POINTER_SIZES: std::ops::Range<u64> = 100..400;
 
 /// What a recipe takes.
 #[derive(Default)]
@@ -66,6 +70,8 @@ impl Gathered {
     ) -> Result<SourceTree, Error> {
         let scan = work.checkout().source_at(files, &path.at)?;
         self.contents.extend(scan.contents.clone());
+        let name = |inner: &TreePath| SourceLock::name(&path.key, scan.tree.single, inner);
+        self.tell_pointers(&scan.tree, &scan.contents, &name);
         for (one, other) in &scan.same_folded {
             let name = &files.from;
             self.warnings.push(format!("{name}: {one} and {other} are one name where case doesn't count"));
@@ -76,6 +82,26 @@ impl Gathered {
             locked.restore_bits(&mut tree, &|content| work.checkout().committed.listing(content));
         }
         Ok(tree)
+    }
+
+    /// Tells of files that only name the bytes that are meant. Few are as short as that, so few are read.
+    fn tell_pointers(&mut self, tree: &SourceTree, contents: &Contents, name: &dyn Fn(&TreePath) -> String) {
+        for (path, node) in &tree.nodes {
+            let (SourceNode::File { content, .. } | SourceNode::Kept { kind: Kind::File(content), .. }) =
+                node
+            else {
+                continue;
+            };
+            let mut start = Vec::new();
+            let reader = contents.open(content).ok().filter(|_| POINTER_SIZES.contains(&content.size));
+            let read = reader.map(|reader| reader.take(LFS.len() as u64).read_to_end(&mut start));
+            if matches!(read, Some(Ok(_))) && start == LFS {
+                let name = name(path);
+                self.warnings.push(format!(
+                    "{name} is a pointer of Git LFS, not the file that it stands for: git lfs pull brings that"
+                ));
+            }
+        }
     }
 
     /// A source from elsewhere.
@@ -91,6 +117,13 @@ impl Gathered {
         let foreign = foreign.map_err(|error| error.at(&path.at))?;
         if path.read {
             self.read_now(work, &foreign)?;
+        }
+        if let Some(contents) = work.sources.at_hand(&path.key) {
+            let (key, single) = (&path.key, foreign.tree.single);
+            let name = |inner: &TreePath| {
+                if single { key.name().to_owned() } else { format!("{}{inner}", key.name()) }
+            };
+            self.tell_pointers(&foreign.tree, &contents, &name);
         }
         self.pins.insert(path.key.clone(), foreign.pin);
         Ok(foreign.tree.clone())

@@ -32,7 +32,7 @@ pub(super) fn make(
     planned: Planned<'_>,
     gathered: &Gathered,
 ) -> Result<(Image, Vec<String>), Error> {
-    let Planned { on: Standing { variant, below, .. }, derivation, drawn, users } = planned;
+    let Planned { on: Standing { variant, below, .. }, derivation, drawn, users, mut warnings } = planned;
     if variant.bare
         && let Some(manifest) = below.manifest.as_ref().map(|(_, manifest)| *manifest)
     {
@@ -50,7 +50,7 @@ pub(super) fn make(
     let failed = |source| Error::Image { recipe: work.target.to_string(), source };
     let image =
         image::assemble(work.encoding, base, &below.platform, &own, &derivation.patch).map_err(failed)?;
-    let mut warnings: Vec<String> = image.warnings.iter().map(ToString::to_string).collect();
+    warnings.extend(image.warnings.iter().map(ToString::to_string));
     warnings.extend(drawn.layers.iter().filter_map(|layer| never_seen(&layer.tree)));
     let transaction = work.sources.supply().transaction()?;
     let descriptor = image.descriptor.clone();

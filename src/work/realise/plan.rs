@@ -28,6 +28,8 @@ pub(super) struct Planned<'v> {
     pub(super) drawn: Rc<Drawn>,
     /// What is known below, with the users that this recipe adds.
     pub(super) users: Option<Rc<Facts>>,
+    /// What a person should know of its plan.
+    pub(super) warnings: Vec<String>,
 }
 
 /// A variant whose base is known.
@@ -78,6 +80,7 @@ pub(super) fn plan<'v>(
             base,
             recipe: &one.resolved,
             facts: &one.below.facts,
+            base_facts: &one.below.base_facts,
             parents,
             layers_below: one.layers_below(),
             removed: &one.below.removed,
@@ -108,10 +111,11 @@ pub(super) fn plan<'v>(
             drawn.iter().cycle().take(here.len()).map(Rc::clone).collect()
         }
     };
+    let mut warnings = vec![Vec::new(); here.len()];
     if !work.checkout().env.locked {
         let mut guarded: Vec<(&Rc<Drawn>, &Standing<'_>)> =
             earlier.iter().flat_map(|(_, planned)| planned).map(|one| (&one.drawn, &one.on)).collect();
-        for ((stage, drawn), one) in stages.iter().zip(&drawn).zip(&here) {
+        for (((stage, drawn), one), warnings) in stages.iter().zip(&drawn).zip(&here).zip(&mut warnings) {
             let known =
                 |(plan, on): &(&Rc<Drawn>, &Standing<'_>)| Rc::ptr_eq(plan, drawn) && on.is_guarded_as(one);
             let plan = Some(&drawn.plan).filter(|_| !guarded.iter().any(known));
@@ -121,10 +125,24 @@ pub(super) fn plan<'v>(
                 return Err(failed(&one.variant.draft, errors));
             }
             secrets(work, &one.resolved)?;
+            *warnings = dangling(work, one, stage, &drawn.plan);
         }
     }
     drop(stages);
-    Ok(here.into_iter().zip(drawn).map(|(one, drawn)| derive(work, one, drawn, epoch)).collect())
+    let planned = here.into_iter().zip(drawn).zip(warnings);
+    Ok(planned.map(|((one, drawn), warnings)| derive(work, one, drawn, epoch, warnings)).collect())
+}
+
+/// Tells of links that lead to nothing: a checkout may have what they mean, and the image hasn't.
+fn dangling(work: &Work<'_, '_>, one: &Standing<'_>, stage: &Stage<'_>, plan: &Plan) -> Vec<String> {
+    // Where nobody knows, it isn't said.
+    let may_be_file =
+        |path: &TreePath| is_base_file(&work.sources.upstream, &one.below.base_layers, path).unwrap_or(true);
+    let found = plan::dangling(plan, stage, &may_be_file);
+    let tell = |(path, target): plan::Dangling| {
+        format!("{path} is a link to {}, which is not there in the image", target.escape_ascii())
+    };
+    found.into_iter().map(tell).collect()
 }
 
 impl Standing<'_> {
@@ -216,7 +234,8 @@ fn guard(
     let gone = resolved.config.remove.volumes.iter().flatten();
     let gone: Vec<_> = gone.filter_map(|path| TreePath::parse(path.as_bytes()).ok()).collect();
     let volumes: Vec<_> = below.volumes.iter().filter(|volume| !gone.contains(volume)).cloned().collect();
-    let is_file = |path: &TreePath| is_base_file(&work.sources.upstream, &below.base_layers, path);
+    let is_file =
+        |path: &TreePath| is_base_file(&work.sources.upstream, &below.base_layers, path).unwrap_or(false);
     Ok(plan::guard(plan, stage, &volumes, &is_file))
 }
 
@@ -258,7 +277,13 @@ fn draw(work: &Work<'_, '_>, mut plan: Plan) -> Drawn {
     Drawn { layers: layers.collect(), plan }
 }
 
-fn derive<'v>(work: &Work<'_, '_>, on: Standing<'v>, drawn: Rc<Drawn>, epoch: i64) -> Planned<'v> {
+fn derive<'v>(
+    work: &Work<'_, '_>,
+    on: Standing<'v>,
+    drawn: Rc<Drawn>,
+    epoch: i64,
+    warnings: Vec<String>,
+) -> Planned<'v> {
     let Standing { below, resolved, .. } = &on;
     let users = drawn.plan.facts(&below.facts).map(Rc::new);
     let root = below.root.as_ref().map(|(name, digest)| (name.as_str(), *digest));
@@ -270,5 +295,5 @@ fn derive<'v>(work: &Work<'_, '_>, on: Standing<'v>, drawn: Rc<Drawn>, epoch: i6
         layers: drawn.layers.iter().map(|layer| (layer.digest, layer.name.clone())).collect(),
         patch,
     };
-    Planned { on, derivation, drawn, users }
+    Planned { on, derivation, drawn, users, warnings }
 }

@@ -45,7 +45,10 @@ pub(super) fn unpacked(
     supply.checkout.env.progress.event(Event::Begin { what: "unpacking", name: &shown(name) });
     let archive = Arc::new(disk::open(&located.path)?.0);
     let spool = Spool::new(supply.transaction()?.scratch()?);
+    let lone = lone_name(name, portion);
     let mut members = Members {
+        lone: &lone,
+        is_lone: false,
         filter: &filter,
         known: BTreeMap::new(),
         listed,
@@ -53,6 +56,7 @@ pub(super) fn unpacked(
         contents: Contents::default(),
         nodes: Nodes::new(),
         secrets: Secrets::new(),
+        owners: portion.owners,
         files: Vec::new(),
         links: Vec::new(),
     };
@@ -73,6 +77,10 @@ pub(super) fn unpacked(
     let (written, spool) = spooled.map_err(disk::failed("write", Path::new(name)))?;
     unpacked.map_err(|error| wrong(error.to_string()))?;
     let mut contents = std::mem::take(&mut members.contents);
+    let single = members.is_lone;
+    if single && portion.unpack == ["auto"] && lone.name().ends_with(b".tar") {
+        return Err(wrong("by its name it is a tar, and there is none in it".into()));
+    }
     let (mut nodes, mut secrets) = members.nodes(written).map_err(wrong)?;
     if nodes.is_empty() && (portion.strip > 0 || !portion.exclude.is_empty()) {
         return Err(wrong("nothing of it is left: strip or exclude less".into()));
@@ -87,11 +95,27 @@ pub(super) fn unpacked(
     secrets.retain(|path, _| nodes.contains_key(path));
     contents.extend(supply.spooled(spool)?);
     supply.checkout.env.progress.event(Event::End);
-    Ok(Read { tree: SourceTree { single: false, nodes }, pin: Pin::File(content), contents, secrets })
+    Ok(Read { tree: SourceTree { single, nodes }, pin: Pin::File(content), contents, secrets })
+}
+
+/// The name that a file has which is only compressed: that of the archive, or of the member that it is, without the ending.
+fn lone_name(name: &str, portion: &Portion) -> TreePath {
+    let member = portion.unpack.iter().rev().nth(1).and_then(|step| step.split_once(':'));
+    let name = member.map_or(name.split(['?', '#']).next().unwrap_or(name), |(_, member)| member);
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let tars = [(".tgz", ".tar"), (".txz", ".tar"), (".tbz2", ".tar"), (".tzst", ".tar")];
+    let endings = [(".gz", ""), (".xz", ""), (".zst", ""), (".bz2", "")];
+    let found = tars.iter().chain(&endings).find_map(|(end, new)| Some((name.strip_suffix(end)?, *new)));
+    let (stem, end) = found.filter(|(stem, _)| !stem.is_empty()).unwrap_or((name, ""));
+    let name = format!("{stem}{end}");
+    TreePath::root().child(name.as_bytes()).unwrap_or_else(|| TreePath::root().join(b"content"))
 }
 
 /// What is taken of an archive, as far as it was read.
 struct Members<'f> {
+    /// What a file that is only compressed is called, and whether it is one.
+    lone: &'f TreePath,
+    is_lone: bool,
     filter: &'f Filter,
     /// Directories that it leaves out, or not.
     known: BTreeMap<TreePath, bool>,
@@ -101,23 +125,37 @@ struct Members<'f> {
     contents: Contents,
     nodes: Nodes,
     secrets: Secrets,
-    /// In the order in which they were sent to be written, with their modes.
-    files: Vec<(TreePath, u32)>,
-    /// Names, whose they are too, and their modes.
-    links: Vec<(TreePath, TreePath, u32)>,
+    /// They belong to whom the archive says.
+    owners: bool,
+    /// In the order in which they were sent to be written.
+    files: Vec<(TreePath, Attributes)>,
+    /// Names, and whose they are too.
+    links: Vec<(TreePath, TreePath, Attributes)>,
 }
 
 impl Members<'_> {
     fn add(&mut self, member: Member<'_>, send: &SyncSender<Option<Vec<u8>>>) -> io::Result<()> {
-        let Member { path, mode, what } = member;
+        let Member { path, mode, owner, what } = member;
+        self.is_lone |= path.is_root();
+        let path = if path.is_root() { self.lone.clone() } else { path };
         // Whatever lies below what is left out is left out.
         if self.filter.leaves_out(&path, &mut self.known) {
             return Ok(());
         }
+        let (uid, gid) = match (self.owners, owner) {
+            (false, _) => (0, 0),
+            (true, Some(owner)) => owner,
+            (true, None) => {
+                return Err(io::Error::other("this format doesn't say whose it is: give an owner"));
+            }
+        };
+        let own = |mode| Attributes::new(mode).owned(uid, gid);
         match what {
-            What::Directory => drop(self.nodes.insert(path, kept(Kind::Directory { opaque: false }, mode))),
-            What::Symlink(target) => drop(self.nodes.insert(path, kept(Kind::Symlink(target), 0o777))),
-            What::HardLink(target) => self.links.push((path, target, mode)),
+            What::Directory => {
+                drop(self.nodes.insert(path, kept(Kind::Directory { opaque: false }, own(mode))))
+            }
+            What::Symlink(target) => drop(self.nodes.insert(path, kept(Kind::Symlink(target), own(0o777)))),
+            What::HardLink(target) => self.links.push((path, target, own(mode))),
             What::File { content: reader, at: Some(at) } => {
                 // Read once less: whoever makes a layer of it compares it with the listing.
                 let (content, known) = match self.listed.and_then(|tree| tree.nodes.get(&path)) {
@@ -135,11 +173,11 @@ impl Members<'_> {
                     }
                 };
                 self.contents.put_section(content, self.archive, at.start, known);
-                self.nodes.insert(path, kept(Kind::File(content), mode));
+                self.nodes.insert(path, kept(Kind::File(content), own(mode)));
             }
             What::File { content: reader, at: None } => {
                 send_pieces(reader, send)?;
-                self.files.push((path, mode));
+                self.files.push((path, own(mode)));
             }
         }
         Ok(())
@@ -147,23 +185,23 @@ impl Members<'_> {
 
     /// All of them, once it is known what was written of the files.
     fn nodes(mut self, written: Vec<Written>) -> Result<(Nodes, Secrets), String> {
-        for ((path, mode), Written { content, secret }) in self.files.into_iter().zip(written) {
+        for ((path, attributes), Written { content, secret }) in self.files.into_iter().zip(written) {
             self.secrets.extend(secret.map(|kind| (path.clone(), kind)));
-            self.nodes.insert(path, kept(Kind::File(content), mode));
+            self.nodes.insert(path, kept(Kind::File(content), attributes));
         }
         // A name of something that is left out has to have its content.
-        for (path, target, mode) in self.links {
+        for (path, target, attributes) in self.links {
             if !matches!(self.nodes.get(&target), Some(SourceNode::Kept { kind: Kind::File(_), .. })) {
                 return Err(format!("{path} is a link to {target}, which is left out"));
             }
-            self.nodes.insert(path, kept(Kind::HardLink(target), mode));
+            self.nodes.insert(path, kept(Kind::HardLink(target), attributes));
         }
         Ok((self.nodes, self.secrets))
     }
 }
 
-fn kept(kind: Kind, mode: u32) -> SourceNode {
-    SourceNode::Kept { kind, attributes: Attributes::new(mode) }
+fn kept(kind: Kind, attributes: Attributes) -> SourceNode {
+    SourceNode::Kept { kind, attributes }
 }
 
 /// What goes from the thread that unpacks to the one that hashes and writes: at most so much at once, so often.

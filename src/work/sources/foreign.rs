@@ -85,7 +85,9 @@ impl Foreign {
             Pin::Image { index, manifest } => format!("{} {}", content(index), content(manifest)),
         };
         let texts = |texts: &[String]| Value::Array(texts.iter().map(|text| text.as_str().into()).collect());
-        let Portion { include, exclude, unpack, strip } = portion;
+        let Portion { include, exclude, unpack, strip, owners } = portion;
+        // No step is called that.
+        let steps: Vec<String> = unpack.iter().cloned().chain(owners.then(|| "owners".to_owned())).collect();
         let hash = self.hash.get_or_init(|| self.tree.hash());
         let value = object([
             ("witness", kind.into()),
@@ -98,7 +100,7 @@ impl Foreign {
             ("platform", platform.into()),
             ("single", self.tree.single.to_string().into()),
             ("strip", (*strip as u64).into()),
-            ("unpack", texts(unpack)),
+            ("unpack", texts(&steps)),
         ]);
         Some(Digest::of(&value.to_bytes()))
     }

@@ -211,6 +211,11 @@ impl<'a> Sources<'a> {
         Some((name, kind))
     }
 
+    /// The bytes of a source that this command has read.
+    pub(crate) fn at_hand(&self, key: &SourceKey) -> Option<Contents> {
+        self.materialised.borrow().get(key).map(|ready| ready.contents.clone())
+    }
+
     /// The bytes of contents that only sources from elsewhere have.
     pub(crate) fn contents(&self, missing: &BTreeSet<Content>) -> Result<Contents, Error> {
         let mut contents = Contents::default();

@@ -19,8 +19,10 @@ pub(crate) struct Below {
     /// The manifest with its digest and size; none from scratch.
     pub(crate) manifest: Option<(Rc<Manifest>, Content)>,
     pub(crate) config: Rc<ImageConfig>,
-    /// Of the external base.
+    /// Of the external base, with the users that recipes have added.
     pub(crate) facts: Rc<Facts>,
+    /// Of the external base alone.
+    pub(crate) base_facts: Rc<Facts>,
     /// Of the external base.
     pub(crate) base_layers: Rc<[Digest]>,
     /// What `[[remove]]` patterns match in the external base.
@@ -72,6 +74,7 @@ impl Below {
             manifest: None,
             config: Rc::default(),
             facts: Rc::default(),
+            base_facts: Rc::default(),
             base_layers: Rc::default(),
             removed: BTreeMap::new(),
             parents: Vec::new(),

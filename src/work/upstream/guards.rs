@@ -9,14 +9,14 @@ use crate::store::SEAL;
 use crate::tree::TreePath;
 
 /// Whether the image of these layers has something at `path` that is no directory. What isn't known of every layer
-/// without reading it is not known: no.
-pub(crate) fn is_base_file(upstream: &Upstream<'_>, layers: &Rc<[Digest]>, path: &TreePath) -> bool {
+/// without reading it is not known.
+pub(crate) fn is_base_file(upstream: &Upstream<'_>, layers: &Rc<[Digest]>, path: &TreePath) -> Option<bool> {
     let asked = (Rc::clone(layers), path.clone());
     if let Some(known) = upstream.base_files.borrow().get(&asked) {
         return *known;
     }
     let found: Option<Vec<_>> = layers.iter().map(|layer| names_of(upstream, *layer)).collect();
-    let answer = found.is_some_and(|found| names::is_file(found.iter().map(Rc::as_ref), path));
+    let answer = found.map(|found| names::is_file(found.iter().map(Rc::as_ref), path));
     upstream.base_files.borrow_mut().insert(asked, answer);
     answer
 }

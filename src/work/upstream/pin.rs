@@ -129,6 +129,7 @@ fn platform(
         base_layers: manifest.layers.iter().map(|layer| layer.digest).collect(),
         manifest: Some((manifest, own)),
         config,
+        base_facts: Rc::clone(&facts),
         facts,
         removed,
         parents: Vec::new(),

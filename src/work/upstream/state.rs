@@ -25,7 +25,7 @@ pub(crate) struct Upstream<'a> {
     pub(super) views: RefCell<BTreeMap<Digest, View>>,
     pub(super) facts: RefCell<BTreeMap<Digest, Rc<Facts>>>,
     /// What guards asked of a base's layers: variants, platforms and neighbours ask the same.
-    pub(super) base_files: RefCell<BTreeMap<BasePath, bool>>,
+    pub(super) base_files: RefCell<BTreeMap<BasePath, Option<bool>>>,
     pub(super) names: RefCell<BTreeMap<Digest, Option<Rc<Names>>>>,
 }
 

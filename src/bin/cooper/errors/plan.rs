@@ -1,6 +1,6 @@
 //! Entries that can't be built.
 
-use cooperage::plan::{self, Fault, ResolveError};
+use cooperage::plan::{self, Fault, ResolveError, Whose};
 use cooperage::recipe::{self, At, TemplateFault};
 
 use super::problem::Problem;
@@ -27,6 +27,7 @@ fn other_entry(fault: &Fault) -> Option<&At> {
     match fault {
         Fault::TwoOnOnePath { other, .. }
         | Fault::DirectoryTwoWays { other, .. }
+        | Fault::WrittenLater { other, .. }
         | Fault::BelowOwnFile { other, .. } => other.as_ref(),
         _ => None,
     }
@@ -38,6 +39,16 @@ fn hints(fault: &Fault) -> Vec<String> {
             let meant = recipe::suggest(name, known.iter().map(String::as_str));
             let known = if known.is_empty() { "none: use numbers".to_owned() } else { known.join(", ") };
             return did_you_mean(meant.as_ref()).into_iter().chain([format!("it has {known}")]).collect();
+        }
+        Fault::UserClash { same_name: true, whose: Whose::Own, .. } => "leave one of the entries out",
+        Fault::UserClash { same_name: true, name, .. } => {
+            return vec![format!(
+                "leave the entry out: owner = \"{name}\" means that one; or take another name"
+            )];
+        }
+        Fault::UserClash { file, free, .. } => {
+            let key = if *file == "/etc/group" { "gid" } else { "uid" };
+            return vec![format!("another number is free: {key} = {free}")];
         }
         Fault::OnADirectory { path } => {
             return vec![format!("to put the file into the directory: to = \"{path}/\"")];
@@ -81,6 +92,7 @@ fn hints(fault: &Fault) -> Vec<String> {
             return vec![format!("count = {found} replaces each of them; a longer text is there less often")];
         }
         Fault::RemovesNothing { .. } => "missing = \"ok\" allows it",
+        Fault::WrittenLater { .. } => "entries are done in the order of the file: put this one behind that",
         Fault::NeedsIndex { .. } => "`cooper lock` looks it up",
         _ => return Vec::new(),
     };

@@ -168,6 +168,12 @@ fn hints(kind: &ErrorKind) -> Vec<String> {
         | ErrorKind::Drop { suggestion, .. } => {
             return did_you_mean(suggestion.as_ref()).into_iter().collect();
         }
+        ErrorKind::NeverMatches { pattern, meant, .. } => {
+            let literal = pattern
+                .starts_with('!')
+                .then(|| format!("a name that begins with `!` is written {:?}", format!("\\{pattern}")));
+            return did_you_mean(Some(meant)).into_iter().chain(literal).collect();
+        }
         ErrorKind::NoBase => {
             "say what it stands on: image = \"…\", layout = \"…\", recipe = \"stack/name\", extends = \
              \"stack/name\" or scratch = true"

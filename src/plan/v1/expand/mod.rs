@@ -5,6 +5,7 @@
 //! on one path. The result decides bytes: never edited once encoding 1 is frozen, only added beside.
 
 mod conflicts;
+mod own;
 mod paths;
 mod work;
 mod writer;
@@ -14,13 +15,14 @@ use std::collections::BTreeMap;
 use self::conflicts::conflicts;
 use self::work::Work;
 use self::writer::Writer;
-use super::changes::Changes;
+use super::changes::{Changes, Given};
 use super::context::Context;
 use super::layers::Unit;
 use super::users::{Users, is_user};
+use crate::plan::view::Found;
 use crate::plan::{Error, Fault};
-use crate::recipe::{At, Owner, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource};
-use crate::tree::{Content, SourceKey};
+use crate::recipe::{At, ResolvedAction, ResolvedEntry, ResolvedFile, ResolvedSource};
+use crate::tree::{Content, SourceKey, TreePath};
 
 pub(crate) use self::paths::{split_pattern, topmost};
 
@@ -47,10 +49,10 @@ pub(crate) fn expand(entries: &[ResolvedEntry], cx: &Context<'_>) -> Result<Expa
         note(&mut errors, entry, work.users.add(&entry.action));
     }
     take_turns(&mut work, entries, &mut units, &mut errors);
-    change(&mut work, entries, &mut units, &mut errors);
     if let Some(first) = entries.iter().position(|entry| is_user(&entry.action)) {
         note(&mut errors, &entries[first], work.write_users(&mut units[first]));
     }
+    change(&mut work, entries, &mut units, &mut errors);
     hard_links(&mut work, entries, &mut units, &mut errors);
     errors.extend(conflicts(entries, &units));
     if !errors.is_empty() {
@@ -130,7 +132,9 @@ impl Turn {
             }
             ResolvedAction::Link { path, target, hard: false } => work.link(path, target, unit),
             ResolvedAction::Remove { glob, missing_ok } => work.remove(glob.as_str(), *missing_ok, unit),
-            ResolvedAction::Dir { path, mode, owner } => work.directory(path, *mode, owner.as_deref(), unit),
+            ResolvedAction::Dir { path, mode, owner } => {
+                work.directory(path, mode.as_ref(), owner.as_deref(), unit)
+            }
             // These change what others have written, or stand in files that all of them share.
             ResolvedAction::Link { hard: true, .. }
             | ResolvedAction::User { .. }
@@ -162,12 +166,31 @@ fn hard_links(work: &mut Work<'_>, entries: &[ResolvedEntry], units: &mut [Unit]
     }
 }
 
-/// Changes what stands below.
+/// Changes what entries before have written, and what stands below.
 fn change(work: &mut Work<'_>, entries: &[ResolvedEntry], units: &mut [Unit], errors: &mut Vec<Error>) {
     let mut changes = Changes::new(work.cx);
-    let owner = |owner: &Owner| work.users.owner(owner);
     for (number, entry) in entries.iter().enumerate() {
-        note(errors, entry, changes.add(number, &entry.action, &owner));
+        let done = match &entry.action {
+            ResolvedAction::Edit { path, change } => own::edit(work, entries, units, number, path, change)
+                .and_then(|done| if done { Ok(()) } else { changes.edit(number, path, change) }),
+            ResolvedAction::Ca { from, bundles } => changes.add_certificates(number, from, bundles),
+            ResolvedAction::Owner { path, owner, mode, recursive } => {
+                let ids = owner.as_ref().map(|owner| work.users.owner(owner)).transpose();
+                ids.and_then(|ids| {
+                    let given = Given { ids, mode: mode.as_ref(), recursive: *recursive };
+                    let found = own::give(work, units, number, path, &given);
+                    // What the recipe writes itself, or takes away, is no longer what stands below.
+                    let covered = |at: &TreePath, named: bool| {
+                        let set = |unit: &Unit| unit.directories.get(at).is_some_and(|claim| claim.explicit);
+                        units.iter().any(|unit| unit.nodes.contains_key(at) || set(unit))
+                            || (!named && work.ground.lookup(at) == Found::Nothing)
+                    };
+                    changes.give(number, path, &given, &covered, found)
+                })
+            }
+            _ => Ok(()),
+        };
+        note(errors, entry, done);
     }
     changes.write(units, &mut work.made);
 }

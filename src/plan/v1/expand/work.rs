@@ -8,7 +8,7 @@ use crate::plan::v1::context::Context;
 use crate::plan::v1::layers::{Claim, Removed, Unit};
 use crate::plan::v1::users::Users;
 use crate::plan::view::{Found, Last, View};
-use crate::recipe::{Owner, ResolvedFile, ResolvedSource, SourcePath};
+use crate::recipe::{Mode, Owner, ResolvedFile, ResolvedSource, SourcePath};
 use crate::tree::{Attributes, Content, Kind, Node, TreePath};
 
 pub(super) struct Work<'a> {
@@ -33,7 +33,7 @@ impl<'a> Work<'a> {
             cx,
             ground: cx.below.clone(),
             view: cx.below.clone(),
-            users: Users::of(cx.facts),
+            users: Users::of(cx.facts, cx.base_facts),
             links: Vec::new(),
             replaced: Vec::new(),
             made: BTreeMap::new(),
@@ -113,7 +113,7 @@ impl<'a> Work<'a> {
     pub(super) fn directory(
         &mut self,
         path: &str,
-        mode: Option<u32>,
+        mode: Option<&Mode>,
         owner: Option<&Owner>,
         unit: &mut Unit,
     ) -> Result<(), Fault> {
@@ -123,7 +123,9 @@ impl<'a> Work<'a> {
             Found::File | Found::Link(_) => return Err(Fault::NotADirectory { path }),
             Found::Nothing | Found::Unknown => Attributes::new(0o755),
         };
-        attributes.mode = mode.unwrap_or(attributes.mode);
+        if let Some(mode) = mode {
+            attributes.mode = mode.apply(attributes.mode, true);
+        }
         if let Some(owner) = owner {
             (attributes.uid, attributes.gid) = self.users.owner(owner)?;
         }

@@ -8,11 +8,14 @@ use crate::lock::SourceLock;
 use crate::plan::Fault;
 use crate::plan::v1::layers::{Claim, Unit};
 use crate::plan::view::{Found, Last};
-use crate::recipe::{Mtime, ResolvedFile, ResolvedSource, ResolvedTemplate, SourcePath};
+use crate::recipe::{Mode, Mtime, ResolvedFile, ResolvedSource, ResolvedTemplate, SourcePath};
 use crate::tree::{Attributes, Content, Kind, Node, SourceNode, SourceTree, TreePath};
 
 /// `mtime = "content"` moves a time back by less than this many seconds: ten years.
 const CONTENT_SPREAD: u32 = 315_360_000;
+
+/// setuid and setgid.
+const SET_ID: u32 = 0o6000;
 
 /// Writes what one entry says into its unit.
 pub(super) struct Writer<'w, 'a> {
@@ -23,6 +26,8 @@ pub(super) struct Writer<'w, 'a> {
     owner: Option<(u32, u32)>,
     /// Of every file that it makes.
     xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Root's without anybody's word, out of an archive: there the bits that lend an owner's rights were meant for another.
+    lends_nothing: bool,
 }
 
 /// Where each directory of a source really lies: one may meet a link of the base.
@@ -39,7 +44,15 @@ impl<'w, 'a> Writer<'w, 'a> {
     ) -> Result<Self, Fault> {
         let owner = file.owner.as_ref().map(|owner| work.users.owner(owner)).transpose()?;
         let xattrs = file.xattrs.iter().map(|(name, value)| (name.clone().into_bytes(), value.value.clone()));
-        Ok(Self { work, file, unit, owner, xattrs: xattrs.collect() })
+        let from_archive = match &file.source {
+            ResolvedSource::From(paths) => paths
+                .iter()
+                .filter_map(|path| path.key.portion())
+                .any(|portion| !portion.unpack.is_empty() && !portion.owners),
+            ResolvedSource::Text(_) => false,
+        };
+        let lends_nothing = from_archive && owner.is_none();
+        Ok(Self { work, file, unit, owner, xattrs: xattrs.collect(), lends_nothing })
     }
 
     pub(super) fn write(mut self) -> Result<(), Fault> {
@@ -156,7 +169,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         }
         let attributes = match kept {
             Some(kept) => self.keep(kept, true),
-            None => self.owned(self.file.dir_mode.unwrap_or(0o755)),
+            None => self.owned(moded(self.file.dir_mode.as_ref(), 0o755, true)),
         };
         let claim = Claim { attributes: attributes.clone(), explicit: false, mtime: self.time(None) };
         self.unit.directories.insert(path.clone(), claim);
@@ -204,7 +217,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     fn regular(&mut self, path: TreePath, content: Content, executable: bool) -> Result<(), Fault> {
-        let mode = self.file.mode.unwrap_or(if executable { 0o755 } else { 0o644 });
+        let mode = moded(self.file.mode.as_ref(), if executable { 0o755 } else { 0o644 }, false);
         let attributes = Attributes { xattrs: self.xattrs.clone(), ..self.owned(mode) };
         self.contents(path, content, attributes)
     }
@@ -233,25 +246,18 @@ impl<'w, 'a> Writer<'w, 'a> {
 
     /// What a source says, but for what the entry says.
     fn keep(&self, kept: &Attributes, directory: bool) -> Attributes {
-        let mode = if directory { self.file.dir_mode } else { self.file.mode };
+        let mode = if directory { &self.file.dir_mode } else { &self.file.mode };
         let (uid, gid) = self.owner.unwrap_or((kept.uid, kept.gid));
         let mut xattrs = kept.xattrs.clone();
         if !directory {
             xattrs.extend(self.xattrs.clone());
         }
-        Attributes { mode: mode.unwrap_or(kept.mode), uid, gid, xattrs }
+        let own = if self.lends_nothing { kept.mode & !SET_ID } else { kept.mode };
+        Attributes { mode: moded(mode.as_ref(), own, directory), uid, gid, xattrs }
     }
 
     fn time(&self, content: Option<&Content>) -> i64 {
-        let epoch = self.work.cx.epoch;
-        match (self.file.mtime, content) {
-            (Mtime::Seconds(seconds), _) => seconds,
-            (Mtime::Content, Some(content)) => {
-                let [a, b, c, d, ..] = *content.digest.as_bytes();
-                epoch - i64::from(u32::from_be_bytes([a, b, c, d]) % CONTENT_SPREAD)
-            }
-            (Mtime::Content | Mtime::Epoch, _) => epoch,
-        }
+        time(self.file, self.work.cx.epoch, content)
     }
 
     /// The name under which a template is rendered, if it is one.
@@ -264,6 +270,23 @@ impl<'w, 'a> Writer<'w, 'a> {
         let text = std::str::from_utf8(path.as_bytes()).ok()?;
         TreePath::parse(template.rendered_name(text)?.as_bytes()).ok()
     }
+}
+
+/// The time of what an entry makes; `content` is a file's.
+pub(super) fn time(file: &ResolvedFile, epoch: i64, content: Option<&Content>) -> i64 {
+    match (file.mtime, content) {
+        (Mtime::Seconds(seconds), _) => seconds,
+        (Mtime::Content, Some(content)) => {
+            let [a, b, c, d, ..] = *content.digest.as_bytes();
+            epoch - i64::from(u32::from_be_bytes([a, b, c, d]) % CONTENT_SPREAD)
+        }
+        (Mtime::Content | Mtime::Epoch, _) => epoch,
+    }
+}
+
+/// The bits of what would get these.
+fn moded(mode: Option<&Mode>, bits: u32, directory: bool) -> u32 {
+    mode.map_or(bits, |mode| mode.apply(bits, directory))
 }
 
 /// A template's fault with the name of its file.
