@@ -17,6 +17,11 @@ pub fn is_directory(path: &Path) -> bool {
     path.is_dir()
 }
 
+/// Whether a path leads to something; what can't be told is told by whoever opens it.
+pub fn exists(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
+}
+
 /// Whether a symbolic link stands at a path.
 ///
 /// # Errors

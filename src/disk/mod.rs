@@ -26,7 +26,7 @@ pub use std::fs::File;
 
 pub use self::beneath::{Beneath, lies_in};
 pub use self::directory::{
-    Scratch, TEMPORARY, create_directories, is_directory, is_link, list, parent, remove, sweep,
+    Scratch, TEMPORARY, create_directories, exists, is_directory, is_link, list, parent, remove, sweep,
 };
 pub use self::error::{Error, failed};
 pub use self::lock::Lock;

@@ -1,12 +1,12 @@
 //! `show`: what an image is, or would be: digests, layers, entries, config.
 
-use super::{Env, Error, ImageName, Selection};
+use super::{Env, Error, ImageName, Inputs, Selection};
 use crate::derivation::ImageDerivation;
 use crate::digest::Digest;
 use crate::lock::State;
 use crate::tree::{FileTree, Kind};
 use crate::work::Asks;
-use crate::work::checkout::Checkout;
+use crate::work::checkout::{Checkout, wants};
 use crate::work::deliver::published::{repository, tags};
 use crate::work::realise::{Computed, Image, Session};
 
@@ -17,8 +17,10 @@ pub struct Shown {
     pub name: ImageName,
     /// The state of the lock.
     pub state: String,
-    /// The output index.
-    pub digest: Digest,
+    /// The output index; none while an open input isn't given.
+    pub digest: Option<Digest>,
+    /// Inputs that are open.
+    pub open: Vec<String>,
     /// `[image] title`
     pub title: Option<String>,
     /// The base as the recipe says it, and its pinned digest.
@@ -69,21 +71,44 @@ pub struct ShownLayer {
 ///
 /// # Errors
 /// As for a build: what is shown is what would be built.
-pub fn show(env: &Env<'_>, target: &str) -> Result<Vec<Shown>, Error> {
-    let session = Session::open(env, Asks::default())?;
+pub fn show(env: &Env<'_>, target: &str, inputs: &Inputs) -> Result<Vec<Shown>, Error> {
+    let session = Session::open(env, Asks::given(inputs))?;
     let checkout = session.checkout();
     let mut shown = Vec::new();
-    for (target, variants) in checkout.select(&Selection::one(target))? {
+    let selected = checkout.select(&Selection::one(target))?;
+    wants::inputs(checkout, selected.keys())?;
+    for (target, variants) in selected {
         let computed = session.compute(&target)?;
         let default = [checkout.file.default_variant().to_owned()];
         let names = if variants.is_empty() { &default[..] } else { &variants[..] };
         for name in names {
             if computed.variants.contains_key(name) {
                 shown.push(image(checkout, &computed, name)?);
+            } else if !computed.lacks.is_empty() {
+                shown.push(unmade(checkout, &computed, name)?);
             }
         }
     }
     Ok(shown)
+}
+
+/// What can be told of an image without its open inputs.
+fn unmade(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Shown, Error> {
+    let evaluated = checkout.variant(&computed.target, name)?;
+    let base = wants::base(checkout, &computed.target, &evaluated)?;
+    let pin = wants::origin(&base)?.and_then(|origin| Some(computed.lock.pin(&origin)?.index.digest));
+    Ok(Shown {
+        name: ImageName { recipe: computed.target.to_string(), variant: name.to_owned() },
+        state: State::of(&computed.reasons, true).name().to_owned(),
+        digest: None,
+        open: computed.open.clone(),
+        title: evaluated.image.title.map(|title| title.value),
+        base: wants::base_text(checkout, &computed.target, &checkout.variant(&computed.target, name)?)?,
+        base_digest: pin,
+        published: Vec::new(),
+        derivation: None,
+        platforms: Vec::new(),
+    })
 }
 
 fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Shown, Error> {
@@ -95,8 +120,9 @@ fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Sho
     let title = variant.resolved.as_ref().and_then(|resolved| resolved.image.title.as_ref());
     Ok(Shown {
         name: ImageName { recipe: computed.target.to_string(), variant: name.to_owned() },
-        state: State::of(&computed.reasons, false).name().to_owned(),
-        digest: variant.descriptor.digest,
+        state: State::of(&computed.reasons, !computed.open.is_empty()).name().to_owned(),
+        digest: Some(variant.descriptor.digest),
+        open: computed.open.clone(),
         title: title.map(|title| title.value.clone()),
         base: variant.base.text.clone(),
         base_digest: variant.base.digest,

@@ -28,6 +28,8 @@ pub struct WorkspaceFile {
     pub owner: Option<Spanned<String>>,
     /// Where push and sign think an image goes, with `{{ stack }}` and `{{ name }}`.
     pub repository: Option<Spanned<String>>,
+    /// Tags that a push may move, with `{{ variant }}`, too.
+    pub moving: Vec<Spanned<String>>,
 }
 
 /// What holds for every recipe of a workspace.
@@ -63,6 +65,8 @@ struct Workspace {
 struct Publish {
     /// Repository, with {{ stack }} and {{ name }}.
     repository: Option<S<String>>,
+    /// Tags that `push` moves from one image to the next, with {{ stack }}, {{ name }} and {{ variant }}.
+    moving: Option<Vec<S<String>>>,
 }
 
 impl WorkspaceFile {
@@ -123,7 +127,18 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
     for pattern in &default {
         cx.read(pattern, |text| v1::beside(text).and_then(|_| v1::glob(text)));
     }
-    let repository = cx.keep(raw.publish.and_then(|publish| publish.repository));
+    let (repository, moving) = match raw.publish {
+        Some(publish) => (cx.keep(publish.repository), cx.keep(publish.moving).unwrap_or_default()),
+        None => (None, Vec::new()),
+    };
+    for text in &moving {
+        let names = |name: &str| matches!(name, "stack" | "name" | "variant").then(|| "x".to_owned());
+        cx.read(text, |text| {
+            let read = v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names);
+            let read = read.map_err(|error| ErrorKind::Template(error.fault))?;
+            words::tag(&String::from_utf8_lossy(&read))
+        });
+    }
     if let Some(text) = &repository {
         let names = |name: &str| matches!(name, "stack" | "name").then(|| "x".to_owned());
         let known = |text: &str| {
@@ -142,6 +157,7 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
         labels: labels.map(|(name, value)| (name, cx.scalar(value))).collect(),
         owner: cx.keep(workspace.owner),
         repository,
+        moving,
     }
 }
 

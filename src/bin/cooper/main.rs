@@ -5,6 +5,7 @@ mod commands;
 mod credentials;
 mod errors;
 mod exit;
+mod git;
 mod helper;
 mod options;
 mod progress;

@@ -13,15 +13,7 @@ use crate::progress::{Counting, Event};
 use crate::substitute;
 use crate::tree::Content;
 use crate::work::Error;
-use crate::work::bytes::Supply;
-use crate::work::checkout::Checkout;
-
-/// Where `vendor` puts what was fetched, each file by its digest.
-pub(crate) fn vendored(checkout: &Checkout<'_>) -> Result<PathBuf, Error> {
-    let directory = checkout.workspace.root().join("vendor/sha256");
-    checkout.workspace.check(&directory)?;
-    Ok(directory)
-}
+use crate::work::bytes::{Supply, vendored};
 
 /// A file that is at hand.
 pub(crate) struct Located {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Verb, full_name};
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
-use crate::options::Format;
+use crate::options::{Format, Inputs};
 use crate::shell::Answer;
 use crate::text::{columns, size};
 
@@ -44,6 +44,8 @@ pub(crate) struct Show {
     /// With --digests: every variant of targets that name none
     #[arg(long, requires = "digests")]
     all_variants: bool,
+    #[command(flatten)]
+    inputs: Inputs,
 }
 
 impl Verb for Show {
@@ -65,7 +67,7 @@ fn show(args: &Show, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         let problem = Problem::usage(format!("show takes one TARGET, not {}", args.targets.len()));
         return Err(problem.hint("a glob means several; so does --digests").into());
     };
-    let shown = ops::show(env, target)?;
+    let shown = ops::show(env, target, &args.inputs.paths())?;
     let images: Vec<Value> = shown.iter().map(to_json).collect();
     let lines = shown.iter().flat_map(lines).collect();
     Ok(Answer { lines, json: json!({ "images": images }), ..Answer::default() })
@@ -74,7 +76,9 @@ fn show(args: &Show, env: &ops::Env<'_>) -> Result<Answer, Failure> {
 fn lines(shown: &Shown) -> Vec<String> {
     let base = [Some(shown.base.clone()), shown.base_digest.map(|digest| digest.to_string())];
     let base = base.into_iter().flatten().collect::<Vec<_>>().join("  ");
-    let mut facts = vec![("digest", shown.digest.to_string()), ("lock", shown.state.clone()), ("base", base)];
+    let open = || format!("none without {}: --input NAME=PATH gives it", shown.open.join(", "));
+    let digest = shown.digest.map_or_else(open, |digest| digest.to_string());
+    let mut facts = vec![("digest", digest), ("lock", shown.state.clone()), ("base", base)];
     facts.extend(shown.title.iter().map(|title| ("title", title.clone())));
     facts.extend(shown.published.iter().map(|reference| ("published", reference.clone())));
     let rows: Vec<_> = facts.into_iter().map(|(name, value)| vec![format!("  {name}"), value]).collect();
@@ -107,7 +111,8 @@ fn to_json(shown: &Shown) -> Value {
         "recipe": shown.name.recipe,
         "variant": shown.name.variant,
         "state": shown.state,
-        "digest": shown.digest.to_string(),
+        "digest": shown.digest.map(|digest| digest.to_string()),
+        "open": shown.open,
         "title": shown.title,
         "base": shown.base,
         "base_digest": shown.base_digest.map(|digest| digest.to_string()),
@@ -137,7 +142,7 @@ fn platform_json(platform: &ShownPlatform) -> Value {
 
 fn digests(args: &Show, format: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     let select = ops::Selection { targets: args.targets.clone(), all: args.all };
-    let images = ops::digests(env, &select, args.all_variants)?;
+    let (images, warnings) = ops::digests(env, &select, args.all_variants, &args.inputs.paths())?;
     let named = |name: fn(&ImageDigests) -> String| by_name(&images, format, name);
     let lines = match format {
         Format::Text | Format::Json | Format::Markdown => images.iter().flat_map(digest_lines).collect(),
@@ -148,7 +153,7 @@ fn digests(args: &Show, format: Format, env: &ops::Env<'_>) -> Result<Answer, Fa
     };
     let nothing = images.is_empty().then(|| "no recipes: `cooper init` writes a first one".to_owned());
     let json = json!({ "images": images.iter().map(digests_json).collect::<Vec<_>>() });
-    Ok(Answer { lines, status: nothing.into_iter().collect(), json, ..Answer::default() })
+    Ok(Answer { lines, warnings, status: nothing.into_iter().collect(), json, ..Answer::default() })
 }
 
 /// A repository and a digest in it.
@@ -286,7 +291,8 @@ mod tests {
         let shown = Shown {
             name: ImageName { recipe: "a/b".into(), variant: "prod".into() },
             state: "complete".into(),
-            digest,
+            digest: Some(digest),
+            open: Vec::new(),
             title: Some("Title\x1b".into()),
             base: "bases/x:1".into(),
             base_digest: Some(digest),

@@ -1,12 +1,23 @@
 //! Locks that can't be read, and those that don't say what comes out.
 
+use cooperage::recipe::At;
 use cooperage::{lock, ops};
 
 use super::problem::Problem;
 use crate::exit::Exit;
 
 pub(super) fn problem(file: &str, error: &lock::Error) -> Problem {
-    let problem = Problem::new("lock", Exit::Input, error.to_string()).file(file);
+    let problem = match error {
+        // TOML's own text has line ends and an excerpt in it.
+        lock::Error::Toml(error) => {
+            let problem = Problem::new("lock", Exit::Input, format!("this is no lock: {}", error.message()));
+            match error.span().filter(|span| !span.is_empty()) {
+                Some(range) => problem.at(Some(At { file: file.into(), range }), None),
+                None => problem.file(file),
+            }
+        }
+        error => Problem::new("lock", Exit::Input, error.to_string()).file(file),
+    };
     match error {
         lock::Error::Conflicted { .. } => problem
             .hint("`cooper lock` merges what can be merged; --take ours or --take theirs decides the rest"),
