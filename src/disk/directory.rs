@@ -26,6 +26,11 @@ pub fn is_there(path: &Path) -> Result<bool, Error> {
         .map(|found| found.is_some())
 }
 
+/// Whether a path leads to something; what can't be told is told by whoever opens it.
+pub fn exists(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
+}
+
 /// Whether a symbolic link stands at a path.
 ///
 /// # Errors

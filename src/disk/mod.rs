@@ -26,8 +26,8 @@ pub use std::fs::File;
 
 pub use self::beneath::{Beneath, lies_in};
 pub use self::directory::{
-    Made, Scratch, TEMPORARY, create_directories, is_directory, is_link, is_there, list, parent, remove,
-    sweep,
+    Made, Scratch, TEMPORARY, create_directories, exists, is_directory, is_link, is_there, list, parent,
+    remove, sweep,
 };
 pub use self::error::{Error, failed};
 pub use self::lock::Lock;

@@ -6,7 +6,7 @@ use super::{Env, Error, Selection};
 use crate::digest::Digest;
 use crate::http::shown;
 use crate::lock::Lock;
-use crate::recipe::{Input, InputSource, Spanned};
+use crate::recipe::{Input, Spanned};
 use crate::tree::{Files, SourceKey};
 use crate::work::Asks;
 use crate::work::checkout::{Checkout, wants};
@@ -94,7 +94,7 @@ impl Audit<'_> {
             let pinned = locked.map(|source| source.pin.digest().unwrap_or(source.hash));
             let (kind, name, note) = described(&key);
             let input = inputs.get(key.name()).filter(|_| matches!(key, SourceKey::Input { .. }));
-            let open = input.is_some_and(|input| input.value.from == InputSource::Open);
+            let open = input.is_some_and(|input| input.value.open);
             let note = match pinned {
                 Some(_) => note,
                 None if open => "open: given with each build",

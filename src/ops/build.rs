@@ -1,13 +1,11 @@
 //! `build`: recipes become images in the store, and their locks say so.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
-use super::{Copied, Difference, Env, Error, RecipeReport, Selection, Shard};
+use super::{Copied, Difference, Env, Error, Inputs, RecipeReport, Selection, Shard};
 use crate::oci::{Place, Platform};
-use crate::recipe::{Input, InputSource, suggest};
 use crate::work::Asks;
-use crate::work::checkout::{Checkout, wants};
+use crate::work::checkout::wants;
 use crate::work::deliver::Exporter;
 use crate::work::realise::{Session, Settled, compare, finish};
 use crate::workspace::Target;
@@ -22,7 +20,7 @@ pub struct BuildOptions {
     /// Values of variables that are declared `set = true`.
     pub set: BTreeMap<String, String>,
     /// Where inputs are, by name; open ones are given so.
-    pub inputs: BTreeMap<String, PathBuf>,
+    pub inputs: Inputs,
     /// Where to put the images.
     pub to: Vec<Place>,
     /// Build again from nothing into a second store, and compare.
@@ -60,7 +58,7 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     };
     let mut session = Session::open(env, asks)?;
     let selected = session.checkout().select(&options.select)?;
-    known_inputs(session.checkout(), selected.keys(), &options.inputs)?;
+    wants::inputs(session.checkout(), selected.keys())?;
     let selected = Shard::of(options.shard, selected);
     // What is put somewhere or compared is computed, even if nothing has changed.
     let settled = Settled::read(&session);
@@ -71,7 +69,8 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     if kept.len() == selected.len() {
         return Ok(BuildReport { recipes: kept.into_values().collect(), ..BuildReport::default() });
     }
-    let all = session.compute_all(selected.keys().filter(|target| !kept.contains_key(target)))?;
+    let wanted = selected.keys().filter(|target| !kept.contains_key(target));
+    let all = session.images(wanted, |target| options.select.names(target), !kept.is_empty())?;
     if options.twice {
         let differences = compare(&session, &all)?;
         if !differences.is_empty() {
@@ -87,33 +86,4 @@ pub fn build(env: &Env<'_>, options: &BuildOptions) -> Result<BuildReport, Error
     recipes.extend(kept.into_values());
     recipes.sort_by_cached_key(|report| report.recipe.parse::<Target>().ok());
     Ok(BuildReport { recipes, copied, differences: Vec::new() })
-}
-
-/// Inputs that are given, but that nothing which is built has: a name that is mistyped would be built without.
-fn known_inputs<'t>(
-    checkout: &Checkout<'_>,
-    targets: impl Iterator<Item = &'t Target>,
-    given: &BTreeMap<String, PathBuf>,
-) -> Result<(), Error> {
-    if given.is_empty() {
-        return Ok(());
-    }
-    let mut known = BTreeSet::new();
-    wants::any_below(checkout, targets.cloned().collect(), |target| {
-        for variant in &checkout.file.variants {
-            let recipe = checkout.variant(target, variant)?;
-            // An image is taken by its pin.
-            let by_path = |input: &Input| !matches!(input.from, InputSource::Image { .. });
-            let own = recipe.inputs.into_iter().filter(|(_, input)| by_path(&input.value));
-            known.extend(own.map(|(name, _)| name));
-        }
-        Ok(false)
-    })?;
-    let Some(name) = given.keys().find(|name| !known.contains(*name)) else { return Ok(()) };
-    let names: Vec<&str> = known.iter().map(String::as_str).collect();
-    let meant = suggest(name, names.iter().copied()).map(|name| format!("; did you mean {name}?"));
-    let have =
-        if names.is_empty() { "none is".to_owned() } else { format!("there are {}", names.join(", ")) };
-    let why = "nothing that is built takes it by path";
-    Err(Error::usage(format!("--input {name}: {why}; {have}{}", meant.unwrap_or_default())))
 }

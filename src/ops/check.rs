@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Env, Error, ImageName, Selection};
+use super::{Env, Error, ImageName, Inputs, Selection};
 use crate::deploy::{Mount, Stack};
 use crate::lock::State;
 use crate::recipe::Service;
@@ -22,6 +22,8 @@ pub struct Checked {
     pub state: String,
     /// It was checked against what it stands on; where the lock doesn't know that, only the recipe itself was.
     pub whole: bool,
+    /// Open inputs that nobody gave, without which it was checked.
+    pub open: Vec<String>,
     /// `[service] check`: the software's own check of its configuration, to be run in the image.
     pub check: Option<Vec<String>>,
     /// `[service] env`
@@ -33,10 +35,11 @@ pub struct Checked {
 ///
 /// # Errors
 /// Whatever is wrong.
-pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
-    let session = Session::open(env, Asks::default())?;
+pub fn check(env: &Env<'_>, select: &Selection, inputs: &Inputs) -> Result<Vec<Checked>, Error> {
+    let session = Session::open(env, Asks::given(inputs))?;
     let checkout = session.checkout();
     let selected = checkout.select_or_all(select)?;
+    wants::inputs(checkout, selected.keys())?;
     let stacks: BTreeSet<&String> = selected.keys().map(|target| &target.stack).collect();
     for variant in &checkout.file.variants {
         stacks.iter().try_for_each(|stack| fits(checkout, stack, variant))?;
@@ -44,10 +47,14 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
     let mut found = Vec::new();
     for (target, variants) in &selected {
         let mut reasons = wants::unknown(checkout, target)?;
-        let whole = reasons.is_empty();
+        let mut whole = reasons.is_empty();
+        let (mut open, mut lacks) = (false, Vec::new());
         if whole {
             let computed = session.compute(target)?;
             reasons = computed.reasons.clone();
+            open = !computed.open.is_empty();
+            lacks.extend(computed.lacks.iter().map(|lacking| lacking.name.clone()));
+            whole = lacks.is_empty();
             for (variant, made) in &computed.variants {
                 if let Some(service) = service(checkout, target, variant)? {
                     nothing_hidden(checkout, target, service, made)?;
@@ -58,7 +65,7 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
                 checkout.source(files)?;
             }
         }
-        let state = State::of(&reasons, false);
+        let state = State::of(&reasons, open);
         for variant in checkout.meant(variants) {
             let service = service(checkout, target, variant)?;
             let env = service.iter().flat_map(|service| &service.env);
@@ -68,6 +75,7 @@ pub fn check(env: &Env<'_>, select: &Selection) -> Result<Vec<Checked>, Error> {
                 name: ImageName { recipe: target.to_string(), variant: variant.clone() },
                 state: state.name().to_owned(),
                 whole,
+                open: lacks.clone(),
                 check: check.map(|words| words.into_iter().map(|word| word.value).collect()),
                 env,
             });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{Env, Error, Selection};
+use super::{Env, Error, Inputs, Selection};
 use crate::deploy::{self, Stack};
 use crate::work::Asks;
 use crate::work::checkout::wants;
@@ -22,6 +22,8 @@ pub struct DeployOptions {
     pub runner: Runner,
     /// Images as they are called in their registry, by digest, not by an engine's ID.
     pub published: bool,
+    /// Where inputs are; open ones are given so.
+    pub inputs: Inputs,
     /// The directory of the file that is written: mounted sources are named from there.
     pub beside: PathBuf,
     /// What that file was called, if it was: said in its head.
@@ -85,9 +87,10 @@ pub struct Deployed {
 /// # Errors
 /// As for a build; a stack whose services don't fit together; sources that are mounted and can't be.
 pub fn deploy(env: &Env<'_>, options: &DeployOptions) -> Result<Deployed, Error> {
-    let session = Session::open(env, Asks::default())?;
+    let session = Session::open(env, Asks::given(&options.inputs))?;
     let checkout = session.checkout();
     let selected = checkout.select(&Selection { targets: options.targets.clone(), all: false })?;
+    wants::inputs(checkout, selected.keys())?;
     let variant = variant_of(checkout, &selected, options.variant.as_ref())?;
     if !checkout.file.variants.contains(&variant) {
         return Err(Error::NoVariant { name: variant, known: checkout.file.variants.clone() });

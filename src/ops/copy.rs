@@ -1,6 +1,6 @@
 //! `copy`: an image from a place or recipe to a place.
 
-use super::{BuildOptions, Copied, Env, Error, Selection};
+use super::{BuildOptions, Copied, Env, Error, Inputs, Selection};
 use crate::oci::{ParsePlaceError, Place, Platform};
 use crate::store::Store;
 use crate::work::Asks;
@@ -12,12 +12,21 @@ use crate::work::deliver::{Origin, put};
 ///
 /// # Errors
 /// See [`Error`]; the destination is as it was then.
-pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Result<Copied, Error> {
+pub fn copy(
+    env: &Env<'_>,
+    from: &str,
+    to: &Place,
+    platforms: &[Platform],
+    inputs: &Inputs,
+) -> Result<Copied, Error> {
     let place: Place = match from.parse() {
         Ok(place) => place,
-        Err(ParsePlaceError::Transport { .. }) => return copy_target(env, from, to, platforms),
+        Err(ParsePlaceError::Transport { .. }) => return copy_target(env, from, to, platforms, inputs),
         Err(source) => return Err(Error::usage(source)),
     };
+    if let Some(name) = inputs.keys().next() {
+        return Err(Error::usage(format!("--input {name}: {from} is a place, and nothing is built")));
+    }
     let (from_place, selector) = open_place(env, &place)?;
     let store = Store::open(&env.store)?;
     let mut root = from_place.resolve(selector.as_deref())?;
@@ -35,7 +44,13 @@ pub fn copy(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Re
     Ok(Copied { from: from.to_owned(), ..copied })
 }
 
-fn copy_target(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) -> Result<Copied, Error> {
+fn copy_target(
+    env: &Env<'_>,
+    from: &str,
+    to: &Place,
+    platforms: &[Platform],
+    inputs: &Inputs,
+) -> Result<Copied, Error> {
     let checkout = Checkout::open(env, Asks::default())?;
     let mut select = Selection::one(from);
     let selected = checkout.select(&select)?;
@@ -45,8 +60,9 @@ fn copy_target(env: &Env<'_>, from: &str, to: &Place, platforms: &[Platform]) ->
     {
         select = Selection::one(format!("{target}#{}", checkout.file.default_variant()));
     }
-    let (to, platforms) = (vec![to.clone()], platforms.to_vec());
-    let report = super::build(env, &BuildOptions { select, to, platforms, ..BuildOptions::default() })?;
+    let (to, platforms, inputs) = (vec![to.clone()], platforms.to_vec(), inputs.clone());
+    let report =
+        super::build(env, &BuildOptions { select, to, platforms, inputs, ..BuildOptions::default() })?;
     let copied = report.copied.into_iter().next();
     copied.ok_or_else(|| Error::usage(format!("{from} selects no image")))
 }

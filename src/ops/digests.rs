@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Env, Error, ImageName, Selection};
+use super::{Env, Error, ImageName, Inputs, Selection};
 use crate::digest::Digest;
 use crate::lock::State;
 use crate::work::Asks;
-use crate::work::checkout::Checkout;
+use crate::work::checkout::{Checkout, wants};
 use crate::work::deliver::published::{checked, repository, tags};
 use crate::work::realise::{Computed, Session};
 
@@ -30,12 +30,17 @@ pub struct ImageDigests {
 }
 
 /// What the selected images are called once they are published, without asking or telling anybody. A bare name means the
-/// default variant, or every one.
+/// default variant, or every one. The second value has warnings.
 ///
 /// # Errors
 /// As for a build: the digests are of what would be built. A `[publish] repository` that no registry can have.
-pub fn digests(env: &Env<'_>, select: &Selection, all_variants: bool) -> Result<Vec<ImageDigests>, Error> {
-    let session = Session::open(env, Asks::default())?;
+pub fn digests(
+    env: &Env<'_>,
+    select: &Selection,
+    all_variants: bool,
+    inputs: &Inputs,
+) -> Result<(Vec<ImageDigests>, Vec<String>), Error> {
+    let session = Session::open(env, Asks::given(inputs))?;
     let checkout = session.checkout();
     // Each by itself: together, a recipe as a whole would swallow its variants that are named beside it.
     let selections = match select.targets.as_slice() {
@@ -52,14 +57,17 @@ pub fn digests(env: &Env<'_>, select: &Selection, all_variants: bool) -> Result<
             });
         }
     }
+    wants::inputs(checkout, wanted.keys())?;
     let mut found = Vec::new();
-    for (target, variants) in wanted {
-        let computed = session.compute(&target)?;
-        for name in variants {
+    for computed in session.images(wanted.keys(), |target| select.names(target), false)? {
+        for name in wanted.remove(&computed.target).unwrap_or_default() {
             found.push(image_digests(checkout, &computed, name)?);
         }
     }
-    Ok(found)
+    // Those that have no digest yet.
+    let open = session.all().into_iter().filter(|computed| wanted.contains_key(&computed.target));
+    let warned = open.flat_map(|computed| computed.told()).collect();
+    Ok((found, warned))
 }
 
 fn image_digests(checkout: &Checkout<'_>, computed: &Computed, name: String) -> Result<ImageDigests, Error> {
@@ -68,7 +76,7 @@ fn image_digests(checkout: &Checkout<'_>, computed: &Computed, name: String) -> 
         variant.images.iter().map(|(platform, image)| (platform.clone(), image.descriptor.digest));
     Ok(ImageDigests {
         default: name == checkout.file.default_variant(),
-        state: State::of(&computed.reasons, false).name().to_owned(),
+        state: State::of(&computed.reasons, !computed.open.is_empty()).name().to_owned(),
         digest: variant.descriptor.digest,
         repository: checked(checkout, repository(checkout, &computed.target))?,
         tags: tags(checkout, computed, &name),

@@ -38,14 +38,15 @@ pub fn list(env: &Env<'_>, select: &Selection) -> Result<Vec<Listed>, Error> {
         for name in checkout.meant(&variants) {
             let evaluated = checkout.variant(&target, name)?;
             let own: Vec<_> = bases.iter().filter(|want| want.variant == *name).cloned().collect();
-            let open = evaluated.open_inputs().next().is_some();
+            let missing = old.lock.as_ref().is_some_and(|lock| !lock.outputs.contains_key(name));
+            // What is wrong below is reported by whoever builds.
+            let open = missing && wants::is_open(&checkout, &target).unwrap_or(false);
             let mut reasons: Vec<_> = old.reason.iter().cloned().collect();
             if let Some(lock) = &old.lock {
                 reasons.extend(lock.unpinned(&own));
                 let stale = !recipe.has_sections(&all, &lock.sections);
                 let section = || Reason::OutputMissing { variant: name.clone() };
-                let missing = !lock.outputs.contains_key(name) && !open;
-                reasons.extend((stale || missing).then(section));
+                reasons.extend((stale || (missing && !open)).then(section));
             }
             let output = old.lock.as_ref().and_then(|lock| lock.outputs.get(name));
             let owner = evaluated.image.owner.as_ref().or(checkout.file.owner.as_ref());

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Mutex;
 
-use super::{Env, Error, LockedRecipe, RecipeReport, Selection};
+use super::{Env, Error, Inputs, LockedRecipe, RecipeReport, Selection};
 use crate::digest::Digest;
 use crate::lock::{BaseOrigin, BasePin, State, conflict};
 use crate::registry::each;
+use crate::work::checkout::wants;
 use crate::work::realise::{Computed, Session, finish};
 use crate::work::{Asks, mutex};
 
@@ -20,6 +21,8 @@ pub struct LockOptions {
     pub check: bool,
     /// Derive the facts of bases again from their layers, and compare.
     pub verify_facts: bool,
+    /// Where inputs are; open ones are given so.
+    pub inputs: Inputs,
     /// Whose pins are taken where a merge left both.
     pub take: Option<Side>,
 }
@@ -46,14 +49,19 @@ pub fn lock(env: &Env<'_>, options: &LockOptions) -> Result<Vec<RecipeReport>, E
         thorough: !options.check && !env.locked,
         take,
         fresh_facts: options.verify_facts,
+        inputs: options.inputs.clone(),
         ..Asks::default()
     };
-    let mut session = Session::open(env, asks)?;
+    // What only compares asks nobody: what would have to be asked for is a reason why a lock doesn't hold.
+    let only_compares =
+        Env { locked: env.locked || options.check, offline: env.offline || options.check, ..env.clone() };
+    let mut session = Session::open(&only_compares, asks)?;
     let selected = match &options.select {
         // The merge queue's job is about all of it.
         select if options.check => session.checkout().select_or_all(select)?,
         select => session.checkout().select(select)?,
     };
+    wants::inputs(session.checkout(), selected.keys())?;
     let all = session.compute_all(selected.keys())?;
     if options.check {
         check(&all)?;

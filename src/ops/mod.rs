@@ -21,6 +21,7 @@ mod push;
 mod query;
 mod show;
 mod store;
+mod taken;
 mod update;
 mod vendor;
 
@@ -38,15 +39,16 @@ pub use pin::pin;
 pub use prune::prune;
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
-pub use query::{Found, PackageQuery, ParsePackageError, Query, query};
+pub use query::{DigestQuery, Found, PackageQuery, ParseDigestQueryError, ParsePackageError, Query, query};
 pub use show::{Shown, ShownLayer, ShownPlatform, show};
 pub use store::{Verified, store_verify};
+pub use taken::taken;
 pub use update::{UpdateOptions, update};
 pub use vendor::{Vendored, vendor};
 
 pub use crate::work::checkout::{ParseShardError, Selection, Shard};
-pub use crate::work::deliver::Copied;
+pub use crate::work::deliver::{Copied, TagChange};
 pub use crate::work::realise::{
     Built, Difference, ImageName, LockChange, PackageMove, PinMove, RecipeReport,
 };
-pub use crate::work::{Env, Error, LockedRecipe};
+pub use crate::work::{Env, Error, Inputs, LockedRecipe, TagMove};

@@ -70,6 +70,7 @@ pub fn pin(env: &Env<'_>, select: &Selection, pins: &[Reference]) -> Result<Vec<
     }
     let moves = wanted.into_iter().map(|(origin, (new, recipes))| PinMove {
         reference: origin.to_string(),
+        was: None,
         old: recipes.iter().find_map(|(old, _)| *old).filter(|old| *old != new),
         new,
         recipes: recipes.into_iter().map(|(_, name)| name).collect(),

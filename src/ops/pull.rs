@@ -77,7 +77,7 @@ fn one(
     };
     transaction.root(key, root.clone());
     let (from, to) = (format!("docker://{text}"), format!("{target}#{variant}"));
-    Ok(Copied { from, to, digest: root.digest, bytes, moved: Some(moved) })
+    Ok(Copied { from, to, digest: root.digest, bytes, moved: Some(moved), tag: None })
 }
 
 /// Brings an image's blobs into the store, several at once; with the number of bytes of all of it.

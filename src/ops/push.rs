@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::{Copied, Env, Error, Selection, Shard};
+use super::{Copied, Env, Error, Inputs, Selection, Shard};
 use crate::oci::{Place, Platform};
 use crate::work::Asks;
-use crate::work::checkout::Checkout;
-use crate::work::deliver::published::{is_meant, needed, tag_of, tags};
+use crate::work::checkout::{Checkout, wants};
+use crate::work::deliver::published::{is_meant, moving, needed, tag_of, tags};
 use crate::work::deliver::{Destination, Exporter, push_outputs, repository};
 use crate::work::realise::{Computed, Session, finish};
 
@@ -21,6 +21,10 @@ pub struct PushOptions {
     pub all_variants: bool,
     /// Limits what is pushed; empty: all of the recipe's.
     pub platforms: Vec<Platform>,
+    /// Tags that name something else by now are moved, whichever they are.
+    pub move_tags: bool,
+    /// Where inputs are, by name; open ones are given so.
+    pub inputs: Inputs,
     /// Only this part of what is selected.
     pub shard: Option<Shard>,
     /// A repository for other machines to build on, in place of where images are published: every variant, and what
@@ -31,14 +35,15 @@ pub struct PushOptions {
 /// Builds what is selected and puts it into its registry.
 ///
 /// # Errors
-/// See [`Error`]. What was pushed before is known by its tags: an image is whole before it has one.
+/// See [`Error`]; a tag that would have to be moved and may not, before anything is pushed. What was pushed before is known by its tags: an image is whole before it has one.
 pub fn push(env: &Env<'_>, options: &PushOptions) -> Result<Vec<Copied>, Error> {
-    let mut session = Session::open(env, Asks::default())?;
+    let mut session = Session::open(env, Asks::given(&options.inputs))?;
     let selected = Shard::of(options.shard, session.checkout().select(&options.select)?);
+    wants::inputs(session.checkout(), selected.keys())?;
     if let (Some(target), true) = (selected.keys().next(), env.offline) {
         return Err(Error::Offline { reference: target.to_string() });
     }
-    let all = session.compute_all(selected.keys())?;
+    let all = session.images(selected.keys(), |target| options.select.names(target), false)?;
     if let Some(place) = &options.outputs {
         let to = repository(place)?;
         let store = finish(&mut session, &selected)?.0;
@@ -68,16 +73,20 @@ fn of(
             [] => tags(checkout, computed, name),
             own => own.iter().map(|tag| tag_of(checkout, tag, name)).collect(),
         };
-        let mut texts: Vec<String> = tags.iter().map(|tag| format!("{repository}:{tag}")).collect();
+        let moving = moving(checkout, &computed.target, name);
+        let may_move = |tag: &String| options.move_tags || moving.contains(tag);
+        let mut texts: Vec<(String, bool)> =
+            tags.iter().map(|tag| (format!("{repository}:{tag}"), may_move(tag))).collect();
         if texts.is_empty() {
-            texts.push(format!("{repository}@{}", variant.descriptor.digest));
+            texts.push((format!("{repository}@{}", variant.descriptor.digest), false));
         }
-        for text in texts {
+        for (text, may_move) in texts {
             let reference = text.parse().map_err(|error| {
                 let target = &computed.target;
                 Error::usage(format!("{text:?}, where {target} should go, is no reference: {error}"))
             })?;
-            found.push(Destination { target: computed.target.clone(), variant: name.clone(), reference });
+            let target = computed.target.clone();
+            found.push(Destination { target, variant: name.clone(), reference, may_move });
         }
     }
     Ok(found)

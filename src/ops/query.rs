@@ -44,7 +44,44 @@ pub enum Query {
     /// A path of the image.
     Has(String),
     /// The digest of an index, manifest, base or layer.
-    Digest(Digest),
+    Digest(DigestQuery),
+}
+
+/// A digest, whole or as it is printed in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DigestQuery {
+    /// The first of its hexadecimal digits, or all.
+    digits: String,
+}
+
+/// Not the beginning of a digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no digest: sha256: and 64 hexadecimal digits are expected, or 7 and more of the first of them"
+)]
+pub struct ParseDigestQueryError {
+    text: String,
+}
+
+impl std::str::FromStr for DigestQuery {
+    type Err = ParseDigestQueryError;
+
+    fn from_str(text: &str) -> Result<Self, ParseDigestQueryError> {
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        let digits = digits.trim_end_matches('…').trim_end_matches("...");
+        let good = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+        if (7..=64).contains(&digits.len()) && digits.bytes().all(good) {
+            Ok(Self { digits: digits.to_owned() })
+        } else {
+            Err(ParseDigestQueryError { text: text.to_owned() })
+        }
+    }
+}
+
+impl DigestQuery {
+    fn is(&self, digest: Digest) -> bool {
+        digest.hex().starts_with(&self.digits)
+    }
 }
 
 /// `openssl < 3.0.18`
@@ -171,14 +208,30 @@ fn inside(
     };
     let mut rows = Vec::new();
     if let Query::Digest(digest) = query {
-        rows.extend(digests(lock, output, *digest).into_iter().map(|what| Row::known("", what)));
+        rows.extend(digests(lock, output, digest).into_iter().map(|what| Row::known("", what)));
     }
     for (platform, image) in views(upstream, target, lock, output)? {
-        let Some((view, layers)) = image else {
+        let (view, layers) = match image {
+            AtHand::Whole(view, layers) => (view, layers),
             // What its own lock says was looked at.
-            let what = "what is in it isn't known here: `cooper lock` and `cooper build` make it known";
-            rows.push(Row::unknown(&platform, what));
-            continue;
+            AtHand::Layers(layers) if matches!(query, Query::Digest(digest) if layers.iter().any(|layer| digest.is(*layer))) =>
+            {
+                rows.push(Row::known(&platform, "a layer"));
+                continue;
+            }
+            // All digests of an image are in its documents.
+            AtHand::Layers(_) if matches!(query, Query::Digest(_)) => continue,
+            AtHand::Layers(_) => {
+                let what =
+                    format!("the layers of its base aren't known here: `cooper lock {target}` reads them");
+                rows.push(Row::unknown(&platform, &what));
+                continue;
+            }
+            AtHand::Nothing => {
+                let what = format!("this image isn't in the store: `cooper lock {target}` brings it there");
+                rows.push(Row::unknown(&platform, &what));
+                continue;
+            }
         };
         match query {
             Query::Package(wanted) => {
@@ -195,7 +248,9 @@ fn inside(
                     rows.push(Row::known(&platform, format!("/{}", real.trim_start_matches('/'))));
                 }
             }
-            Query::Digest(digest) if layers.contains(digest) => rows.push(Row::known(&platform, "a layer")),
+            Query::Digest(digest) if layers.iter().any(|layer| digest.is(*layer)) => {
+                rows.push(Row::known(&platform, "a layer"))
+            }
             Query::Digest(_) | Query::Uses(_) => {}
         }
     }
@@ -262,28 +317,39 @@ fn is_named(origin: &str, text: &str) -> bool {
     one == other || (bare && (one.registry, one.repository) == (other.registry, other.repository))
 }
 
-fn digests(lock: &Lock, output: &Output, digest: Digest) -> Vec<String> {
+fn digests(lock: &Lock, output: &Output, digest: &DigestQuery) -> Vec<String> {
     let mut found = Vec::new();
-    found.extend((output.index.digest == digest).then(|| "the image itself".to_owned()));
+    found.extend(digest.is(output.index.digest).then(|| "the image itself".to_owned()));
     for (platform, image) in &output.platforms {
-        found.extend((image.manifest == digest).then(|| format!("its manifest for {platform}")));
+        found.extend(digest.is(image.manifest).then(|| format!("its manifest for {platform}")));
         found.extend(
-            image.layers.iter().any(|layer| layer.0 == digest).then(|| format!("a diff_id on {platform}")),
+            image.layers.iter().any(|layer| digest.is(layer.0)).then(|| format!("a diff_id on {platform}")),
         );
     }
     for base in &lock.bases {
-        let manifests = base.platforms.values().any(|pin| pin.manifest.digest == digest);
-        found.extend((base.index.digest == digest || manifests).then(|| format!("its base {}", base.origin)));
+        let manifests = base.platforms.values().any(|pin| digest.is(pin.manifest.digest));
+        found
+            .extend((digest.is(base.index.digest) || manifests).then(|| format!("its base {}", base.origin)));
     }
     found
 }
 
-/// By platform: the merged headers of an image with the digests of its layers, as far as they are at hand.
-type Views = BTreeMap<String, Option<(View, Vec<Digest>)>>;
+/// What is at hand of an image.
+enum AtHand {
+    /// The merged headers and the digests of its layers.
+    Whole(View, Vec<Digest>),
+    /// The digests of its layers.
+    Layers(Vec<Digest>),
+    Nothing,
+}
+
+/// By platform.
+type Views = BTreeMap<String, AtHand>;
 
 fn views(upstream: &Upstream<'_>, target: &Target, lock: &Lock, output: &Output) -> Result<Views, Error> {
     let origin = lock.bases.first().map(|pin| &pin.origin);
-    let mut views: Views = output.platforms.keys().map(|platform| (platform.clone(), None)).collect();
+    let mut views: Views =
+        output.platforms.keys().map(|platform| (platform.clone(), AtHand::Nothing)).collect();
     let index = Descriptor::new(MediaType::Index, output.index.digest, output.index.size);
     let Ok(closure) = upstream.supply.store()?.closure(&index) else { return Ok(views) };
     for (platform, image) in &output.platforms {
@@ -296,11 +362,15 @@ fn views(upstream: &Upstream<'_>, target: &Target, lock: &Lock, output: &Output)
         };
         let Some(config) = closure.documents.get(&manifest.config.digest) else { continue };
         let config = ImageConfig::parse(config).map_err(wrong)?;
-        let layers = manifest.layers.iter().map(|layer| layer.digest).collect();
+        let layers: Vec<Digest> = manifest.layers.iter().map(|layer| layer.digest).collect();
         let documents = (Rc::new(manifest), Rc::new(config));
         // What can't be read without asking somebody isn't known.
         let view = Image::new(upstream, target.to_string(), origin, documents)?.view().ok();
-        views.insert(platform.clone(), view.map(|view| (view, layers)));
+        let known = match view {
+            Some(view) => AtHand::Whole(view, layers),
+            None => AtHand::Layers(layers),
+        };
+        views.insert(platform.clone(), known);
     }
     Ok(views)
 }

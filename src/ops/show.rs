@@ -1,6 +1,6 @@
 //! `show`: what an image is, or would be: digests, layers, entries, config.
 
-use super::{Env, Error, ImageName, Selection};
+use super::{Env, Error, ImageName, Inputs, Selection};
 use crate::derivation::ImageDerivation;
 use crate::digest::Digest;
 use crate::lock::{Reason, State};
@@ -19,8 +19,10 @@ pub struct Shown {
     pub name: ImageName,
     /// The state of the lock.
     pub state: String,
-    /// The output index; nothing where the lock lacks what decides it.
+    /// The output index; nothing where the lock lacks what decides it, or while an open input isn't given.
     pub digest: Option<Digest>,
+    /// Inputs that are open.
+    pub open: Vec<String>,
     /// `[image] title`
     pub title: Option<String>,
     /// The base as the recipe says it, and its pinned digest.
@@ -73,11 +75,13 @@ pub struct ShownLayer {
 ///
 /// # Errors
 /// As for a build: what is shown is what would be built.
-pub fn show(env: &Env<'_>, target: &str) -> Result<Vec<Shown>, Error> {
-    let session = Session::open(env, Asks::default())?;
+pub fn show(env: &Env<'_>, target: &str, inputs: &Inputs) -> Result<Vec<Shown>, Error> {
+    let session = Session::open(env, Asks::given(inputs))?;
     let checkout = session.checkout();
     let mut shown = Vec::new();
-    for (target, variants) in checkout.select(&Selection::one(target))? {
+    let selected = checkout.select(&Selection::one(target))?;
+    wants::inputs(checkout, selected.keys())?;
+    for (target, variants) in selected {
         let default = [checkout.file.default_variant().to_owned()];
         let names = if variants.is_empty() { &default[..] } else { &variants[..] };
         // A registry would have to be asked, and who looks isn't kept waiting for one.
@@ -92,6 +96,8 @@ pub fn show(env: &Env<'_>, target: &str) -> Result<Vec<Shown>, Error> {
         for name in names {
             if computed.variants.contains_key(name) {
                 shown.push(image(checkout, &computed, name)?);
+            } else if !computed.lacks.is_empty() {
+                shown.push(unmade(checkout, &computed, name)?);
             }
         }
     }
@@ -115,6 +121,7 @@ fn told(checkout: &Checkout<'_>, target: &Target, name: &str, lacks: &[Reason]) 
         name: ImageName { recipe: target.to_string(), variant: name.to_owned() },
         state: State::of(lacks, false).name().to_owned(),
         digest: None,
+        open: Vec::new(),
         title: title.map(|title| title.value.clone()),
         base,
         base_digest: pin.map(|pin| pin.index.digest),
@@ -153,6 +160,26 @@ fn says(resolved: &Resolved) -> Vec<(&'static str, String)> {
     said
 }
 
+/// What can be told of an image without its open inputs.
+fn unmade(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Shown, Error> {
+    let evaluated = checkout.variant(&computed.target, name)?;
+    let base = wants::base(checkout, &computed.target, &evaluated)?;
+    let pin = wants::origin(&base)?.and_then(|origin| Some(computed.lock.pin(&origin)?.index.digest));
+    Ok(Shown {
+        name: ImageName { recipe: computed.target.to_string(), variant: name.to_owned() },
+        state: State::of(&computed.reasons, true).name().to_owned(),
+        digest: None,
+        open: computed.open.clone(),
+        title: evaluated.image.title.map(|title| title.value),
+        base: wants::base_text(checkout, &computed.target, &checkout.variant(&computed.target, name)?)?,
+        base_digest: pin,
+        published: Vec::new(),
+        derivation: None,
+        platforms: Vec::new(),
+        says: Vec::new(),
+    })
+}
+
 fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Shown, Error> {
     let variant = &computed.variants[name];
     let mut platforms = Vec::new();
@@ -162,8 +189,9 @@ fn image(checkout: &Checkout<'_>, computed: &Computed, name: &str) -> Result<Sho
     let title = variant.resolved.as_ref().and_then(|resolved| resolved.image.title.as_ref());
     Ok(Shown {
         name: ImageName { recipe: computed.target.to_string(), variant: name.to_owned() },
-        state: State::of(&computed.reasons, false).name().to_owned(),
+        state: State::of(&computed.reasons, !computed.open.is_empty()).name().to_owned(),
         digest: Some(variant.descriptor.digest),
+        open: computed.open.clone(),
         title: title.map(|title| title.value.clone()),
         base: variant.base.text.clone(),
         base_digest: variant.base.digest,

@@ -1,18 +1,16 @@
 //! `update`: pins move, in every lock that holds them, and nothing else does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Env, Error, PackageMove, PinMove, Selection};
+use super::{Env, Error, PinMove, Selection};
 use crate::digest::Digest;
 use crate::http::shown;
-use crate::layer::packages::Packages;
-use crate::lock::{BaseOrigin, BasePin, PlatformPin};
 use crate::work::Asks;
 use crate::work::checkout::wants;
-use crate::work::realise::{Computed, Session, finish};
+use crate::work::realise::{Computed, Reach, Session, finish, packages};
 use crate::work::sources::Elsewhere;
-use crate::work::upstream::{Documents, Image, is_called};
+use crate::work::upstream::is_called;
 use crate::workspace::Target;
 
 /// What `update` is asked.
@@ -76,7 +74,7 @@ fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
         }
         let moved = moves.entry((reference.clone(), was)).or_insert_with(|| {
             let packages = packages();
-            PinMove { reference, old: was, new, recipes: Vec::new(), packages }
+            PinMove { reference, was: None, old: was, new, recipes: Vec::new(), packages }
         });
         let recipe = recipe.to_string();
         if !moved.recipes.contains(&recipe) {
@@ -88,7 +86,7 @@ fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
         for pin in &lock.bases {
             let old = before.and_then(|old| old.pin(&pin.origin));
             // What can't be read any more moves all the same.
-            let packages = || packages(session, old?, pin).ok();
+            let packages = || packages(session, old?, pin, (Reach::Anywhere, &computed.blobs)).ok();
             add(target, pin.origin.to_string(), old.map(|old| old.index.digest), pin.index.digest, &packages);
         }
         for source in &lock.sources {
@@ -102,43 +100,4 @@ fn moves(session: &Session<'_>, all: &[Rc<Computed>]) -> Vec<PinMove> {
     }
     // Where each is the other but for what isn't shown, they stay two.
     moves.into_values().map(|moved| PinMove { reference: shown(&moved.reference), ..moved }).collect()
-}
-
-/// The packages of a pinned base on one platform.
-fn packages_of(session: &Session<'_>, origin: &BaseOrigin, pin: &PlatformPin) -> Result<Packages, Error> {
-    let upstream = &session.sources.upstream;
-    let mut documents = Documents::new(upstream.supply.bytes(origin.to_string(), Some(origin))?);
-    let manifest = documents.manifest(&pin.manifest)?;
-    let config = documents.config(&manifest)?;
-    let documents = (Rc::new(manifest), Rc::new(config));
-    let image = Image::new(upstream, origin.to_string(), Some(origin), documents)?;
-    image.with_facts(pin.facts).packages()
-}
-
-/// What becomes of the packages of a base, on the platforms that it had and has.
-fn packages(session: &Session<'_>, old: &BasePin, new: &BasePin) -> Result<Vec<PackageMove>, Error> {
-    type Versions = BTreeMap<(String, String), String>;
-    let versions = |pin: &BasePin, platform: &PlatformPin| -> Result<Versions, Error> {
-        let packages = packages_of(session, &pin.origin, platform)?.0.into_iter();
-        Ok(packages.map(|it| ((it.name, it.architecture), it.version)).collect())
-    };
-    let mut moves: BTreeMap<(String, Option<String>, Option<String>), BTreeSet<String>> = BTreeMap::new();
-    let mut all = 0;
-    for (platform, new_pin) in &new.platforms {
-        let Some(old_pin) = old.platforms.get(platform) else { continue };
-        all += 1;
-        let (before, now) = (versions(old, old_pin)?, versions(new, new_pin)?);
-        for key in before.keys().chain(now.keys()) {
-            let (was, is) = (before.get(key), now.get(key));
-            if was != is {
-                let platforms = moves.entry((key.0.clone(), was.cloned(), is.cloned())).or_default();
-                platforms.insert(platform.clone());
-            }
-        }
-    }
-    let moves = moves.into_iter().map(|((name, old, new), platforms)| {
-        let platforms = if platforms.len() == all { Vec::new() } else { platforms.into_iter().collect() };
-        PackageMove { name, old, new, platforms }
-    });
-    Ok(moves.collect())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Spanned;
 use super::config::Config;
 use super::entry::{Action, Entry, File, Source};
-use super::patch::{Base, Image, Input, InputSource, Var};
+use super::patch::{Base, Image, Input, Var};
 use super::service::Service;
 use crate::digest::Encoding;
 
@@ -38,7 +38,7 @@ pub struct Evaluated {
 impl Evaluated {
     /// Whether an input is given with each build only.
     pub fn is_open_input(&self, name: &str) -> bool {
-        self.inputs.get(name).is_some_and(|input| input.value.from == InputSource::Open)
+        self.inputs.get(name).is_some_and(|input| input.value.open)
     }
 
     /// The open inputs that some entry takes: no lock has the outputs then.

@@ -104,6 +104,8 @@ pub struct Input {
     pub from: InputSource,
     /// The command that makes it: told, never run.
     pub made_by: Option<Spanned<String>>,
+    /// It is in no lock; a path is where it lies unless another one is given.
+    pub open: bool,
 }
 
 /// Where an input comes from.

@@ -233,7 +233,7 @@ pub(super) struct Job {
     pub(super) after: Table<S<String>>,
 }
 
-/// A thing made elsewhere: exactly one of `path`, `image` (with `path`) and `open`.
+/// A thing made elsewhere: exactly one of `path`, `image` (with `path`) and `open` (with `path`).
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Input {
@@ -243,7 +243,7 @@ pub(super) struct Input {
     pub(super) image: Text,
     /// The command that makes it: told, never run.
     pub(super) made_by: Text,
-    /// Not in the lock: given by `build --input NAME=PATH`.
+    /// Not in the lock: given by `--input NAME=PATH`; without that, what lies at `path`.
     pub(super) open: Option<S<bool>>,
 }
 

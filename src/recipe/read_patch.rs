@@ -106,9 +106,10 @@ impl Input {
         let at = cx.at(table.clone());
         cx.read(&Spanned { value: name.to_owned(), at: at.clone() }, words::name);
         cx.only_true(&raw.open);
-        // Beside an image, a path is one in it.
-        let own = raw.path.is_some() && raw.image.is_none();
-        let keys = [("path", own), ("image", raw.image.is_some()), ("open", raw.open.is_some())];
+        // Beside an image, a path is one in it; of an open input it is where that lies unless another one is given.
+        let open = raw.open.is_some();
+        let own = raw.path.is_some() && raw.image.is_none() && !open;
+        let keys = [("path", own), ("image", raw.image.is_some()), ("open", open)];
         if !cx.exactly_one(&keys, &format!("[input.{name}]"), table) {
             return None;
         }
@@ -123,7 +124,7 @@ impl Input {
             (None, Some(path)) => InputSource::Path(path),
             (None, None) => InputSource::Open,
         };
-        Some(Spanned { value: Self { from, made_by: cx.keep(raw.made_by) }, at })
+        Some(Spanned { value: Self { from, made_by: cx.keep(raw.made_by), open }, at })
     }
 }
 

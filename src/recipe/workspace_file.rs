@@ -31,6 +31,8 @@ pub struct WorkspaceFile {
     pub owner: Option<Spanned<String>>,
     /// Where push and sign think an image goes, with `{{ stack }}` and `{{ name }}`.
     pub repository: Option<Spanned<String>>,
+    /// Tags that a push may move, with `{{ variant }}`, too.
+    pub moving: Vec<Spanned<String>>,
     /// `[vars]`: what every recipe reads as its own.
     pub given: Arc<Given>,
     /// Other workspaces whose recipes those of this one may extend, by name.
@@ -101,6 +103,8 @@ struct Workspace {
 struct Publish {
     /// Repository, with {{ stack }} and {{ name }}.
     repository: Option<S<String>>,
+    /// Tags that `push` moves from one image to the next, with {{ stack }}, {{ name }} and {{ variant }}.
+    moving: Option<Vec<S<String>>>,
 }
 
 impl WorkspaceFile {
@@ -161,7 +165,18 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
     for pattern in &default {
         cx.read(pattern, |text| words::reaches(text, false).and_then(|()| v1::glob(text)));
     }
-    let repository = cx.keep(raw.publish.and_then(|publish| publish.repository));
+    let (repository, moving) = match raw.publish {
+        Some(publish) => (cx.keep(publish.repository), cx.keep(publish.moving).unwrap_or_default()),
+        None => (None, Vec::new()),
+    };
+    for text in &moving {
+        let names = |name: &str| matches!(name, "stack" | "name" | "variant").then(|| "x".to_owned());
+        cx.read(text, |text| {
+            let read = v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names, &v1::Room::new(1 << 12));
+            let read = read.map_err(|error| ErrorKind::Template(error.fault))?;
+            words::tag(&String::from_utf8_lossy(&read))
+        });
+    }
     if let Some(text) = &repository {
         let names = |name: &str| matches!(name, "stack" | "name").then(|| "x".to_owned());
         let known = |text: &str| {
@@ -183,6 +198,7 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
         labels: labels.map(|(name, value)| (name, cx.scalar(value))).collect(),
         owner: cx.keep(workspace.owner),
         repository,
+        moving,
         catalogues,
         given: Arc::new(Given {
             common: read_given::read(raw.vars, cx),

@@ -34,7 +34,7 @@ impl<E> Sink<E> for Daemon {
                     Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
         stream.write_all(head.as_bytes()).map_err(|error| self.failed("write to", error))?;
         let mut body = BufWriter::with_capacity(64 << 10, Chunks(&mut *stream));
-        let sent = oci_archive::write(export, open, &mut body, &self.host);
+        let sent = oci_archive::write(std::slice::from_ref(export), open, &mut body, &self.host);
         // A buffer that is dropped would be sent.
         drop(body.into_parts());
         let sent = match sent {

@@ -1,4 +1,4 @@
-//! `docker-archive:FILE`: what `docker save` wrote before it knew OCI; one image.
+//! `docker-archive:FILE`: what `docker save` wrote before it knew OCI; of each image one platform.
 //!
 //! Layers stay compressed as they are: docker, podman and skopeo look at their first bytes.
 
@@ -10,6 +10,7 @@ use super::oci_archive::{manifest_json, publish};
 use super::{Error, Export, Failed, Moved, Open, Sink};
 use crate::layer::archive::{self, Writer};
 use crate::oci::Descriptor;
+use crate::oci::json::Value;
 
 /// A file.
 #[derive(Debug, Clone)]
@@ -20,23 +21,39 @@ pub struct DockerArchive {
 
 impl<E> Sink<E> for DockerArchive {
     fn put(&mut self, export: &Export, open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>> {
-        publish(&self.file, |out, place| write(export, open, out, place))
+        self.put_all(std::slice::from_ref(export), open)
     }
 }
 
-fn write<E>(export: &Export, open: Open<'_, E>, out: impl Write, place: &str) -> Result<(), Failed<E>> {
+impl DockerArchive {
+    /// Puts several images into one archive.
+    ///
+    /// # Errors
+    /// As for one; nothing is written then.
+    pub fn put_all<E>(&self, exports: &[Export], open: Open<'_, E>) -> Result<Option<Moved>, Failed<E>> {
+        publish(&self.file, |out, place| write(exports, open, out, place))
+    }
+}
+
+fn write<E>(exports: &[Export], open: Open<'_, E>, out: impl Write, place: &str) -> Result<(), Failed<E>> {
     let failed = |source| Error::Archive { place: place.to_owned(), source };
-    let image = export.one_image()?.ok_or(Error::NoImage { digest: export.root.digest })?;
     let config = |blob: &Descriptor| format!("{}.json", blob.digest.hex());
     let layer = |blob: &Descriptor| format!("{}.tar", blob.digest.hex());
-    let mut members: BTreeMap<String, &Descriptor> =
-        image.layers.iter().map(|blob| (layer(blob), blob)).collect();
-    members.insert(config(&image.config), &image.config);
+    let mut images = Vec::new();
+    for export in exports {
+        images.push((export, export.one_image()?.ok_or(Error::NoImage { digest: export.root.digest })?));
+    }
+    let mut members: BTreeMap<String, (&Export, &Descriptor)> = BTreeMap::new();
+    for (export, image) in &images {
+        members.extend(image.layers.iter().map(|blob| (layer(blob), (*export, blob))));
+        members.insert(config(&image.config), (*export, &image.config));
+    }
     let mut archive = Writer::new(out);
-    for (name, blob) in members {
+    for (name, (export, blob)) in members {
         export.append(&mut archive, &name, blob, open, place)?;
     }
-    let manifest = manifest_json(export, &image, config, layer);
+    let entries = images.iter().map(|(export, image)| manifest_json(export, image, config, layer));
+    let manifest = Value::Array(entries.collect()).to_bytes();
     archive.file("manifest.json", manifest.len() as u64, &mut &*manifest).map_err(failed)?;
     Ok(archive.finish().and_then(|mut out| out.flush().map_err(archive::Error::Write)).map_err(failed)?)
 }

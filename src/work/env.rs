@@ -12,7 +12,7 @@ use crate::store::fingerprint;
 use crate::workspace;
 
 /// What verbs need of the world. A new field is a decision, not a convenience.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Env<'a> {
     /// Where a workspace is looked for, upwards; relative places start here too.
     pub dir: PathBuf,
@@ -39,6 +39,13 @@ pub struct Env<'a> {
     pub registries: &'a Registries,
     /// Who hears what goes on.
     pub progress: Arc<dyn Progress>,
+}
+
+impl Asks {
+    /// What a verb wants that is only told where inputs are.
+    pub(crate) fn given(inputs: &Inputs) -> Self {
+        Self { inputs: inputs.clone(), ..Self::default() }
+    }
 }
 
 impl<'a> Env<'a> {
@@ -74,13 +81,16 @@ impl<'a> Env<'a> {
     }
 }
 
+/// Where inputs are, by their names: relative to where a command runs.
+pub type Inputs = BTreeMap<String, PathBuf>;
+
 /// What a verb wants beyond building.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asks {
     /// Values of variables that are declared `set = true`.
     pub(crate) set: BTreeMap<String, String>,
     /// Where inputs are, by name.
-    pub(crate) inputs: BTreeMap<String, PathBuf>,
+    pub(crate) inputs: Inputs,
     /// Bases that are asked anew for their digest: all, or those named so.
     pub(crate) refresh: Option<Vec<String>>,
     /// Guards that need the base's header index run even if its layers must be read for it.

@@ -200,6 +200,9 @@ pub enum Error {
         /// Its lock.
         file: String,
     },
+    /// Tags that would be moved, and may not; never empty.
+    #[error("{}", tags(.0))]
+    Tags(Vec<TagMove>),
     /// Nothing says where images go.
     #[error("cooper.toml does not say where {recipe} is published")]
     Unpublished {
@@ -332,6 +335,24 @@ pub struct LockedRecipe {
     pub reasons: Vec<Reason>,
 }
 
+/// A tag that names something else than what is pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagMove {
+    /// With the tag.
+    pub reference: String,
+    /// What it names.
+    pub old: Digest,
+    /// What it would name.
+    pub new: Digest,
+}
+
+impl std::fmt::Display for TagMove {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { reference, old, new } = self;
+        write!(f, "{reference} is {old} and would become {new}")
+    }
+}
+
 impl Error {
     /// A document that a place has, but can't give: with what it is, and of what.
     pub(crate) fn of_document(error: substitute::Error, what: String, base: &str) -> Self {
@@ -424,6 +445,13 @@ fn only(platforms: &[String]) -> String {
         "; its index names no platform".into()
     } else {
         format!(", only {}{more}", shown.join(", "))
+    }
+}
+
+fn tags(tags: &[TagMove]) -> String {
+    match tags {
+        [one] => one.to_string(),
+        many => format!("{} tags name something else and would be moved", many.len()),
     }
 }
 

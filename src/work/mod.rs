@@ -30,5 +30,5 @@ pub(crate) mod sources;
 pub(crate) mod upstream;
 
 pub(crate) use env::Asks;
-pub use env::Env;
-pub use error::{Error, LockedRecipe};
+pub use env::{Env, Inputs};
+pub use error::{Error, LockedRecipe, TagMove};

@@ -210,7 +210,7 @@ fn every_kind_of_entry() {
     let run = test.run(["vendor", "--all"]).status(0);
     assert!(run.out.contains("fetched") || run.out.contains("there"), "{}", run.out);
     let run = run.then().run(["vendor", "--all", "--format", "json"]).status(0);
-    assert_eq!(run.json()["vendored"].as_array().unwrap().len(), 2);
+    assert_eq!(run.json()["vendored"].as_array().unwrap().len(), 3);
     let text = run.test().read("recipes/a/all/recipe.toml");
     let layout =
         text.replace(&format!("image = \"{}/lib/other:1\"", registry.host()), "recipe = \"a/other\"");
@@ -447,8 +447,11 @@ fn which_images_have_it() {
         ("--has", "/opt/app/start", "a/all#prod  linux/amd64  /opt/app/start"),
         ("--has", "/etc/app/link.conf", "/etc/app/app.conf"),
         ("--digest", &digest, "a/maker#prod  -  the image itself"),
+        ("--digest", &format!("{}…", &digest[..19]), "a/maker#prod  -  the image itself"),
+        ("--digest", &digest[7..14], "a/maker#prod  -  the image itself"),
+        ("--digest", &format!("sha256:{}...", "0".repeat(12)), ""),
     ] {
-        let run = test.run(["list", option, value]).status(0);
+        let run = test.run(["list", option, value]).status(i32::from(expected.is_empty()));
         assert!(
             run.out.contains(expected) && (!expected.is_empty() || run.out.is_empty()),
             "{option} {value}: {}",
@@ -473,8 +476,25 @@ a/near#prod  -  stands on bases/far:1, through a/far
     );
     let test = run.then().remove("recipes/a/far").remove("recipes/a/near");
     // What can't be known is a row.
-    let run = emptied(test).run(["list", "--package", "openssl"]).status(0);
-    assert_eq!(run.out.matches("unknown: ").count(), 4, "{}", run.out);
+    let run = emptied(test).run(["list", "--package", "openssl"]).status(4);
+    assert_eq!(run.out.matches("unknown: this image isn't in the store").count(), 4, "{}", run.out);
+    // With the layout gone, `build` fills a store with what recipes add; what their bases have only `lock` reads.
+    let test = run.then();
+    std::fs::rename(test.path("bases"), test.path("gone")).unwrap();
+    let test = test.run(["build", "a/maker", "--locked"]).status(0).then();
+    let run = test.run(["list", "a/maker", "--package", "openssl", "--format", "json"]).status(4);
+    let found = &run.json()["found"][0];
+    assert_eq!(found["known"], false, "{}", run.out);
+    assert!(found["what"].as_str().unwrap().contains("`cooper lock a/maker` reads them"), "{}", run.out);
+    // A digest is known all the same, found or not.
+    let test = run.then().run(["list", "--digest", &digest]).status(0).then();
+    let run = test.run(["list", "a/maker", "--digest", &"0".repeat(64)]).stdout("").status(1);
+    let test = run.then();
+    std::fs::rename(test.path("gone"), test.path("bases")).unwrap();
+    let test = test.run(["lock", "--all"]).status(0).then();
+    let test = test.run(["list", "--package", "openssl"]).status(0).then();
+    let run = test.run(["list", "--digest", "sha256:12"]).status(2);
+    assert!(run.err.contains("is no digest"), "{}", run.err);
     let run = run.then().run(["list", "--has", "/x", "--uses", "y"]).status(2);
     run.then().run(["list", "--package", "a b"]).status(2);
 }
@@ -568,7 +588,7 @@ fn a_url_is_asked_again_by_update_only() {
     let moves = run.json()["moves"].as_array().unwrap().clone();
     let moved = |old: &str, recipe: &str| {
         let reference = "file://[DIR]/dist/x";
-        serde_json::json!({ "reference": reference, "old": old, "new": third, "recipes": [recipe], "packages": null })
+        serde_json::json!({ "reference": reference, "was": null, "old": old, "new": third, "recipes": [recipe], "packages": null })
     };
     assert_eq!(moves, [moved(&second, "a/two"), moved(&first, "a/one")]);
     let test = run.then();

@@ -49,7 +49,9 @@ fn a_child() {
             let options = ops::BuildOptions { select, to: vec![to.parse().unwrap()], ..Default::default() };
             drop(ops::build(&env, &options).unwrap());
         }
-        ["copy", from, to] => drop(ops::copy(&env, from, &to.parse().unwrap(), &[]).unwrap()),
+        ["copy", from, to] => {
+            drop(ops::copy(&env, from, &to.parse().unwrap(), &[], &ops::Inputs::new()).unwrap())
+        }
         ref other => panic!("{other:?}"),
     }
     #[expect(clippy::print_stdout, reason = "the parent reads it")]

@@ -161,7 +161,7 @@ fn on_a_bad_day() {
         let text = recipe.replace("\"hello\"", &format!("\"hello {number}\""));
         test = test.file("recipes/a/web/recipe.toml", text);
         seed.fault(method, path, *times, what.clone());
-        let run = test.run(["push"]);
+        let run = test.run(["push", "--move-tags"]);
         let told = format!("{method} {path} {times} {what:?}: {:?}\n{}", run.code, run.err);
         match expected {
             None => assert_eq!(run.code, Some(0), "{told}"),
@@ -177,7 +177,7 @@ fn on_a_bad_day() {
             }
         }
         seed.forget_faults();
-        test = run.then().run(["push"]).status(0).then();
+        test = run.then().run(["push", "--move-tags"]).status(0).then();
         let digest = digest_of(&test.read("lockfiles/a/web.lock"), "prod");
         assert!(seed.tags("shop/a-web").values().all(|tag| tag.to_string() == digest), "{told}");
     }
@@ -193,7 +193,7 @@ fn registries_of_other_kinds() {
         });
         let test = test.run(["push"]).status(0).then().run(["push"]).status(0).then();
         let text = test.read("recipes/a/web/recipe.toml").replace("\"hello\"", "\"other\"");
-        let run = test.file("recipes/a/web/recipe.toml", text).run(["push"]).status(5);
+        let run = test.file("recipes/a/web/recipe.toml", text).run(["push", "--move-tags"]).status(5);
         assert!(run.err.contains("/manifests/1.0") && run.err.contains(&status.to_string()), "{}", run.err);
     }
     // One where a repository is made first.
@@ -316,4 +316,112 @@ fn a_layout_that_was_not_written_leaves_no_directory() {
         assert!(!test.path(gone).exists(), "{to}");
     }
     assert!(test.path("there/keep").exists());
+}
+
+#[test]
+fn a_tag_stays_unless_it_may_move() {
+    let (registry, test) = published(TAGS);
+    let run = test.run(["push", "--format", "json"]).status(0);
+    assert_eq!(run.json()["pushed"][0]["tag"]["change"], "new", "{}", run.out);
+    let old = digest_of(&run.test().read("lockfiles/a/web.lock"), "prod");
+    let run = run.then().run(["push"]).status(0);
+    assert_eq!(run.out.matches("  the tag is there").count(), 2, "{}", run.out);
+    // Other sources, another image: no tag moves, not even a new one is set, and nothing is sent.
+    let change = "[[file]]\ntext = \"more\"\nto = \"/srv/more\"\n";
+    let test = run.then();
+    let recipe = test.read("recipes/a/web/recipe.toml") + change;
+    let test = test.file("recipes/a/web/recipe.toml", recipe).run(["build"]).status(0).then();
+    let new = digest_of(&test.read("lockfiles/a/web.lock"), "prod");
+    let before = registry.requests().len();
+    let run = test.run(["push", "--format", "json"]).status(1);
+    for part in ["2 tags", "\"kind\":\"tag\"", "a-web:1.0 is", "a-web:latest is", &old, &new, "--move-tags"] {
+        assert!(run.err.contains(part), "{part}: {}", run.err);
+    }
+    let run = run.then().run(["push", "--tag", "2.0", "--tag", "1.0"]).status(1);
+    assert!(run.err.contains(&format!("a-web:1.0 is {old} and would become {new}")), "{}", run.err);
+    assert!(registry.requests()[before..].iter().all(|request| request.method == "HEAD"));
+    let tags = registry.tags("shop/a-web");
+    assert!(tags.len() == 2 && tags.values().all(|tag| tag.to_string() == old), "{tags:?}");
+    // One that moves by its nature, by name, and only that.
+    let text = run.test().read("cooper.toml");
+    let moving = format!("{text}moving = [\"latest\", \"{{{{ variant }}}}\"]\n");
+    let test = run.then().file("cooper.toml", &moving);
+    let test = test.run(["push"]).status(1).then();
+    let run = test.run(["push", "--tag", "latest", "--tag", "2.0"]).status(0);
+    assert!(
+        run.out.contains(&format!("the tag moved from {old}")) && run.out.contains("  new tag"),
+        "{}",
+        run.out
+    );
+    let run = run.then().run(["push", "--tag", "1.0", "--move-tags", "--format", "json"]).status(0);
+    let tag = &run.json()["pushed"][0]["tag"];
+    assert_eq!((tag["change"].as_str(), tag["from"].as_str()), (Some("moved"), Some(&*old)));
+    assert!(registry.tags("shop/a-web").values().all(|tag| tag.to_string() == new));
+    // Of another variant it is that variant's; a tag that is called as it is its own.
+    let test = run.then().run(["push", "a/web#dev", "--tag", "latest"]).status(0).then();
+    let recipe = test.read("recipes/a/web/recipe.toml").replace("more", "less");
+    let test = test.file("recipes/a/web/recipe.toml", recipe);
+    let test = test.run(["push", "a/web#dev", "--tag", "latest"]).status(0).then();
+    // Part of an image is another one.
+    let test = test.run(["push", "--tag", "part", "--platform", "linux/amd64"]).status(0).then();
+    let run = test.run(["push", "--tag", "part"]).status(1);
+    let test = run.then().run(["push", "--tag", "part", "--platform", "linux/amd64"]).status(0).then();
+    // Two recipes that aim at one tag.
+    let one = text.replace("{{ stack }}-{{ name }}", "all");
+    let other = test.read("recipes/a/web/recipe.toml") + "[[file]]\ntext = \"x\"\nto = \"/srv/x\"\n";
+    let test = test.file("cooper.toml", one).file("recipes/a/other/recipe.toml", other);
+    let run = test.run(["push", "--all", "--tag", "same"]).status(1);
+    assert!(run.err.contains("shop/all:same is") && registry.tags("shop/all").is_empty(), "{}", run.err);
+    // Not every text is a tag.
+    for bad in ["\"a b\"", "\"{{ nope }}\"", "\"-x\"", "1", "\"\""] {
+        let test = Test::workspace().file("cooper.toml", format!("[publish]\nmoving = [{bad}]\n"));
+        let run = test.run(["list"]).status(3);
+        assert!(run.err.contains("cooper.toml:2:"), "{bad}: {}", run.err);
+    }
+}
+
+#[test]
+fn a_tree_that_is_not_committed_is_told() {
+    if !super::engines::installed(&["git"]) {
+        return;
+    }
+    let (registry, test) = published(TAGS);
+    let test = test.run(["lock"]).status(0).then();
+    let git = |test: &Test, arguments: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.arg("-C").arg(test.path("")).args(["-c", "user.name=a", "-c", "user.email=a@example.org"]);
+        super::engines::run(command.env("HOME", test.path("")).args(arguments));
+    };
+    for arguments in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "one"]] {
+        git(&test, arguments);
+    }
+    let test = test.run(["push"]).stderr("").status(0).then();
+    let recipe = test.read("recipes/a/web/recipe.toml") + "# changed\n";
+    let test = test
+        .file("recipes/a/web/recipe.toml", recipe)
+        .file("recipes/a/new/recipe.toml", "[base]\nscratch = true\n");
+    git(&test, &["add", "recipes/a/new"]);
+    let run = test.file("notes", "elsewhere").run(["push", "a/web"]).status(0);
+    assert_eq!(
+        run.err,
+        "warning: recipes/a/new/recipe.toml is not as it was committed\n\
+         warning: recipes/a/web/recipe.toml is not as it was committed\n"
+    );
+    // Below the top of a repository names are those of the workspace.
+    let test = run.then();
+    fs_move(&test);
+    drop(registry);
+}
+
+/// Moves a workspace below the top of its repository, where it is changed in the same way.
+fn fs_move(test: &Test) {
+    std::fs::create_dir_all(test.path("../outer")).unwrap();
+    let outer = test.path("../outer");
+    std::fs::rename(test.path(".git"), outer.join(".git")).unwrap();
+    let mut copy = std::process::Command::new("cp");
+    super::engines::run(copy.arg("-r").arg(test.path("")).arg(outer.join("inner")));
+    let inner = outer.join("inner");
+    let run = test.command(["-C", inner.to_str().unwrap(), "push", "a/web"]).output().unwrap();
+    let err = String::from_utf8(run.stderr).unwrap();
+    assert!(err.contains("warning: recipes/") && !err.contains("inner/"), "{err}");
 }

@@ -1,6 +1,7 @@
 //! A program that is asked one question. What it answers is taken within a time and up to a size: it may hang, or never end
 //! to talk.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -20,10 +21,34 @@ pub(crate) struct Said {
     pub(crate) err: Vec<u8>,
 }
 
+/// Why nothing was heard.
+#[derive(Debug)]
+pub(crate) enum Unheard {
+    /// It can't be run.
+    Unstarted(io::Error),
+    /// It took longer than that.
+    Late(Duration),
+    /// It said too much.
+    Loud,
+    /// It can't be listened to.
+    Broken(io::Error),
+}
+
+impl fmt::Display for Unheard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unstarted(error) => write!(f, "it can't be run: {error}"),
+            Self::Late(within) => write!(f, "it gave no answer in {} seconds", within.as_secs()),
+            Self::Loud => write!(f, "it said more than {MOST} bytes"),
+            Self::Broken(error) => write!(f, "it can't be listened to: {error}"),
+        }
+    }
+}
+
 /// Runs a command, tells it something, and takes what it says. It is killed when that takes too long, or too much.
-pub(crate) fn ask(command: &mut Command, question: &str, within: Duration) -> Result<Said, String> {
+pub(crate) fn ask(command: &mut Command, question: &str, within: Duration) -> Result<Said, Unheard> {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| format!("it can't be run: {error}"))?;
+    let mut child = command.spawn().map_err(Unheard::Unstarted)?;
     let said = listen(&mut child, question, within);
     if said.is_err() {
         // It may have ended meanwhile.
@@ -33,10 +58,9 @@ pub(crate) fn ask(command: &mut Command, question: &str, within: Duration) -> Re
     said
 }
 
-fn listen(child: &mut Child, question: &str, within: Duration) -> Result<Said, String> {
+fn listen(child: &mut Child, question: &str, within: Duration) -> Result<Said, Unheard> {
     let begun = Instant::now();
-    let late = || format!("it gave no answer in {} seconds", within.as_secs());
-    let broken = |error: io::Error| format!("it can't be listened to: {error}");
+    let late = || Unheard::Late(within);
     let (out, err) = (child.stdout.take().map(hear), child.stderr.take().map(hear));
     if let Some(mut stdin) = child.stdin.take() {
         // One that doesn't read answers all the same.
@@ -44,11 +68,11 @@ fn listen(child: &mut Child, question: &str, within: Duration) -> Result<Said, S
     }
     let left = || within.saturating_sub(begun.elapsed());
     let heard = |pipe: Option<Receiver<io::Result<Vec<u8>>>>, within| pipe?.recv_timeout(within).ok();
-    let out = heard(out, left()).ok_or_else(late)?.map_err(broken)?;
+    let out = heard(out, left()).ok_or_else(late)?.map_err(Unheard::Broken)?;
     if out.len() as u64 > MOST {
-        return Err(format!("it said more than {MOST} bytes"));
+        return Err(Unheard::Loud);
     }
-    let status = ended(child, left).map_err(broken)?.ok_or_else(late)?;
+    let status = ended(child, left).map_err(Unheard::Broken)?.ok_or_else(late)?;
     let err = if status.success() { None } else { heard(err, left().min(LAST_WORDS)) };
     Ok(Said { success: status.success(), out, err: err.and_then(Result::ok).unwrap_or_default() })
 }
@@ -84,6 +108,7 @@ mod tests {
 
     fn run(script: &str) -> Result<Said, String> {
         ask(Command::new("sh").args(["-c", script]), "registry.example", Duration::from_secs(2))
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -114,6 +139,6 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(20), "{script}");
         }
         let missing = ask(&mut Command::new("/no/such/program"), "", Duration::from_secs(1));
-        assert!(missing.unwrap_err().contains("can't be run"));
+        assert!(missing.unwrap_err().to_string().contains("can't be run"));
     }
 }

@@ -6,6 +6,7 @@ mod complete;
 mod credentials;
 mod errors;
 mod exit;
+mod git;
 mod helper;
 mod meant;
 mod options;

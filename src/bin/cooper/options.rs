@@ -1,5 +1,6 @@
 //! Options that several verbs take, and those that all do: clap's types, whose comments are the help texts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -115,6 +116,28 @@ impl Net {
     pub(crate) fn offline(offline: bool) -> Self {
         Self { offline, ..Self::default() }
     }
+}
+
+/// Where inputs are.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Inputs {
+    /// Where an [input] is, such as an open one that no lock has; repeatable
+    #[arg(long, value_name = "NAME=PATH", value_parser = pair)]
+    input: Vec<(String, String)>,
+}
+
+impl Inputs {
+    /// By their names.
+    pub(crate) fn paths(&self) -> BTreeMap<String, PathBuf> {
+        self.input.iter().map(|(name, path)| (name.clone(), path.into())).collect()
+    }
+}
+
+/// What is given as NAME=VALUE.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("NAME=VALUE is expected")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Which recipes.

@@ -35,12 +35,18 @@ pub(crate) struct Answer {
     pub(crate) json: Value,
     /// The answer is no.
     pub(crate) no: bool,
+    /// The answer can't be told here: that it is no isn't known.
+    pub(crate) unknown: bool,
 }
 
 impl Answer {
     /// How to end after this answer.
     pub(crate) const fn exit(&self) -> Exit {
-        if self.no { Exit::No } else { Exit::Done }
+        match self {
+            Self { unknown: true, .. } => Exit::Missing,
+            Self { no: true, .. } => Exit::No,
+            _ => Exit::Done,
+        }
     }
 }
 

@@ -4,20 +4,23 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::substitutes::Substitutes;
+use super::vendor::Vendor;
 use crate::digest::Digest;
 use crate::oci::{Descriptor, MAX_DOCUMENT};
 use crate::store::{self, Store, Transaction};
 use crate::substitute::{self, Substituter};
 use crate::tree::Content;
 use crate::work::Error;
-use crate::work::checkout::Committed;
+use crate::work::checkout::{Checkout, Committed};
 
-/// Where the blobs of an image are looked for, in this order: `lockfiles/blobs`, the store, where the image comes from,
-/// substituters. A stream can't be taken back, so somebody else's copy is asked last.
+/// Where the blobs of an image are looked for, in this order: `lockfiles/blobs`, the store, `vendor`, substituters on this
+/// machine, which are compared first, where the image comes from, other substituters. A stream can't be taken back, so
+/// somebody else's copy is asked last.
 pub(crate) struct Bytes<'b> {
     /// The image or its base, for messages.
     pub(crate) of: String,
     pub(super) committed: Option<&'b Committed>,
+    pub(super) vendor: Option<Vendor>,
     pub(super) held: Held<'b>,
     pub(super) substitutes: &'b Substitutes,
     pub(super) origins: Vec<Arc<dyn Substituter>>,
@@ -62,7 +65,12 @@ impl<'b> Bytes<'b> {
         substitutes: &'b Substitutes,
         origins: Vec<Arc<dyn Substituter>>,
     ) -> Self {
-        Self { of, committed: None, held: Held::Store(store), substitutes, origins }
+        Self { of, committed: None, vendor: None, held: Held::Store(store), substitutes, origins }
+    }
+
+    /// The same of a workspace, which may bring some of them along.
+    pub(crate) fn beside(self, checkout: &Checkout<'_>) -> Result<Self, Error> {
+        Ok(Self { vendor: Some(Vendor::of(checkout)?), ..self })
     }
 
     /// The bytes of an image that comes into the store.
@@ -73,7 +81,7 @@ impl<'b> Bytes<'b> {
         origin: Arc<dyn Substituter>,
     ) -> Self {
         let held = Held::Transaction(transaction);
-        Self { of, committed: None, held, substitutes, origins: vec![origin] }
+        Self { of, committed: None, vendor: None, held, substitutes, origins: vec![origin] }
     }
 
     /// Whether it needn't be fetched.
@@ -86,12 +94,27 @@ impl<'b> Bytes<'b> {
         if self.held.has(blob)? {
             return Ok(Some(self.held.open(blob)?));
         }
+        if let Some(vendor) = &self.vendor
+            && let Some(found) = vendor.open(blob)?
+        {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.substitutes.here(blob) {
+            return Ok(Some(found));
+        }
+        let mut failed = None;
         for place in &self.origins {
-            if let Some(found) = place.open_unverified(blob)? {
-                return Ok(Some(found));
+            match place.open_unverified(blob) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                // Somebody else may have it.
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(self.substitutes.first(|place| Ok(place.open_unverified(blob)?)))
+        match (self.substitutes.first(|place| Ok(place.open_unverified(blob)?)), failed) {
+            (None, Some(error)) => Err(error.into()),
+            (found, _) => Ok(found),
+        }
     }
 
     /// Opens a layer that must be there.

@@ -8,9 +8,11 @@ mod place;
 mod spool;
 mod substitutes;
 mod supply;
+mod vendor;
 
 pub(crate) use blobs::Bytes;
 pub(crate) use place::{open_place, open_reference};
 pub(crate) use spool::Spool;
 pub(crate) use substitutes::Substitutes;
 pub(crate) use supply::Supply;
+pub(crate) use vendor::vendored;

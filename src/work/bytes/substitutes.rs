@@ -6,7 +6,7 @@
 //! that fails is reported, and passed over for the rest of the command: everything can be made here.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -35,6 +35,8 @@ pub(crate) struct Substitutes {
 struct Named {
     name: String,
     place: Arc<dyn Substituter>,
+    /// It is on this machine.
+    here: bool,
     failed: AtomicBool,
 }
 
@@ -45,8 +47,8 @@ impl Substitutes {
     /// What can never be a substitute, and a site's configuration that can't be read: no place has failed then.
     pub(crate) fn open(env: &Env<'_>) -> Result<Self, Error> {
         let (mut places, mut warnings) = (Vec::new(), Vec::new());
-        for place in &env.substitute {
-            let (name, opened) = match place {
+        for named in &env.substitute {
+            let (name, opened) = match named {
                 Place::Registry(_) if env.offline => continue,
                 // All of the repository, whatever tag.
                 Place::Registry(reference) => {
@@ -56,7 +58,10 @@ impl Substitutes {
                 other => (other.to_string(), open_place(env, other).map(|(place, _)| place)),
             };
             match opened {
-                Ok(place) => places.push(Named { name, place, failed: AtomicBool::new(false) }),
+                Ok(place) => {
+                    let here = !matches!(named, Place::Registry(_));
+                    places.push(Named { name, place, here, failed: AtomicBool::new(false) });
+                }
                 Err(error @ Error::Usage { .. }) => return Err(error),
                 Err(error) => warnings.push(passed_over(&name, &error)),
             }
@@ -74,9 +79,32 @@ impl Substitutes {
         std::mem::take(&mut *lock(&self.warnings))
     }
 
+    /// A blob of a place on this machine, whose bytes were compared.
+    pub(super) fn here(&self, blob: &Descriptor) -> Option<Box<dyn Read + Send>> {
+        let digest = blob.digest;
+        self.first_of(
+            |named| named.here,
+            |place| {
+                let Some(mut reader) = place.open(blob)? else { return Ok(None) };
+                io::copy(&mut reader, &mut io::sink())
+                    .map_err(|source| substitute::Error::Read { digest, source })?;
+                Ok(place.open_unverified(blob)?)
+            },
+        )
+    }
+
     /// The answer of the first place that has one.
     pub(super) fn first<T>(&self, ask: impl Fn(&dyn Substituter) -> Result<Option<T>, Error>) -> Option<T> {
-        for named in self.places.iter().filter(|named| !named.failed.load(Ordering::Relaxed)) {
+        self.first_of(|_| true, ask)
+    }
+
+    fn first_of<T>(
+        &self,
+        of: impl Fn(&Named) -> bool,
+        ask: impl Fn(&dyn Substituter) -> Result<Option<T>, Error>,
+    ) -> Option<T> {
+        let places = self.places.iter().filter(|named| of(named) && !named.failed.load(Ordering::Relaxed));
+        for named in places {
             match ask(&*named.place) {
                 Ok(Some(found)) => return Some(found),
                 Ok(None) => {}

@@ -9,6 +9,7 @@ use super::blobs::{Bytes, Held};
 use super::place::open_origin;
 use super::spool::Spool;
 use super::substitutes::Substitutes;
+use super::vendor::Vendor;
 use crate::disk::{self, Temporary};
 use crate::lock::BaseOrigin;
 use crate::store::{SourceIndex, Store, Transaction};
@@ -89,6 +90,7 @@ impl<'a> Supply<'a> {
         Ok(Bytes {
             of,
             committed: Some(&self.checkout.committed),
+            vendor: Some(Vendor::of(&self.checkout)?),
             held,
             substitutes: &self.substitutes,
             origins,

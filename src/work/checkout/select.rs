@@ -20,6 +20,12 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether a recipe is asked for by its own name.
+    pub(crate) fn names(&self, target: &Target) -> bool {
+        let target = target.to_string();
+        self.targets.iter().any(|text| text.split(['#', '@']).next() == Some(target.as_str()))
+    }
+
     /// One target.
     pub(crate) fn one(target: impl Into<String>) -> Self {
         Self { targets: vec![target.into()], all: false }

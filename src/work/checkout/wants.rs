@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Checkout;
 use crate::lock::{BaseOrigin, Lock, Reason, Want};
 use crate::oci::Platform;
-use crate::recipe::{Base, Evaluated};
+use crate::recipe::{Base, Evaluated, Input, InputSource, SourcePath, suggest};
 use crate::tree::SourceKey;
 use crate::work::Error;
 use crate::workspace::{Target, in_catalogue};
@@ -111,6 +111,18 @@ pub(crate) fn any_below(
     Ok(false)
 }
 
+/// Whether what comes of a recipe depends on an open input, its own or of one below it.
+pub(crate) fn is_open(checkout: &Checkout<'_>, target: &Target) -> Result<bool, Error> {
+    any_below(checkout, vec![target.clone()], |target| {
+        for variant in &checkout.file.variants {
+            if checkout.variant(target, variant)?.open_inputs().next().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+}
+
 /// The recipe that a variant stands on, if it does.
 pub(crate) fn parent(
     checkout: &Checkout<'_>,
@@ -159,6 +171,15 @@ pub(crate) fn keys(
     target: &Target,
     variant: &str,
 ) -> Result<BTreeSet<SourceKey>, Error> {
+    Ok(paths(checkout, target, variant)?.into_iter().map(|path| path.key).collect())
+}
+
+/// The same as the recipe names them, on each platform.
+pub(crate) fn paths(
+    checkout: &Checkout<'_>,
+    target: &Target,
+    variant: &str,
+) -> Result<Vec<SourcePath>, Error> {
     let evaluated = checkout.variant(target, variant)?;
     let base = base(checkout, target, &evaluated)?;
     let base = match (&base, origin(&base)?) {
@@ -166,13 +187,42 @@ pub(crate) fn keys(
         (_, Some(origin)) => origin.to_string(),
         _ => "scratch".to_owned(),
     };
-    let mut keys = BTreeSet::new();
+    let mut found = Vec::new();
     for platform in checkout.platforms(&evaluated)? {
         let scope = checkout.scope_on(target, &platform);
         for mut path in evaluated.source_paths(&scope).map_err(Error::Recipes)? {
             path.key.stand_on(&base);
-            keys.insert(path.key);
+            found.push(path);
         }
     }
-    Ok(keys)
+    Ok(found)
+}
+
+/// Refuses inputs that are given and that nothing which is built has: a name that is mistyped would be built without.
+pub(crate) fn inputs<'t>(
+    checkout: &Checkout<'_>,
+    targets: impl Iterator<Item = &'t Target>,
+) -> Result<(), Error> {
+    let given = &checkout.asks.inputs;
+    if given.is_empty() {
+        return Ok(());
+    }
+    let mut known = BTreeSet::new();
+    any_below(checkout, targets.cloned().collect(), |target| {
+        for variant in &checkout.file.variants {
+            let recipe = checkout.variant(target, variant)?;
+            // An image is taken by its pin.
+            let by_path = |input: &Input| !matches!(input.from, InputSource::Image { .. });
+            let own = recipe.inputs.into_iter().filter(|(_, input)| by_path(&input.value));
+            known.extend(own.map(|(name, _)| name));
+        }
+        Ok(false)
+    })?;
+    let Some(name) = given.keys().find(|name| !known.contains(*name)) else { return Ok(()) };
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let meant = suggest(name, names.iter().copied()).map(|name| format!("; did you mean {name}?"));
+    let have =
+        if names.is_empty() { "none is".to_owned() } else { format!("there are {}", names.join(", ")) };
+    let why = "nothing that is built takes it by path";
+    Err(Error::usage(format!("--input {name}: {why}; {have}{}", meant.unwrap_or_default())))
 }

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::put::{Copied, Origin, put};
+use super::put::{Copied, Origin, TagChange, put, put_together, root};
+use crate::digest::Digest;
 use crate::lock::BaseOrigin;
 use crate::oci::{Descriptor, Place, Platform, Reference};
+use crate::sink;
 use crate::store::Store;
-use crate::work::Error;
+use crate::substitute;
 use crate::work::bytes::Bytes;
 use crate::work::realise::{Computed, Session};
+use crate::work::{Error, TagMove};
 use crate::workspace::Target;
 
 /// The images that a session has made and committed.
@@ -27,6 +30,8 @@ pub(crate) struct Destination {
     pub(crate) target: Target,
     pub(crate) variant: String,
     pub(crate) reference: Reference,
+    /// Its tag may name something else by now.
+    pub(crate) may_move: bool,
 }
 
 impl<'s> Exporter<'s> {
@@ -52,7 +57,7 @@ impl<'s> Exporter<'s> {
             BaseOrigin::Image(reference) => Some(reference.clone()),
             BaseOrigin::Layout(_) => None,
         });
-        let bytes = Bytes::outside(of, self.store, &supply.substitutes, places?);
+        let bytes = Bytes::outside(of, self.store, &supply.substitutes, places?).beside(&supply.checkout)?;
         Ok(Origin { bytes, references: references.collect() })
     }
 
@@ -100,19 +105,32 @@ impl<'s> Exporter<'s> {
     ) -> Result<Vec<Copied>, Error> {
         let mut copied = Vec::new();
         for place in to {
-            let many = matches!(place, Place::Layout { name: None, .. } | Place::Daemon(None))
-                && (selected.len() > 1 || selected.values().any(|variants| variants.len() != 1));
-            if many {
-                for ((target, variant), descriptor) in &self.outputs {
-                    let wanted = |names: &Vec<String>| names.is_empty() || names.contains(variant);
-                    if selected.get(target).is_some_and(wanted) {
+            let several = selected.len() > 1 || selected.values().any(|variants| variants.len() > 1);
+            let many = several || selected.values().any(Vec::is_empty);
+            let wanted = |((target, variant), _): &(&(Target, String), &Descriptor)| {
+                selected.get(target).is_some_and(|names| names.is_empty() || names.contains(variant))
+            };
+            let all = self.outputs.iter().filter(wanted);
+            match place {
+                Place::Layout { name: None, .. } | Place::Daemon(None) if many => {
+                    for ((target, variant), descriptor) in all {
                         copied.push(self.put((target, variant), descriptor, place, platforms)?);
                     }
+                    continue;
                 }
-            } else {
-                let (target, variant, descriptor) = self.one(selected, place)?;
-                copied.push(self.put((&target, &variant), &descriptor, place, platforms)?);
+                Place::OciArchive { name: None, .. } | Place::DockerArchive { name: None, .. } if several => {
+                    let images = all.map(|((target, variant), descriptor)| {
+                        (format!("{target}#{variant}"), format!("{target}:{variant}"), descriptor.clone())
+                    });
+                    let env = self.session.checkout().env;
+                    let origin = self.origin("the images".to_owned())?;
+                    copied.extend(put_together(env, &origin, images.collect(), place, platforms)?);
+                    continue;
+                }
+                _ => {}
             }
+            let (target, variant, descriptor) = self.one(selected, place)?;
+            copied.push(self.put((&target, &variant), &descriptor, place, platforms)?);
         }
         Ok(copied)
     }
@@ -124,12 +142,50 @@ impl<'s> Exporter<'s> {
         platforms: &[Platform],
     ) -> Result<Vec<Copied>, Error> {
         let mut copied = Vec::new();
-        for Destination { target, variant, reference } in destinations {
+        let tags = self.tags(destinations, platforms)?;
+        for (Destination { target, variant, reference, .. }, tag) in destinations.iter().zip(tags) {
             let Some(descriptor) = self.outputs.get(&(target.clone(), variant.clone())) else { continue };
             let origin = self.origin(format!("{target}#{variant}"))?;
             let place = Place::Registry(reference.clone());
-            copied.push(put(self.session.checkout().env, &origin, descriptor.clone(), &place, platforms)?);
+            let put = put(self.session.checkout().env, &origin, descriptor.clone(), &place, platforms)?;
+            copied.push(Copied { tag, ..put });
         }
         Ok(copied)
+    }
+
+    /// What becomes of the tag of each destination. All are asked before the first is set, and those that must stay are
+    /// reported together.
+    fn tags(
+        &self,
+        destinations: &[Destination],
+        platforms: &[Platform],
+    ) -> Result<Vec<Option<TagChange>>, Error> {
+        let client = self.session.checkout().env.registries.client().map_err(substitute::Error::from)?;
+        // Two images of one push may aim at one tag.
+        let mut known: BTreeMap<String, Option<Digest>> = BTreeMap::new();
+        let (mut changes, mut stay) = (Vec::new(), Vec::new());
+        for Destination { target, variant, reference, may_move } in destinations {
+            let output = self.outputs.get(&(target.clone(), variant.clone()));
+            let (Some(output), Some(tag)) = (output, &reference.tag) else {
+                changes.push(None);
+                continue;
+            };
+            let new = root(&self.origin(format!("{target}#{variant}"))?.bytes, output, platforms)?;
+            let name = reference.to_string();
+            let before = match known.get(&name) {
+                Some(before) => *before,
+                None => client.repository(reference).told(tag).map_err(sink::Error::from)?,
+            };
+            known.insert(name.clone(), Some(new));
+            changes.push(Some(match before {
+                None => TagChange::New,
+                Some(before) if before == new => TagChange::There,
+                Some(before) => {
+                    stay.extend((!may_move).then_some(TagMove { reference: name, old: before, new }));
+                    TagChange::Moved(before)
+                }
+            }));
+        }
+        if stay.is_empty() { Ok(changes) } else { Err(Error::Tags(stay)) }
     }
 }

@@ -7,5 +7,5 @@ mod put;
 
 pub(crate) use exporter::{Destination, Exporter};
 pub(crate) use outputs::{push_outputs, repository};
-pub use put::Copied;
+pub use put::{Copied, TagChange};
 pub(crate) use put::{Origin, put};

@@ -92,7 +92,8 @@ impl Repository<'_> {
         let tag = format!("output-{}", root.digest.hex());
         self.put(&tag, OUTPUT, blobs, all.documents, &mut moved)?;
         let to = format!("{}/{}:{tag}", self.to.registry, self.to.repository);
-        Ok(Copied { from, to: format!("docker://{to}"), digest: root.digest, bytes, moved: Some(moved) })
+        let (to, moved) = (format!("docker://{to}"), Some(moved));
+        Ok(Copied { from, to, digest: root.digest, bytes, moved, tag: None })
     }
 
     fn beside(&self, kind: Beside, layer: Digest, bytes: Vec<u8>, moved: &mut Moved) -> Result<(), Error> {

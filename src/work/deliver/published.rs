@@ -1,6 +1,6 @@
 //! Where images are published: `[publish] repository`, and the tags of recipes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::oci::Reference;
 use crate::recipe::{self, ErrorKind, Room, What, interpolate};
@@ -47,6 +47,24 @@ pub(crate) fn is_meant(checkout: &Checkout<'_>, asked: &[String], all: bool, var
 /// A recipe's own tags as a variant has them.
 pub(crate) fn tags(checkout: &Checkout<'_>, computed: &Computed, variant: &str) -> Vec<String> {
     computed.variants[variant].tags.iter().map(|tag| tag_of(checkout, tag, variant)).collect()
+}
+
+/// The tags that a variant's push may move: those that `[publish] moving` names, as they are or as the variant has them.
+pub(crate) fn moving(checkout: &Checkout<'_>, target: &Target, variant: &str) -> BTreeSet<String> {
+    let variant = variant.to_owned();
+    let names = BTreeMap::from([("stack", &target.stack), ("name", &target.name), ("variant", &variant)]);
+    let lookup = |name: &str| names.get(name).map(|text| (*text).clone());
+    let mut found = BTreeSet::new();
+    for text in &checkout.file.moving {
+        // It was checked when it was read.
+        let Ok(tag) = interpolate(text.value.as_bytes(), recipe::DELIMITERS, &lookup, &Room::new(1 << 12))
+        else {
+            continue;
+        };
+        let tag = String::from_utf8_lossy(&tag).into_owned();
+        found.extend([tag_of(checkout, &tag, &variant), tag]);
+    }
+    found
 }
 
 /// A variant that isn't the default has its name behind the tag.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::digest::{Digest, Encoding};
@@ -29,6 +29,19 @@ pub struct Copied {
     pub bytes: u64,
     /// To a registry: what travelled.
     pub moved: Option<Moved>,
+    /// By `push`: what became of the tag, where there is one.
+    pub tag: Option<TagChange>,
+}
+
+/// What a push does to a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TagChange {
+    /// There was none of that name.
+    New,
+    /// It is what it was.
+    There,
+    /// It named this before.
+    Moved(Digest),
 }
 
 /// Where an image's blobs are, and which of those places are in registries: another repository there has no need of bytes.
@@ -56,8 +69,69 @@ pub(crate) fn put(
     to: &Place,
     platforms: &[Platform],
 ) -> Result<Copied, Error> {
-    let bytes = &origin.bytes;
-    let name = bytes.of.as_str();
+    let name = origin.bytes.of.as_str();
+    let export = export(env, &origin.bytes, (name, root), to, platforms)?;
+    let open = |blob: &Descriptor| opened(env, origin, blob);
+    let mut sink = sink(env, origin, to, export.root.digest)?;
+    env.progress.event(Event::Begin { what: "writing", name });
+    let moved = sink.put(&export, &open)?;
+    env.progress.event(Event::End);
+    Ok(copied(name.to_owned(), to, &export, moved))
+}
+
+/// Puts several images into one archive, or nothing: each is `FROM`, its name and its root.
+pub(super) fn put_together(
+    env: &Env<'_>,
+    origin: &Origin<'_>,
+    images: Vec<(String, String, Descriptor)>,
+    to: &Place,
+    platforms: &[Platform],
+) -> Result<Vec<Copied>, Error> {
+    let mut exports = Vec::new();
+    let mut froms = Vec::new();
+    for (from, name, root) in images {
+        exports.push(export(env, &origin.bytes, (&name, root), to, platforms)?);
+        froms.push(from);
+    }
+    let open = |blob: &Descriptor| opened(env, origin, blob);
+    env.progress.event(Event::Begin { what: "writing", name: &to.to_string() });
+    match to {
+        Place::OciArchive { file, .. } => {
+            OciArchive { file: archive(env, file)? }.put_all(&exports, &open)?
+        }
+        Place::DockerArchive { file, .. } => {
+            DockerArchive { file: archive(env, file)? }.put_all(&exports, &open)?
+        }
+        to => return Err(Error::usage(format!("{to} takes one image"))),
+    };
+    env.progress.event(Event::End);
+    Ok(froms.into_iter().zip(&exports).map(|(from, export)| copied(from, to, export, None)).collect())
+}
+
+/// What is told of an image that came to a place.
+fn copied(from: String, to: &Place, export: &Export, moved: Option<Moved>) -> Copied {
+    let to = match (to, &export.reference) {
+        // What it is called there.
+        (Place::Daemon(None), Some(reference)) => Place::Daemon(Some(reference.clone())).to_string(),
+        (to, _) => to.to_string(),
+    };
+    let bytes = export.blobs.iter().map(|blob| blob.size).sum();
+    Copied { from, to, digest: export.root.digest, bytes, moved, tag: None }
+}
+
+/// A blob on its way.
+fn opened(env: &Env<'_>, origin: &Origin<'_>, blob: &Descriptor) -> Result<Box<dyn Read + Send>, Error> {
+    Ok(Box::new(Counting::new(origin.bytes.layer(blob)?, Arc::clone(&env.progress))))
+}
+
+/// An image with all documents, limited to `platforms` where there are any.
+fn export(
+    env: &Env<'_>,
+    bytes: &Bytes<'_>,
+    (name, root): (&str, Descriptor),
+    to: &Place,
+    platforms: &[Platform],
+) -> Result<Export, Error> {
     let (root, extra) = limited(bytes, root, platforms)?;
     let all = closure(&root, |descriptor| match &extra {
         Some((digest, bytes)) if *digest == descriptor.digest => Ok(Some(bytes.clone())),
@@ -66,25 +140,21 @@ pub(crate) fn put(
     if let Some(absent) = all.absent.first() {
         return Err(bytes.absent("the document", absent.digest));
     }
-    let size = all.blobs.iter().map(|blob| blob.size).sum();
     let (own, reference) = names(name, to)?;
-    let export = Export {
-        root: root.clone(),
+    Ok(Export {
+        root,
         documents: all.documents,
         blobs: all.blobs,
         name: own,
         reference,
         platform: platforms.first().cloned().unwrap_or_else(|| env.platform.clone()),
-    };
-    let open = |blob: &Descriptor| -> Result<Box<dyn Read + Send>, Error> {
-        Ok(Box::new(Counting::new(bytes.layer(blob)?, Arc::clone(&env.progress))))
-    };
-    let mut sink = sink(env, origin, to, root.digest)?;
-    env.progress.event(Event::Begin { what: "writing", name });
-    let moved = sink.put(&export, &open)?;
-    env.progress.event(Event::End);
-    let (from, to, digest) = (name.to_owned(), to.to_string(), root.digest);
-    Ok(Copied { from, to, digest, bytes: size, moved })
+    })
+}
+
+/// The file of an archive. A link in its place is replaced.
+fn archive(env: &Env<'_>, file: &Path) -> Result<PathBuf, Error> {
+    env.output(disk::parent(file))?;
+    Ok(env.dir.join(file))
 }
 
 fn document(bytes: &Bytes<'_>, descriptor: &Descriptor) -> Result<Option<Vec<u8>>, Error> {
@@ -100,8 +170,6 @@ fn document(bytes: &Bytes<'_>, descriptor: &Descriptor) -> Result<Option<Vec<u8>
 
 /// What takes an image in a place.
 fn sink(env: &Env<'_>, origin: &Origin<'_>, to: &Place, root: Digest) -> Result<Box<dyn Sink<Error>>, Error> {
-    // A link in its place is replaced.
-    let archive = |file: &Path| env.output(disk::parent(file)).map(|_| env.dir.join(file));
     Ok(match to {
         Place::Layout { dir, .. } => {
             // What comes over a wire comes faster on several.
@@ -110,8 +178,8 @@ fn sink(env: &Env<'_>, origin: &Origin<'_>, to: &Place, root: Digest) -> Result<
             env.output(&dir.join("blobs/sha256"))?;
             Box::new(Layout { dir: env.dir.join(dir), at_once })
         }
-        Place::OciArchive { file, .. } => Box::new(OciArchive { file: archive(file)? }),
-        Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: archive(file)? }),
+        Place::OciArchive { file, .. } => Box::new(OciArchive { file: archive(env, file)? }),
+        Place::DockerArchive { file, .. } => Box::new(DockerArchive { file: archive(env, file)? }),
         Place::Daemon(_) => Box::new(sink::Daemon { host: env.engine.clone(), stall: sink::STALL }),
         Place::Registry(reference) => Box::new(registry(env, origin, reference, root)?),
     })
@@ -151,6 +219,11 @@ fn names(name: &str, to: &Place) -> Result<(Option<String>, Option<Reference>), 
         Place::DockerArchive { name: Some(own), .. } | Place::Daemon(Some(own)) => (None, Some(own.clone())),
         _ => (None, name.parse().ok()),
     })
+}
+
+/// The digest that an image has in a place, limited to `platforms` where there are any.
+pub(super) fn root(bytes: &Bytes<'_>, root: &Descriptor, platforms: &[Platform]) -> Result<Digest, Error> {
+    Ok(limited(bytes, root.clone(), platforms)?.0.digest)
 }
 
 /// With `--platform`: an index over those alone, with its bytes.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::lacking::Lacking;
 use crate::derivation::{ImageDerivation, IndexDerivation};
 use crate::digest::Digest;
 use crate::image;
@@ -32,8 +33,10 @@ pub(crate) struct Computed {
     /// For `lockfiles/blobs`.
     pub(crate) blobs: Blobs,
     pub(crate) warnings: Vec<String>,
-    /// Inputs that no lock has.
+    /// Inputs that no lock has, of those below as well.
     pub(crate) open: Vec<String>,
+    /// Those of them that nobody has given: there are no variants then.
+    pub(crate) lacks: Vec<Lacking>,
 }
 
 /// One variant of a recipe.
@@ -84,6 +87,11 @@ pub(crate) struct Made {
 }
 
 impl Computed {
+    /// Its warnings, with its name.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.warnings.iter().map(|warning| format!("{}: {warning}", self.target)).collect()
+    }
+
     /// The lock that was found.
     pub(crate) fn old(&self) -> Option<&Lock> {
         self.found.lock.as_ref()

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::draft::{Grounded, Work};
 use super::ground::{base_key, below, image_of};
+use super::lacking::Lacking;
+use super::open::is_lacking;
 use crate::disk;
 use crate::lock::{COMMITTED, Pin, SourceLock};
 use crate::oci::Platform;
@@ -33,8 +35,12 @@ pub(super) struct Gathered {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads the sources.
-pub(super) fn gather(work: &Work<'_, '_>, variants: &[Grounded]) -> Result<Gathered, Error> {
+/// Reads the sources, but for what comes of inputs that are lacking.
+pub(super) fn gather(
+    work: &Work<'_, '_>,
+    variants: &[Grounded],
+    lacks: &[Lacking],
+) -> Result<Gathered, Error> {
     let bits = work.checkout().workspace.has_executable_bits();
     let mut gathered = Gathered::default();
     for variant in variants {
@@ -42,7 +48,7 @@ pub(super) fn gather(work: &Work<'_, '_>, variants: &[Grounded]) -> Result<Gathe
             for path in paths {
                 let mut key = path.key.clone();
                 key.stand_on(&base_key(variant));
-                if gathered.sources.contains_key(&key) {
+                if gathered.sources.contains_key(&key) || is_lacking(work, &key, lacks) {
                     continue;
                 }
                 let tree = match key.plain() {
@@ -115,6 +121,13 @@ impl Gathered {
         let image = taken_from(work, path, variant, platform)?;
         let foreign = work.sources.foreign(work.target, path, image, work.old);
         let foreign = foreign.map_err(|error| error.at(&path.at))?;
+        if foreign.away {
+            self.warnings.push(format!(
+                "input {} is not there ({}): what the lock says of it is taken",
+                path.key.name(),
+                path.place()
+            ));
+        }
         if path.read {
             self.read_now(work, &foreign)?;
         }

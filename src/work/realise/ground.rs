@@ -129,7 +129,9 @@ fn as_reason(work: &Work<'_, '_>, error: Error, origin: &BaseOrigin) -> Error {
 /// Records parents and external bases in a lock, and the blobs that it names.
 pub(super) fn pin(variants: &[Grounded], lock: &mut Lock, blobs: &mut Blobs) {
     for Grounded { draft, ground, root, .. } in variants {
+        // What comes of an open input is in no lock.
         if let Ground::Recipe(parent) = ground
+            && parent.open.is_empty()
             && let Some(variant) = parent.variants.get(&draft.name)
         {
             let outputs = lock.parents.entry(parent.target.to_string()).or_default();

@@ -6,15 +6,16 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::computed::{Computed, Made, Variant};
-use super::draft::{Grounded, Work};
+use super::draft::{Ground, Grounded, Work};
 use super::gather::Gathered;
 use super::ground::{base_key, pin};
+use super::open::is_open;
 use super::plan::Planned;
 use crate::digest::Digest;
 use crate::lock::{self, ImageOutput, Lock, Output, Reason, SourceLock};
 use crate::oci::Descriptor;
 use crate::recipe::{self, Recipe, ResolvedAction, ResolvedFile, ResolvedSource, Room, interpolate};
-use crate::tree::{Content, Kind, Node, SourceKey, SourceNode, SourceTree, TreePath};
+use crate::tree::{Content, Kind, Node, SourceNode, SourceTree, TreePath};
 use crate::work::Error;
 use crate::work::checkout::{Blobs, Checkout, OldLock, lock_file};
 use crate::workspace::differs_by_crlf_only;
@@ -31,7 +32,7 @@ pub(super) fn inputs(
     blobs.extend(gathered.blobs.clone());
     for (key, tree) in &gathered.sources {
         // What is given with each build is in no lock.
-        if is_open(key, variants) {
+        if is_open(work, key, variants) {
             continue;
         }
         let (mut source, listing) = SourceLock::of(key.clone(), tree);
@@ -91,15 +92,25 @@ fn templates<'t>(file: &'t ResolvedFile, tree: &'t SourceTree) -> impl Iterator<
     })
 }
 
-/// The inputs that no lock has.
-pub(super) fn open_inputs(variants: &[Grounded]) -> Vec<String> {
+/// The inputs that no lock has, and on which what comes out depends.
+pub(super) fn open_inputs(work: &Work<'_, '_>, variants: &[Grounded]) -> Vec<String> {
     let inputs = variants.iter().flat_map(|variant| variant.draft.recipe.open_inputs());
-    inputs.map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect()
+    let others = work.others.values().flat_map(|other| &other.open);
+    inputs.map(str::to_owned).chain(others.cloned()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn is_open(key: &SourceKey, variants: &[Grounded]) -> bool {
-    let SourceKey::Input { name, .. } = key else { return false };
-    variants.iter().any(|variant| variant.draft.recipe.is_open_input(name))
+/// Keeps what the lock before says of a base that stands below a recipe without an image.
+pub(super) fn keep_bases(work: &Work<'_, '_>, variants: &[Grounded], lock: &mut Lock) {
+    let is_unknown =
+        |variant: &Grounded| matches!(&variant.ground, Ground::Recipe(parent) if !parent.lacks.is_empty());
+    if !variants.iter().any(is_unknown) {
+        return;
+    }
+    for pin in work.old.iter().flat_map(|old| &old.bases) {
+        if lock.pin(&pin.origin).is_none() {
+            lock.bases.push(pin.clone());
+        }
+    }
 }
 
 /// The lock's epoch is kept; a new lock takes SOURCE_DATE_EPOCH.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::computed::{Computed, Variant};
+use super::packages::{PackageMove, Reach, packages};
 use super::session::Session;
 use crate::digest::Digest;
-use crate::lock::{self, Reason};
+use crate::lock::{self, BasePin, Reason};
 use crate::recipe::{Resolved, ResolvedAction, ResolvedFile, ResolvedSource};
 use crate::store::Store;
 use crate::tree::SourceKey;
@@ -80,27 +81,16 @@ pub struct RecipeReport {
 pub struct PinMove {
     /// The reference or layout.
     pub reference: String,
+    /// What stood in the recipe before, where that is another reference.
+    pub was: Option<String>,
     /// What it was.
     pub old: Option<Digest>,
     /// What it is.
     pub new: Digest,
     /// Recipes that hold it.
     pub recipes: Vec<String>,
-    /// What that means for the base's packages, where `update` was asked; nothing where it isn't known.
+    /// What that means for the base's packages, nothing where it isn't known.
     pub packages: Option<Vec<PackageMove>>,
-}
-
-/// A package of a base that has another version now, that came, or that went.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PackageMove {
-    /// The binary package.
-    pub name: String,
-    /// Its version before.
-    pub old: Option<String>,
-    /// Its version now.
-    pub new: Option<String>,
-    /// Where that is so; empty: on all platforms of the pin.
-    pub platforms: Vec<String>,
 }
 
 /// Brings the session's work to the disk, then locks and their blobs, parents' too, and tells what happened. In this
@@ -109,18 +99,19 @@ pub(crate) fn finish(
     session: &mut Session<'_>,
     selected: &BTreeMap<Target, Vec<String>>,
 ) -> Result<(Store, Vec<RecipeReport>), Error> {
+    let all = session.all();
+    let pins: Vec<_> = all.iter().map(|computed| pins(session, computed)).collect();
     let store = session.commit()?;
     let writes = !session.checkout().env.locked
         && session.checkout().asks.set.is_empty()
         && !session.checkout().asks.unrecorded;
     let mut reports = Vec::new();
-    for computed in session.all() {
-        let computed = &computed;
+    for (computed, pins) in all.iter().zip(pins) {
         let change = if writes { write_lock(session.checkout(), computed)? } else { LockChange::NotWritten };
         let asked = selected.get(&computed.target);
         let changed = matches!(change, LockChange::Created | LockChange::Updated);
         if asked.is_some() || changed {
-            reports.push(report(computed, asked, change));
+            reports.push(RecipeReport { pins, ..report(computed, asked, change) });
         }
     }
     Ok((store, reports))
@@ -172,7 +163,7 @@ pub(super) fn report(computed: &Computed, asked: Option<&Vec<String>>, lock: Loc
         })
         .collect();
     let recipe = computed.target.to_string();
-    RecipeReport { images, lock, pins: pins(computed), warnings: computed.warnings.clone(), recipe }
+    RecipeReport { images, lock, pins: Vec::new(), warnings: computed.warnings.clone(), recipe }
 }
 
 /// Whether a reason has to do with a variant: another one's table and another one's sources have not.
@@ -204,20 +195,34 @@ fn takes(recipe: &Resolved, key: &SourceKey, single: bool) -> bool {
     })
 }
 
-/// The pins that this lock has and the one before hadn't.
-fn pins(computed: &Computed) -> Vec<PinMove> {
+/// The pins that this lock has and the one before hadn't, with what that means for packages as far as it is known here.
+fn pins(session: &Session<'_>, computed: &Computed) -> Vec<PinMove> {
     let mut seen = BTreeSet::new();
-    let moved = computed.lock.bases.iter().filter_map(|pin| {
-        let old = computed.old().and_then(|old| old.pin(&pin.origin)).map(|pin| pin.index.digest);
+    let mut moves = Vec::new();
+    for pin in &computed.lock.bases {
+        let old = before(computed, pin);
         let reference = pin.origin.to_string();
-        let new = pin.index.digest;
-        (old != Some(new) && seen.insert(reference.clone())).then(|| PinMove {
+        if old.is_some_and(|old| old.origin == pin.origin && old.index.digest == pin.index.digest)
+            || !seen.insert(reference.clone())
+        {
+            continue;
+        }
+        let was = old.map(|old| old.origin.to_string()).filter(|was| *was != reference);
+        moves.push(PinMove {
             reference,
-            old,
-            new,
+            was,
+            old: old.map(|old| old.index.digest),
+            new: pin.index.digest,
             recipes: vec![computed.target.to_string()],
-            packages: None,
-        })
-    });
-    moved.collect()
+            packages: old.and_then(|old| packages(session, old, pin, (Reach::Here, &computed.blobs)).ok()),
+        });
+    }
+    moves
+}
+
+/// The pin that another one takes the place of: of the same reference, or the one that is gone from the same variants.
+fn before<'c>(computed: &'c Computed, pin: &BasePin) -> Option<&'c BasePin> {
+    let old = computed.old()?;
+    let gone = |old: &&BasePin| old.variants == pin.variants && computed.lock.pin(&old.origin).is_none();
+    old.pin(&pin.origin).or_else(|| old.bases.iter().find(gone))
 }

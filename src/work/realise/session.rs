@@ -8,6 +8,8 @@ use super::computed::{Computed, Image, Made};
 use super::draft::{self, Draft, Work};
 use super::gather::gather;
 use super::ground::ground;
+use super::lacking::told;
+use super::open::lacking;
 use super::{image, index, plan, record};
 use crate::digest::Digest;
 use crate::recipe::{self, Resolved};
@@ -85,6 +87,34 @@ impl<'a> Session<'a> {
         if unlocked.is_empty() { Ok(all) } else { Err(Error::Locked(unlocked)) }
     }
 
+    /// The same of recipes whose images are wanted. Those that lack an open input are left out, unless they are `named`, or
+    /// nothing else is left and there are no `others`.
+    pub(crate) fn images<'t>(
+        &self,
+        targets: impl Iterator<Item = &'t Target>,
+        named: impl Fn(&Target) -> bool,
+        others: bool,
+    ) -> Result<Vec<Rc<Computed>>, Error> {
+        let mut all = self.compute_all(targets)?;
+        let wanting = all.iter().filter(|computed| !computed.lacks.is_empty());
+        let alone = !others && wanting.clone().count() == all.len();
+        let refused = wanting.clone().find(|computed| alone || named(&computed.target));
+        if let Some(lacking) = refused.and_then(|computed| computed.lacks.first()) {
+            return Err(lacking.refused());
+        }
+        all.retain(|computed| computed.lacks.is_empty());
+        Ok(all)
+    }
+
+    /// Computes one recipe whose images are wanted.
+    pub(crate) fn image(&self, target: &Target) -> Result<Rc<Computed>, Error> {
+        let computed = self.compute(target)?;
+        match computed.lacks.first() {
+            Some(lacking) => Err(lacking.refused()),
+            None => Ok(computed),
+        }
+    }
+
     /// Computes a recipe, and those that it stands on or takes from before it.
     pub(crate) fn compute(&self, target: &Target) -> Result<Rc<Computed>, Error> {
         self.compute_within(target, &mut Vec::new())
@@ -137,8 +167,20 @@ impl<'a> Session<'a> {
 fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
     let levels = work.checkout().recipe(work.target)?;
     let variants = ground(work, drafts)?;
-    let gathered = gather(work, &variants)?;
+    let lacks = lacking(work, &variants)?;
+    let gathered = gather(work, &variants, &lacks)?;
     let (mut lock, blobs) = record::inputs(work, &variants, &gathered)?;
+    let open = record::open_inputs(work, &variants);
+    let chain = chain(work.target, None);
+    if !lacks.is_empty() {
+        record::keep_bases(work, &variants, &mut lock);
+        lock.sections = record::sections(&levels, &variants, &gathered, &[])?;
+        lock.sort();
+        let warnings = told(work.target, &lacks).into_iter().chain(gathered.warnings).collect();
+        let (target, variants, reasons, found) =
+            (work.target.clone(), BTreeMap::new(), Vec::new(), Rc::default());
+        return Ok(Computed { target, variants, chain, found, lock, reasons, blobs, warnings, open, lacks });
+    }
     let mut planned = Vec::new();
     for platform in
         recipe::distinct(work.encoding, variants.iter().flat_map(|variant| &variant.draft.platforms))
@@ -159,7 +201,6 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
             images.entry(name).or_default().insert(platform.clone(), Box::new(image));
         }
     }
-    let open = record::open_inputs(&variants);
     let mut made = BTreeMap::new();
     for variant in &variants {
         let name = variant.draft.name.as_str();
@@ -176,6 +217,5 @@ fn run(work: &Work<'_, '_>, drafts: Vec<Draft>) -> Result<Computed, Error> {
     warnings.sort();
     warnings.dedup();
     let (target, variants, reasons, found) = (work.target.clone(), made, Vec::new(), Rc::default());
-    let chain = chain(&target, None);
-    Ok(Computed { target, variants, chain, found, lock, reasons, blobs, warnings, open })
+    Ok(Computed { target, variants, chain, found, lock, reasons, blobs, warnings, open, lacks })
 }

@@ -36,7 +36,7 @@ pub(crate) fn unit(
     service: Service,
     how: &How<'_>,
 ) -> Result<Unit, Error> {
-    let computed = session.compute(target)?;
+    let computed = session.image(target)?;
     let made = &computed.variants[variant];
     let platform = session.checkout().env.platform.short();
     let here = made.images.get(&platform);

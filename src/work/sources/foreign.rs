@@ -18,6 +18,8 @@ pub(crate) struct Foreign {
     pub(super) path: SourcePath,
     /// The image that it is in, where that is one of this workspace, or what a recipe stands on.
     pub(super) image: Option<Below>,
+    /// It is an input that a lock lists and that was moved away.
+    pub(crate) away: bool,
     /// A lock says what is in it, and nobody has looked.
     pub(super) unread: Cell<bool>,
     /// Of the listing, once it is known.
@@ -27,7 +29,7 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// One that was read now.
     pub(super) fn read(tree: SourceTree, pin: Pin, path: SourcePath, image: Option<Below>) -> Self {
-        Self { tree, pin, path, image, unread: Cell::new(false), hash: OnceCell::new() }
+        Self { tree, pin, path, image, away: false, unread: Cell::new(false), hash: OnceCell::new() }
     }
 
     /// One that only a lock speaks of.
@@ -38,7 +40,12 @@ impl Foreign {
         image: Option<Below>,
     ) -> Self {
         let (pin, hash) = (locked.pin, OnceCell::from(locked.hash));
-        Self { tree, pin, path, image, unread: Cell::new(true), hash }
+        Self { tree, pin, path, image, away: false, unread: Cell::new(true), hash }
+    }
+
+    /// The same, where nobody can look.
+    pub(super) fn away(self, away: bool) -> Self {
+        Self { away, ..self }
     }
 
     /// Whether it is in what a recipe stands on.

@@ -12,6 +12,7 @@ mod image;
 mod input;
 mod portion;
 mod read;
+mod remembered;
 mod watch;
 
 use std::cell::RefCell;
@@ -24,8 +25,10 @@ pub(crate) use foreign::Foreign;
 use self::archive::unpacked;
 use self::foreign::differs;
 use self::image::{of_base, of_image, of_recipe};
-use self::input::{file_of, input_scan};
+use self::input::{file_of, input_scan, is_away, vendored_archive, vendored_input};
+pub(crate) use self::input::{input_files, is_given, lies};
 use self::read::{Read, Secrets};
+use self::remembered::Remembered;
 use self::watch::SEARCHED;
 use crate::digest::Digest;
 use crate::disk;
@@ -100,7 +103,7 @@ impl<'a> Sources<'a> {
         {
             return Ok(Rc::clone(known));
         }
-        let found = match self.listed(path, &image, locked)? {
+        let found = match self.listed(path, &image, locked, old)? {
             Some(listed) if self.reads_anew(&listed)? => self.relisted(path, image, listed)?,
             Some(listed) => listed,
             None if self.checkout().env.locked
@@ -124,29 +127,37 @@ impl<'a> Sources<'a> {
         path: &SourcePath,
         image: &Option<Below>,
         locked: Option<&SourceLock>,
+        old: Option<&Lock>,
     ) -> Result<Option<Foreign>, Error> {
         let Some(locked) = locked else { return Ok(None) };
-        let same = match (&path.key, locked.pin) {
-            (SourceKey::Fetch { .. } | SourceKey::Image { .. }, Pin::File(_) | Pin::Image { .. }) => true,
-            // It may have been made anew.
-            (SourceKey::Files(_) | SourceKey::Input { .. }, Pin::File(pinned)) => {
-                file_of(self.supply(), path)?.is_some_and(|file| file.is(pinned))
+        let away = is_away(self.checkout(), path)?;
+        let same = away
+            || match (&path.key, locked.pin) {
+                (SourceKey::Fetch { .. } | SourceKey::Image { .. }, Pin::File(_) | Pin::Image { .. }) => true,
+                // It may have been made anew.
+                (SourceKey::Files(_) | SourceKey::Input { .. }, Pin::File(pinned)) => {
+                    file_of(self.supply(), path)?.is_some_and(|file| file.is(pinned))
+                }
+                // Another one, when its parent came out otherwise.
+                (SourceKey::Recipe { .. } | SourceKey::Base { .. }, Pin::File(pinned)) => {
+                    let manifest = image.as_ref().and_then(|image| image.manifest.as_ref());
+                    manifest.is_some_and(|(_, manifest)| *manifest == pinned)
+                }
+                (
+                    SourceKey::Files(_)
+                    | SourceKey::Input { .. }
+                    | SourceKey::Recipe { .. }
+                    | SourceKey::Base { .. },
+                    Pin::Image { .. },
+                )
+                | (_, Pin::None) => false,
+            };
+        let tree = match (old, locked.pin) {
+            (Some(old), Pin::None) if away => {
+                Remembered::of(self.supply(), old)?.tree(self.supply(), locked)?
             }
-            // Another one, when its parent came out otherwise.
-            (SourceKey::Recipe { .. } | SourceKey::Base { .. }, Pin::File(pinned)) => {
-                let manifest = image.as_ref().and_then(|image| image.manifest.as_ref());
-                manifest.is_some_and(|(_, manifest)| *manifest == pinned)
-            }
-            (
-                SourceKey::Files(_)
-                | SourceKey::Input { .. }
-                | SourceKey::Recipe { .. }
-                | SourceKey::Base { .. },
-                Pin::Image { .. },
-            )
-            | (_, Pin::None) => false,
+            _ => locked.tree(&|content| self.checkout().committed.listing(content)).filter(|_| same),
         };
-        let tree = locked.tree(&|content| self.checkout().committed.listing(content)).filter(|_| same);
         if let (SourceKey::Fetch { url, portion }, Pin::File(pinned), Some(tree)) =
             (&path.key, locked.pin, &tree)
             && portion.unpack.is_empty()
@@ -157,14 +168,14 @@ impl<'a> Sources<'a> {
             return if asks.thorough && !asks.fresh_facts { Ok(None) } else { Err(differs(path)) };
         }
         let (path, image) = (path.clone(), image.clone());
-        Ok(tree.map(|tree| Foreign::listed(tree, locked, path, image)))
+        Ok(tree.map(|tree| Foreign::listed(tree, locked, path, image).away(away)))
     }
 
     /// Whether a listing is compared with what it is of before anything is made of it: where a lock is to be made anew or its
     /// facts are to be verified, and the store doesn't know better.
     fn reads_anew(&self, listed: &Foreign) -> Result<bool, Error> {
         let asks = &self.checkout().asks;
-        Ok(asks.fresh_facts || (asks.thorough && !self.is_witnessed(listed)?))
+        Ok(asks.fresh_facts || (asks.thorough && !listed.away && !self.is_witnessed(listed)?))
     }
 
     /// What a source holds now, in place of a listing that says something else, unless that is to be reported.
@@ -230,13 +241,18 @@ impl<'a> Sources<'a> {
 
     /// The bytes of one of them, read once. They are what is listed.
     fn ready(&self, known: &Foreign) -> Result<Rc<Ready>, Error> {
-        let Foreign { path, image, pin, tree, unread, .. } = known;
+        let Foreign { path, image, pin, tree, unread, away, .. } = known;
         if let Some(ready) = self.materialised.borrow().get(&path.key).filter(|_| !unread.get()) {
             return Ok(Rc::clone(ready));
         }
         // What the listing says of a file is believed where the listing can be.
         let listed = if self.is_witnessed(known)? { Some(tree) } else { None };
-        let read = self.materialise(path, image.as_ref(), Some(*pin), listed);
+        let read = match vendored_input(self.supply(), path, tree)? {
+            Some(contents) if *away && *pin == Pin::None => {
+                Ok(Read { tree: tree.clone(), pin: *pin, contents, secrets: Secrets::new() })
+            }
+            _ => self.materialise(path, image.as_ref(), Some(*pin), listed),
+        };
         let read = read.map_err(|error| error.at(&path.at))?;
         if read.tree != *tree || read.pin != *pin {
             return Err(differs(path));
@@ -274,6 +290,10 @@ impl<'a> Sources<'a> {
         };
         let with = self.witnessed_with(&known)?;
         if (known.unread.get() && known.is_of_base()) || with.as_ref().is_some_and(stays) {
+            return Ok(());
+        }
+        // Nobody can look: that it is what images were made of is what the lock says.
+        if known.away && known.unread.get() {
             return Ok(());
         }
         if with.is_none() && known.unread.get() {
@@ -327,7 +347,10 @@ impl<'a> Sources<'a> {
             {
                 let why = "only one file can be unpacked, and it names none or several";
                 let missing = || Error::foreign(path.key.name(), why);
-                let located = file_of(supply, path)?.ok_or_else(missing)?;
+                let located = match vendored_archive(supply, path, pin)? {
+                    Some(located) => located,
+                    None => file_of(supply, path)?.ok_or_else(missing)?,
+                };
                 unpacked(supply, portion, path, located, listed)
             }
             SourceKey::Files(files) => {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Verb, copy, full_name, update};
 use crate::errors::{Failure, Problem};
-use crate::options::{Format, Net, Targets};
+use crate::git;
+use crate::options::{Format, Inputs, Net, Targets, pair};
 use crate::shell::Answer;
 use crate::text::{columns, count, size};
 
@@ -38,9 +39,8 @@ pub(crate) struct Build {
     /// The value of a variable that is declared with set = true; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// Where an [input] is, such as an open one that no lock has; repeatable
-    #[arg(long, value_name = "NAME=PATH", value_parser = pair)]
-    input: Vec<(String, String)>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Build again from nothing into a second store, and compare
     #[arg(long)]
     twice: bool,
@@ -49,12 +49,6 @@ pub(crate) struct Build {
     shard: Option<Shard>,
     #[command(flatten)]
     net: Net,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) =
-        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("NAME=VALUE is expected")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Verb for Build {
@@ -74,18 +68,26 @@ impl Verb for Build {
             select: (&self.select).into(),
             platforms: self.platform.clone(),
             set: self.set.iter().cloned().collect(),
-            inputs: self.input.iter().map(|(name, path)| (name.clone(), path.into())).collect(),
+            inputs: self.inputs.paths(),
             to: self.to.clone(),
             twice: self.twice,
             shard: self.shard,
             unrecorded: false,
         };
-        Ok(answer(&ops::build(env, &options)?, self.twice))
+        let report = ops::build(env, &options)?;
+        let mut answer = answer(&report, self.twice);
+        // What a lock says already isn't committed by this.
+        if !env.locked {
+            answer.warnings.extend(git::uncommitted_sources(env, &names(&report.recipes)));
+        }
+        Ok(answer)
     }
 }
 
 fn answer(report: &BuildReport, twice: bool) -> Answer {
     let mut lines = image_lines(&report.recipes);
+    let moved = report.recipes.iter().flat_map(|recipe| &recipe.pins).filter(|pin| pin.old.is_some());
+    lines.extend(update::moved_lines(&moved.cloned().collect::<Vec<_>>(), "pinned in"));
     lines.extend(report.copied.iter().map(copy::line));
     let differences = report.differences.iter();
     lines.extend(
@@ -98,7 +100,8 @@ fn answer(report: &BuildReport, twice: bool) -> Answer {
         status.push("built twice: no difference".to_owned());
     }
     let warnings = warnings(&report.recipes);
-    Answer { lines, warnings, status, json: to_json(report), no: !report.differences.is_empty() }
+    let (json, no) = (to_json(report), !report.differences.is_empty());
+    Answer { lines, warnings, status, json, no, unknown: false }
 }
 
 fn to_json(report: &BuildReport) -> Value {
@@ -165,6 +168,11 @@ pub(super) fn summary(reports: &[RecipeReport]) -> String {
         size(bytes),
         count(written.count(), "lock"),
     )
+}
+
+/// The recipes that are told of.
+pub(super) fn names(reports: &[RecipeReport]) -> Vec<String> {
+    reports.iter().map(|report| report.recipe.clone()).collect()
 }
 
 /// The warnings of all recipes, each with its recipe's name.

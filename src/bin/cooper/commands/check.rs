@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Verb, full_name};
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
-use crate::options::{Format, Net, Targets};
+use crate::options::{Format, Inputs, Net, Targets};
 use crate::shell::Answer;
 use crate::text::{columns, count};
 
@@ -36,6 +36,8 @@ pub(crate) struct Check {
     #[arg(long, value_name = "PROGRAM", requires = "run")]
     engine: Option<PathBuf>,
     #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
     net: Net,
 }
 
@@ -45,12 +47,14 @@ impl Verb for Check {
     }
 
     fn run(&self, _: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-        let found = ops::check(env, &(&self.select).into())?;
+        let found = ops::check(env, &(&self.select).into(), &self.inputs.paths())?;
         let engine = if self.run { Some(engine(self.engine.as_deref())?) } else { None };
         let mut rows = Vec::new();
         for checked in found {
             let ran = match (&engine, &checked.check) {
-                (Some(engine), Some(words)) if checked.whole => Some(run_in(engine, &checked, words, env)?),
+                (Some(engine), Some(words)) if checked.whole => {
+                    Some(run_in(engine, &checked, words, (env, &self.inputs))?)
+                }
                 _ => None,
             };
             rows.push((checked, ran));
@@ -87,7 +91,12 @@ fn engine(asked: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 /// Runs the check in a container that can reach nobody and is gone afterwards.
-fn run_in(engine: &Path, checked: &Checked, words: &[String], env: &ops::Env<'_>) -> Result<Ran, Failure> {
+fn run_in(
+    engine: &Path,
+    checked: &Checked,
+    words: &[String],
+    (env, inputs): (&ops::Env<'_>, &Inputs),
+) -> Result<Ran, Failure> {
     let failed = |error: cooperage::disk::Error| Failure::from(ops::Error::from(error));
     let directory = Scratch::new(&std::env::temp_dir()).map_err(failed)?;
     let file = directory.path().join("image.tar");
@@ -99,6 +108,7 @@ fn run_in(engine: &Path, checked: &Checked, words: &[String], env: &ops::Env<'_>
         platforms: vec![env.platform.clone()],
         to: vec![to],
         unrecorded: true,
+        inputs: inputs.paths(),
         ..BuildOptions::default()
     };
     ops::build(env, &options)?;
@@ -135,6 +145,7 @@ fn answer(rows: &[(Checked, Option<Ran>)], asked: bool) -> Answer {
     let verdict = |(checked, ran): &(Checked, Option<Ran>)| match ran {
         Some(Ran { passed: true, .. }) => "its own check passed",
         Some(_) => "its own check FAILED",
+        None if !checked.open.is_empty() => "checked without its open input: --input NAME=PATH gives it",
         None if !checked.whole => "checked without its base: `cooper lock` makes that known",
         None if asked => "it has no check of its own",
         None => "ok",
@@ -161,7 +172,7 @@ fn answer(rows: &[(Checked, Option<Ran>)], asked: bool) -> Answer {
     let to_json = |(checked, ran): &(Checked, Option<Ran>)| {
         json!({
             "recipe": checked.name.recipe, "variant": checked.name.variant, "state": checked.state,
-            "whole": checked.whole, "check": checked.check,
+            "whole": checked.whole, "open": checked.open, "check": checked.check,
             "passed": ran.as_ref().map(|ran| ran.passed), "said": ran.as_ref().map(|ran| &ran.said),
         })
     };

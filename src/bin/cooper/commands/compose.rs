@@ -11,7 +11,7 @@ use serde_json::json;
 use super::Verb;
 use crate::complete;
 use crate::errors::Failure;
-use crate::options::{Format, Net};
+use crate::options::{Format, Inputs, Net};
 use crate::shell::Answer;
 use crate::text::count;
 
@@ -48,6 +48,8 @@ pub(crate) struct Compose {
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
     net: Net,
 }
 
@@ -72,6 +74,7 @@ impl Verb for Compose {
         };
         env.output(&beside).map_err(ops::Error::from)?;
         let options = DeployOptions {
+            inputs: self.inputs.paths(),
             targets: self.targets.clone(),
             variant: self.variant.clone(),
             runner,
@@ -129,6 +132,6 @@ fn answer(deployed: &Deployed, written: &[PathBuf]) -> Answer {
             "stack": stack, "variant": variant, "files": files, "images": images, "secrets": secrets,
             "written": written,
         }),
-        no: false,
+        ..Answer::default()
     }
 }

@@ -2,13 +2,13 @@
 
 use clap::Args;
 use cooperage::oci::{Place, Platform};
-use cooperage::ops::{self, Copied};
+use cooperage::ops::{self, Copied, TagChange};
 use cooperage::sink::Moved;
 use serde_json::{Value, json};
 
 use super::Verb;
 use crate::errors::Failure;
-use crate::options::{Format, Net};
+use crate::options::{Format, Inputs, Net};
 use crate::shell::Answer;
 use crate::text::size;
 
@@ -34,6 +34,8 @@ pub(crate) struct Copy {
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
     platform: Vec<Platform>,
     #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
     net: Net,
 }
 
@@ -43,7 +45,7 @@ impl Verb for Copy {
     }
 
     fn run(&self, _: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
-        let copied = ops::copy(env, &self.from, &self.to, &self.platform)?;
+        let copied = ops::copy(env, &self.from, &self.to, &self.platform, &self.inputs.paths())?;
         Ok(Answer { lines: vec![line(&copied)], json: to_json(&copied), ..Answer::default() })
     }
 }
@@ -59,7 +61,13 @@ pub(super) fn line(copied: &Copied) -> String {
             parts.join(", ")
         },
     );
-    format!("{} -> {}  {}  {moved}", copied.from, copied.to, copied.digest)
+    let tag = match copied.tag {
+        None => String::new(),
+        Some(TagChange::New) => "  new tag".to_owned(),
+        Some(TagChange::There) => "  the tag is there".to_owned(),
+        Some(TagChange::Moved(old)) => format!("  the tag moved from {old}"),
+    };
+    format!("{} -> {}  {}  {moved}{tag}", copied.from, copied.to, copied.digest)
 }
 
 pub(super) fn to_json(copied: &Copied) -> Value {
@@ -67,6 +75,14 @@ pub(super) fn to_json(copied: &Copied) -> Value {
     if let Some(moved) = copied.moved {
         let Moved { blobs, bytes, mounted, there } = moved;
         value["moved"] = json!({ "blobs": blobs, "bytes": bytes, "mounted": mounted, "there": there });
+    }
+    if let Some(tag) = copied.tag {
+        let (change, from) = match tag {
+            TagChange::New => ("new", None),
+            TagChange::There => ("there", None),
+            TagChange::Moved(old) => ("moved", Some(old.to_string())),
+        };
+        value["tag"] = json!({ "change": change, "from": from });
     }
     value
 }

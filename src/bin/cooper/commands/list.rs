@@ -1,8 +1,7 @@
 //! `cooper list`
 
 use clap::Args;
-use cooperage::digest::Digest;
-use cooperage::ops::{self, Found, Listed, PackageQuery, Query};
+use cooperage::ops::{self, DigestQuery, Found, Listed, PackageQuery, Query};
 use serde_json::{Value, json};
 
 use super::{Verb, full_name};
@@ -12,6 +11,9 @@ use crate::shell::Answer;
 use crate::text::columns;
 
 /// List recipes, the states of their locks, and their digests
+///
+/// Of the questions (--uses, --package, --has, --digest) one may be asked: exit code 0 when an image is found, 1 when none
+/// is, 4 when none is found and it isn't known of all.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,9 +36,9 @@ pub(crate) struct List {
     /// Only images with something at a path
     #[arg(long, value_name = "PATH", group = "query")]
     has: Option<String>,
-    /// Only images that are, or hold, a digest
+    /// Only images that are, or hold, a digest, whole or as it is printed in short: sha256:2d6c1be0d2d5…
     #[arg(long, value_name = "DIGEST", group = "query")]
-    digest: Option<Digest>,
+    digest: Option<DigestQuery>,
 }
 
 impl Verb for List {
@@ -50,7 +52,7 @@ impl Verb for List {
             self.uses.clone().map(Query::Uses),
             self.package.clone().map(Query::Package),
             self.has.clone().map(Query::Has),
-            self.digest.map(Query::Digest),
+            self.digest.clone().map(Query::Digest),
         ];
         match query.into_iter().flatten().next() {
             Some(query) => Ok(found(&ops::query(env, &(&self.select).into(), &query)?)),
@@ -70,8 +72,12 @@ fn found(found: &[Found]) -> Answer {
         json!({ "recipe": it.name.recipe, "variant": it.name.variant, "platform": platform, "what": it.what, "known": it.known })
     };
     let nothing = found.is_empty().then(|| "none".to_owned());
+    // What was found answers the question, whatever else isn't known.
+    let answered = found.iter().any(|it| it.known);
     Answer {
         lines: columns(&rows.collect::<Vec<_>>()),
+        no: !answered,
+        unknown: !answered && !found.is_empty(),
         status: nothing.into_iter().collect(),
         json: json!({ "found": found.iter().map(to_json).collect::<Vec<Value>>() }),
         ..Answer::default()

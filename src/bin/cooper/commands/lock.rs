@@ -1,8 +1,5 @@
 //! `cooper lock`, and its `--audit` and `--prune`
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use clap::{Args, ValueEnum};
 use cooperage::oci::Reference;
 use cooperage::ops::{self, ByteSource, LockOptions, PinMove, RecipeReport, Side};
@@ -10,7 +7,8 @@ use serde_json::json;
 
 use super::{Verb, build, update};
 use crate::errors::{Failure, Problem};
-use crate::options::{Format, Net, Targets};
+use crate::git;
+use crate::options::{Format, Inputs, Net, Targets};
 use crate::shell::Answer;
 use crate::text::{columns, count};
 
@@ -31,7 +29,7 @@ Examples:
 pub(crate) struct Lock {
     #[command(flatten)]
     select: Targets,
-    /// Write nothing; fail unless the locks are what would be written
+    /// Write nothing and open no connection; fail unless the locks are what would be written
     #[arg(long, conflicts_with_all = ["audit", "prune", "take"])]
     check: bool,
     /// Only list every source of bytes, and what pins it; fail if one floats
@@ -50,6 +48,8 @@ pub(crate) struct Lock {
     /// asked, and `cooper lock` completes it by that digest; repeatable
     #[arg(long, value_name = "REFERENCE@DIGEST", conflicts_with_all = ["check", "audit", "prune", "take", "verify_facts"])]
     pin: Vec<Reference>,
+    #[command(flatten)]
+    inputs: Inputs,
     #[command(flatten)]
     net: Net,
 }
@@ -86,6 +86,7 @@ impl Verb for Lock {
             // What writes nothing can only check.
             check: self.check || env.locked,
             verify_facts: self.verify_facts,
+            inputs: self.inputs.paths(),
             take: self.take.map(|side| match side {
                 Take::Ours => Side::Ours,
                 Take::Theirs => Side::Theirs,
@@ -93,7 +94,7 @@ impl Verb for Lock {
         };
         let reports = ops::lock(env, &options)?;
         let mut answer = if options.check { checked(&reports) } else { locked(&reports) };
-        answer.warnings.extend(untracked(&env.dir, &reports));
+        answer.warnings.extend(git::uncommitted_sources(env, &build::names(&reports)));
         Ok(answer)
     }
 }
@@ -105,25 +106,6 @@ fn pinned(moves: &[PinMove]) -> Answer {
         json: json!({ "pins": moves.iter().map(update::pin_json).collect::<Vec<_>>() }),
         ..Answer::default()
     }
-}
-
-/// Files that are in the locks and that git doesn't know: on another machine they will be missing.
-fn untracked(dir: &Path, reports: &[RecipeReport]) -> Vec<String> {
-    let Some(root) = dir.ancestors().find(|dir| dir.join("cooper.toml").is_file()) else { return Vec::new() };
-    let recipes = reports.iter().map(|report| format!("recipes/{}", report.recipe));
-    let git = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(["ls-files", "--others", "--exclude-standard", "-z", "--"])
-        .args(recipes)
-        .stdin(Stdio::null())
-        .output();
-    // No git, or no checkout: nothing is tracked, and nobody expects it to be.
-    let Some(found) = git.ok().filter(|output| output.status.success() && !reports.is_empty()) else {
-        return Vec::new();
-    };
-    let names = String::from_utf8_lossy(&found.stdout).into_owned();
-    names.split_terminator('\0').map(|name| format!("{name} is not tracked by git")).collect()
 }
 
 /// A lock that doesn't hold is an error, so there is nothing left to say.
@@ -139,7 +121,7 @@ fn locked(reports: &[RecipeReport]) -> Answer {
     let mut lines = Vec::new();
     for report in reports {
         lines.push(format!("{}  {}", report.recipe, build::lock_word(report.lock)));
-        let more = update::pin_lines(&report.pins, "pinned in").into_iter();
+        let more = update::moved_lines(&report.pins, "pinned in").into_iter();
         let images = build::image_lines(std::slice::from_ref(report));
         lines.extend(more.chain(images).map(|line| format!("  {line}")));
     }
@@ -152,7 +134,7 @@ fn locked(reports: &[RecipeReport]) -> Answer {
         warnings: build::warnings(reports),
         status: vec![status],
         json: json!({ "recipes": build::recipes_json(reports) }),
-        no: false,
+        ..Answer::default()
     }
 }
 

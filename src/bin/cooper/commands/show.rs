@@ -16,7 +16,7 @@ use super::{Verb, full_name};
 use crate::complete;
 use crate::errors::{Failure, Problem};
 use crate::exit::Exit;
-use crate::options::Format;
+use crate::options::{Format, Inputs};
 use crate::shell::Answer;
 use crate::text::{columns, size};
 
@@ -47,6 +47,8 @@ pub(crate) struct Show {
     /// With --digests: every variant of targets that name none
     #[arg(long, requires = "digests")]
     all_variants: bool,
+    #[command(flatten)]
+    inputs: Inputs,
 }
 
 impl Verb for Show {
@@ -68,10 +70,10 @@ fn show(args: &Show, env: &ops::Env<'_>) -> Result<Answer, Failure> {
         let problem = Problem::usage(format!("show takes one TARGET, not {}", args.targets.len()));
         return Err(problem.hint("a glob means several; so does --digests").into());
     };
-    let shown = ops::show(env, target)?;
+    let shown = ops::show(env, target, &args.inputs.paths())?;
     let images: Vec<Value> = shown.iter().map(to_json).collect();
     let lines = shown.iter().flat_map(lines).collect();
-    let untold = shown.iter().filter(|shown| shown.digest.is_none());
+    let untold = shown.iter().filter(|shown| shown.digest.is_none() && shown.open.is_empty());
     let warnings = untold.map(|shown| {
         format!(
             "{} tells what its recipe says: `cooper lock {}` makes the rest known",
@@ -85,7 +87,13 @@ fn show(args: &Show, env: &ops::Env<'_>) -> Result<Answer, Failure> {
 fn lines(shown: &Shown) -> Vec<String> {
     let base = [Some(shown.base.clone()), shown.base_digest.map(|digest| digest.to_string())];
     let base = base.into_iter().flatten().collect::<Vec<_>>().join("  ");
-    let digest = shown.digest.map_or_else(|| "not known".to_owned(), |digest| digest.to_string());
+    let digest = shown.digest.map_or_else(
+        || match &shown.open[..] {
+            [] => "not known".to_owned(),
+            open => format!("none without {}: --input NAME=PATH gives it", open.join(", ")),
+        },
+        |digest| digest.to_string(),
+    );
     let mut facts = vec![("digest", digest), ("lock", shown.state.clone()), ("base", base)];
     facts.extend(shown.title.iter().map(|title| ("title", title.clone())));
     facts.extend(shown.published.iter().map(|reference| ("published", reference.clone())));
@@ -121,6 +129,7 @@ fn to_json(shown: &Shown) -> Value {
         "variant": shown.name.variant,
         "state": shown.state,
         "digest": shown.digest.map(|digest| digest.to_string()),
+        "open": shown.open,
         "title": shown.title,
         "base": shown.base,
         "base_digest": shown.base_digest.map(|digest| digest.to_string()),
@@ -151,7 +160,7 @@ fn platform_json(platform: &ShownPlatform) -> Value {
 
 fn digests(args: &Show, format: Format, env: &ops::Env<'_>) -> Result<Answer, Failure> {
     let select = ops::Selection { targets: args.targets.clone(), all: args.all };
-    let images = ops::digests(env, &select, args.all_variants)?;
+    let (images, warnings) = ops::digests(env, &select, args.all_variants, &args.inputs.paths())?;
     let named = |name: fn(&ImageDigests) -> String| by_name(&images, format, name);
     let lines = match format {
         Format::Text | Format::Json | Format::Markdown => images.iter().flat_map(digest_lines).collect(),
@@ -162,7 +171,7 @@ fn digests(args: &Show, format: Format, env: &ops::Env<'_>) -> Result<Answer, Fa
     };
     let nothing = images.is_empty().then(|| "no recipes: `cooper init` writes a first one".to_owned());
     let json = json!({ "images": images.iter().map(digests_json).collect::<Vec<_>>() });
-    Ok(Answer { lines, status: nothing.into_iter().collect(), json, ..Answer::default() })
+    Ok(Answer { lines, warnings, status: nothing.into_iter().collect(), json, ..Answer::default() })
 }
 
 /// A repository and a digest in it.
@@ -301,6 +310,7 @@ mod tests {
             name: ImageName { recipe: "a/b".into(), variant: "prod".into() },
             state: "complete".into(),
             digest: Some(digest),
+            open: Vec::new(),
             title: Some("Title\x1b".into()),
             base: "bases/x:1".into(),
             base_digest: Some(digest),

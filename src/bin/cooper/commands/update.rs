@@ -67,10 +67,7 @@ fn answer(moves: &[PinMove], applied: bool, format: Format) -> Answer {
     let json: Vec<Value> = moves.iter().map(pin_json).collect();
     let lines = match format {
         Format::Markdown => moves.iter().flat_map(markdown).collect(),
-        _ => {
-            let pins = pin_lines(moves, if applied { "moved in" } else { "would move in" });
-            pins.into_iter().zip(moves).flat_map(|(line, pin)| [vec![line], packages(pin)].concat()).collect()
-        }
+        _ => moved_lines(moves, if applied { "moved in" } else { "would move in" }),
     };
     Answer {
         lines,
@@ -84,7 +81,11 @@ fn answer(moves: &[PinMove], applied: bool, format: Format) -> Answer {
 pub(super) fn pin_lines(pins: &[PinMove], what: &str) -> Vec<String> {
     let rows = pins.iter().map(|pin| {
         let old = pin.old.map_or_else(String::new, |old| format!("sha256:{}… -> ", old.short()));
-        vec![pin.reference.clone(), format!("{old}{}", pin.new), format!("{what} {}", pin.recipes.join(", "))]
+        let reference = match &pin.was {
+            Some(was) => format!("{was} -> {}", pin.reference),
+            None => pin.reference.clone(),
+        };
+        vec![reference, format!("{old}{}", pin.new), format!("{what} {}", pin.recipes.join(", "))]
     });
     columns(&rows.collect::<Vec<_>>())
 }
@@ -93,6 +94,7 @@ pub(super) fn pin_lines(pins: &[PinMove], what: &str) -> Vec<String> {
 pub(super) fn pin_json(pin: &PinMove) -> Value {
     json!({
         "reference": pin.reference,
+        "was": pin.was,
         "old": pin.old.map(|digest| digest.to_string()),
         "new": pin.new.to_string(),
         "packages": pin.packages.as_ref().map(|all| all.iter().map(package_json).collect::<Vec<_>>()),
@@ -104,6 +106,15 @@ pub(super) fn pin_json(pin: &PinMove) -> Value {
 fn package_json(package: &PackageMove) -> Value {
     let PackageMove { name, old, new, platforms } = package;
     json!({ "name": name, "old": old, "new": new, "platforms": platforms })
+}
+
+/// Pins that moved, each with what became of the packages.
+pub(super) fn moved_lines(pins: &[PinMove], what: &str) -> Vec<String> {
+    pin_lines(pins, what)
+        .into_iter()
+        .zip(pins)
+        .flat_map(|(line, pin)| [vec![line], packages(pin)].concat())
+        .collect()
 }
 
 fn packages(pin: &PinMove) -> Vec<String> {
@@ -227,6 +238,7 @@ mod tests {
         };
         let mut pin = PinMove {
             reference: "docker.io/library/debian:12".into(),
+            was: None,
             old: Some(Digest::of(b"1")),
             new: Digest::of(b"2"),
             recipes: vec!["a/b".into(), "a/c".into()],

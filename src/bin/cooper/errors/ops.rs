@@ -44,7 +44,9 @@ pub(super) fn problem(error: &Error) -> Problem {
         Error::At { at, source } => problem(source).at(Some(at.clone()), None),
         Error::Source { at, source } => workspace::source(source).at(Some(at.clone()), None),
         Error::Unopened { source, .. } => problem(source)
-            .hint("a build needs no layer of its base, a whole image does: put the base back where it was"),
+            .hint("a build needs no layer of its base, a whole image does: put the base back where it was")
+            .hint("or name a place that has its layers, --substitute oci:DIR, oci-archive:FILE or docker://HOST/NAME")
+            .hint("or bring them along in vendor/: `cooper vendor --bases`, where the base can be reached"),
         Error::SetLocked | Error::Usage { .. } | Error::Platform(_) => Problem::usage(error.to_string()),
         Error::Layer { source: BuildError::Encoder { .. }, .. } => Problem::bug(&error.to_string()),
         error => registry::problem(error).unwrap_or_else(|| own(error)),
@@ -58,6 +60,9 @@ fn own(error: &Error) -> Problem {
     match error {
         Error::Conflict { file, differences } => {
             differences.iter().fold(problem, |problem, it| problem.note(it.as_str())).file(file)
+        }
+        Error::Tags(tags) if tags.len() > 1 => {
+            tags.iter().fold(problem, |problem, tag| problem.note(tag.to_string()))
         }
         Error::NoPlatform { recipe, .. } if !recipe.is_empty() => problem.note(format!("in {recipe}")),
         Error::NoOutput { file, .. } | Error::LineEndings { file } => problem.file(file),
@@ -74,6 +79,7 @@ const fn kind(error: &Error) -> (&'static str, Exit) {
         Error::Unfetched { .. } => ("lock", Exit::No),
         Error::Unlisted { .. } => ("lock", Exit::Input),
         Error::NoOutput { .. } => ("lock", Exit::Missing),
+        Error::Tags(_) => ("tag", Exit::No),
         Error::Foreign { .. } | Error::LineEndings { .. } => ("source", Exit::Input),
         Error::Nowhere { .. } => ("source", Exit::Missing),
         Error::Circle { .. }
@@ -139,6 +145,9 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Base { base, source, .. } => return base_hint(base, source).into_iter().collect(),
         Error::Substitute(source) => return place_hint(source).into_iter().collect(),
         Error::NoOutput { .. } => "run `cooper build`",
+        Error::Tags(_) => {
+            "give it another tag; --move-tags moves it all the same, and [publish] moving in cooper.toml names tags that move"
+        }
         Error::Unpublished { .. } => {
             "add a table [publish] with repository = \"registry.example/{{ stack }}/{{ name }}\""
         }
