@@ -312,9 +312,7 @@ fn mode(raw: Option<S<Loose<Never>>>, cx: &mut Checker) -> Option<Mode> {
     let S { value, range } = raw?;
     let mode = match &value {
         Loose::Text(text) => Mode::parse(text),
-        Loose::Int(number) if cx.text[range.clone()].starts_with("0o") => {
-            v1::as_mode(*number).map(Mode::Bits)
-        }
+        Loose::Int(number) if cx.text[range.clone()].starts_with("0o") => Mode::bits(*number),
         _ => None,
     };
     if mode.is_none() {

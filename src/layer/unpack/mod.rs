@@ -19,8 +19,8 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 pub use error::{UnpackError, UnpackFault};
 pub use member::{Limits, Member, Visit, What};
 
-use self::source::{Seekable, Source};
-use self::walk::{RawAttributes, RawEntry, Show, Walk, Wanted};
+use self::source::Source;
+use self::walk::{RawAttributes, RawEntry, Seekable, Show, Walk, Wanted};
 use super::decompress::{self, Decompressed};
 use super::error::{ReadError, TarFault};
 use super::tar::{EntryKind, Limits as TarLimits, Reader, is_start};

@@ -1,16 +1,12 @@
 //! Where an archive's bytes come from, and which format they show.
 
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufReader, Cursor, Read};
 
 use super::error::UnpackError;
+use super::walk::Seekable;
 use super::{ar, zip};
 use crate::oci::Compression;
 use crate::tree::Format;
-
-/// What can be read from any place.
-pub(super) trait Seekable: Read + Seek {}
-
-impl<T: Read + Seek> Seekable for T {}
 
 /// Where an archive's bytes come from.
 pub(super) enum Source<'a> {

@@ -2,13 +2,18 @@
 //!
 //! Owns that an entry is checked before it is shown, and what is dropped from its path. It must not know formats.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::ops::Range;
 
 use super::error::{UnpackError, UnpackFault};
 use super::member::{Limits, Member, What};
 use super::names::{self, LONGEST, Paths, Seen};
 use crate::tree::TreePath;
+
+/// What can be read from any place.
+pub(super) trait Seekable: Read + Seek {}
+
+impl<T: Read + Seek> Seekable for T {}
 
 /// An entry as its format has it.
 pub(super) enum RawEntry<'a> {

@@ -14,8 +14,7 @@ use zip::{CompressionMethod, System, ZipReadOptions};
 
 use super::error::{UnpackError, UnpackFault};
 use super::names::LONGEST;
-use super::source::Seekable;
-use super::walk::{RawEntry, Walk};
+use super::walk::{RawEntry, Seekable, Walk};
 
 /// The record at the end of the archive, without the comment.
 const END: usize = 22;

@@ -34,7 +34,7 @@ pub use resolved::{
 };
 pub(super) use sources::source_paths;
 pub use template::{DELIMITERS, Room, TemplateError, TemplateFault, interpolate};
-pub(super) use values::{TIMES, as_mode, delimiters, duration, login, mode, port, time};
+pub(super) use values::{TIMES, delimiters, duration, login, port, time};
 pub use values::{layout_place, nanoseconds};
 
 /// A glob, or why it isn't one.

@@ -34,7 +34,8 @@ impl Mode {
     /// Reads `0755`, `g=u`, `+x`, `u=rwX,go-w`; none when it is neither.
     pub(in crate::recipe) fn parse(text: &str) -> Option<Self> {
         if text.starts_with(|char: char| char.is_ascii_digit()) {
-            return super::mode(text).map(Self::Bits);
+            let good = (3..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            return Self::bits(good.then(|| i64::from_str_radix(text, 8).ok())??);
         }
         let mut steps = Vec::new();
         for clause in text.split(',') {
@@ -52,6 +53,11 @@ impl Mode {
             }
         }
         Some(Self::Change(steps))
+    }
+
+    /// Permission bits with setuid, setgid and sticky.
+    pub(in crate::recipe) fn bits(number: i64) -> Option<Self> {
+        u32::try_from(number).ok().filter(|bits| *bits <= 0o7777).map(Self::Bits)
     }
 
     /// The bits that something gets which has, or would get, `bits`.

@@ -7,17 +7,6 @@ use crate::recipe::patch::Selector;
 use crate::recipe::words::{self, ensure, invalid};
 use crate::recipe::{ErrorKind, What};
 
-/// Octal digits: `644`, `0755`.
-pub(in crate::recipe) fn mode(text: &str) -> Option<u32> {
-    let good = (3..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    as_mode(good.then(|| i64::from_str_radix(text, 8).ok())??)
-}
-
-/// Permission bits with setuid, setgid and sticky.
-pub(in crate::recipe) fn as_mode(number: i64) -> Option<u32> {
-    u32::try_from(number).ok().filter(|mode| *mode <= 0o7777)
-}
-
 impl Owner {
     /// Reads `name`, `name:group`, `1000:1000` and mixtures.
     ///

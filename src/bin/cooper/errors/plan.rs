@@ -41,10 +41,10 @@ fn hints(fault: &Fault) -> Vec<String> {
             return did_you_mean(meant.as_ref()).into_iter().chain([format!("it has {known}")]).collect();
         }
         Fault::UserClash { same_name: true, whose: Whose::Own, .. } => "leave one of the entries out",
-        Fault::UserClash { same_name: true, name, .. } => {
-            return vec![format!(
-                "leave the entry out: owner = \"{name}\" means that one; or take another name"
-            )];
+        Fault::UserClash { same_name: true, name, file, .. } => {
+            let owner = if *file == "/etc/group" { format!("USER:{name}") } else { name.clone() };
+            let text = "means that one; or take another name";
+            return vec![format!("leave the entry out: owner = \"{owner}\" {text}")];
         }
         Fault::UserClash { file, free, .. } => {
             let key = if *file == "/etc/group" { "gid" } else { "uid" };
