@@ -119,7 +119,10 @@ fn nothing_that_a_checkout_names_is_run() {
     // Changed, but as long as before, and as old: its content has to be looked at.
     let attributes = "* filter=evil diff=evil\n*.txt filter=\"a.b c\u{e9}\"\nkept filter=a=b\n";
     let more = format!("{}[core]\nfsmonitor = \"{quoted}\"\n", filter("evil"));
+    let site = test.path("site.toml").to_str().unwrap().to_owned();
     let mut test = test
+        .env("COOPER_CONFIG", &site)
+        .file("site.toml", "attempts = 1\n")
         .file(".gitattributes", attributes)
         .file(".git/more", &more)
         .file(".git/config.worktree", &more)

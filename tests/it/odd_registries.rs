@@ -17,7 +17,7 @@ fn pushes(registry: &Registry, test: Test, number: usize) -> Test {
         false => format!("{line}\n"),
     });
     let text: String = text.collect();
-    let test = test.file("recipes/a/web/recipe.toml", text).run(["push"]).status(0).then();
+    let test = test.file("recipes/a/web/recipe.toml", text).run(["push", "--move-tags"]).status(0).then();
     let digest = digest_of(&test.read("lockfiles/a/web.lock"), "prod");
     assert!(registry.tags("shop/a-web").values().all(|tag| tag.to_string() == digest));
     test
@@ -78,7 +78,7 @@ fn what_cannot_be_asked_for_is_sent() {
     // What is no "not known" ends it.
     registry.fault("HEAD", "/blobs/", 999, What::status(418));
     let text = test.read("recipes/a/web/recipe.toml").replace("hello 98", "hello 99");
-    let run = test.file("recipes/a/web/recipe.toml", text).run(["push"]).status(5);
+    let run = test.file("recipes/a/web/recipe.toml", text).run(["push", "--move-tags"]).status(5);
     assert!(run.err.contains("418"), "{}", run.err);
 }
 
@@ -129,7 +129,7 @@ fn where_an_upload_goes_on() {
     for (number, way) in bad.into_iter().enumerate() {
         registry.fault("POST", "/uploads/", 999, What::Location(way));
         let text = test.read("recipes/a/web/recipe.toml").replace("hello ", &format!("bad {number}"));
-        let run = test.file("recipes/a/web/recipe.toml", text).run(["push"]).status(3);
+        let run = test.file("recipes/a/web/recipe.toml", text).run(["push", "--move-tags"]).status(3);
         assert!(run.err.contains("the upload should go to"), "{}", run.err);
         registry.forget_faults();
         test = run.then();
