@@ -67,6 +67,7 @@ pub(super) fn unknown_user(stage: &Stage<'_>, expanded: &Expanded, facts: Option
         let lines = database.iter().flat_map(|database| database.bytes.split(|byte| *byte == b'\n'));
         let names =
             lines.filter_map(|line| line.split(|byte| *byte == b':').next().filter(|name| !name.is_empty()));
+        let names = names.filter(|name| !name.trim_ascii_start().starts_with(b"#"));
         names.map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>()
     };
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

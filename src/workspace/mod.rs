@@ -23,7 +23,7 @@ use self::named::Named;
 pub use catalogue::unpack;
 pub use error::Error;
 pub use line_endings::differs_by_crlf_only;
-pub use source::{Contents, RULES, Scan, read_input};
+pub use source::{Contents, LFS, RULES, Scan, read_input};
 pub(crate) use target::in_catalogue;
 pub use target::{Selected, Target, TargetPattern};
 pub use v1::Filter;
@@ -217,18 +217,6 @@ impl Workspace {
         text(&directory.join("recipe.toml"))?.ok_or_else(missing)
     }
 
-    /// What a stack's `stack.toml` says; none when there is none.
-    ///
-    /// # Errors
-    /// A link, not text.
-    pub fn stack_text(&self, stack: &str) -> Result<Option<String>, Error> {
-        let file = stack_file(stack);
-        let (home, file) = self.home(&file);
-        let path = home.root.join(file);
-        home.check(&path)?;
-        text(&path)
-    }
-
     /// A recipe's lock; none when there is none.
     ///
     /// # Errors
@@ -298,6 +286,18 @@ impl Workspace {
         }
         Ok(found)
     }
+}
+
+/// What a stack's `stack.toml` says; none when there is none.
+///
+/// # Errors
+/// A link, not text.
+pub fn stack_text(workspace: &Workspace, stack: &str) -> Result<Option<String>, Error> {
+    let file = stack_file(stack);
+    let (home, file) = workspace.home(&file);
+    let path = home.root.join(file);
+    home.check(&path)?;
+    text(&path)
 }
 
 /// Where the values of a stack stand, relative to the workspace.

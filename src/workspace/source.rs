@@ -19,6 +19,8 @@ use crate::recipe::{Glob, has_magic, secrets_in, suggest};
 use crate::store::{SourceIndex, fingerprint};
 use crate::tree::{Content, Files, SourceNode, SourceTree, TreePath};
 
+/// How a file begins that Git LFS left in place of a large one.
+pub const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 /// Files above this size aren't searched for secrets, and are hashed as a stream.
 const SEARCHED: u64 = 1 << 20;
 /// Files above this size are opened again rather than kept.
@@ -407,8 +409,8 @@ fn read_file(path: PathBuf, keep: bool, index: &SourceIndex) -> Result<Read1, Er
         let (digest, size, known) = Survey::of(&file).map_err(disk::failed("read", &path))?;
         (Content { digest, size }, known, None, None)
     };
-    // One with a secret is read each time, so that the guard finds it.
-    if secret.is_none() {
+    // One with a secret is read each time, so that the guard finds it; and one that is no more than a name.
+    if secret.is_none() && !bytes.as_ref().is_some_and(|bytes| bytes.starts_with(LFS)) {
         index.put(&path, &file, watched, content);
     }
     let held = match bytes {

@@ -220,7 +220,7 @@ fn a_shell_is_offered_what_there_is() {
         (&["cooper", "build", "shop/web", "vault/"], "vault/server"),
         (&["cooper", "show", "shop/w"], "shop/web"),
         (&["cooper", "push", "shop/web#"], "shop/web#dev shop/web#prod"),
-        (&["cooper", "compose", ""], "shop vault"),
+        (&["cooper", "compose", "v"], "vault"),
         (&["cooper", "compose", "shop", "--variant", ""], "dev prod"),
         (&["cooper", "build", "--format", ""], "text json"),
         (&["cooper", "update", "--format", ""], "text json markdown"),

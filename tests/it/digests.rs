@@ -70,7 +70,7 @@ shop/web#prod
         "repository": "registry.example/shop/web",
         "tags": ["1.0-dev", "1-dev"],
         "platforms": dev["platforms"],
-    }]});
+    }], "version": 1});
     assert_eq!(run.json(), expected);
 }
 

@@ -8,22 +8,18 @@ use std::env::args_os;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::Shells;
 use cooperage::recipe::parse_workspace;
 use cooperage::workspace::{self, Target, Workspace};
 
-use crate::cli::Cli;
-use crate::options::Format;
-
 /// Set by the script.
 const VARIABLE: &str = "COOPER_COMPLETE";
 
 /// Answers a shell and ends, if one asks.
-pub(crate) fn answer() {
-    CompleteEnv::with_factory(<Cli as clap::CommandFactory>::command).var(VARIABLE).complete();
+pub(crate) fn answer(command: fn() -> clap::Command) {
+    CompleteEnv::with_factory(command).var(VARIABLE).complete();
 }
 
 /// What tells a shell to ask.
@@ -59,18 +55,6 @@ pub(crate) fn stacks() -> Vec<CompletionCandidate> {
 /// The workspace's variants.
 pub(crate) fn variant() -> Vec<CompletionCandidate> {
     recipes().iter().flat_map(|(workspace, _)| variants(workspace)).map(CompletionCandidate::new).collect()
-}
-
-/// The formats of the command that is being written.
-pub(crate) fn formats() -> Vec<CompletionCandidate> {
-    let words: Vec<_> = args_os().collect();
-    let has = |word: &str| words.iter().any(|given| given == word);
-    let formats = Format::value_variants().iter().filter(|format| match format {
-        Format::Text | Format::Json => true,
-        Format::Env | Format::Kustomize | Format::Tfvars | Format::Quadlet => has("--digests"),
-        Format::Markdown => has("update"),
-    });
-    formats.map(|format| CompletionCandidate::new(format.to_string())).collect()
 }
 
 fn recipes() -> Option<(Workspace, Vec<Target>)> {

@@ -34,7 +34,7 @@ use crate::settings::Settings;
 use crate::shell::Shell;
 
 fn main() -> ExitCode {
-    complete::answer();
+    complete::answer(<Cli as clap::CommandFactory>::command);
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(exit) => return exit.into(),

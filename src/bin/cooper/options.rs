@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use cooperage::oci::Place;
 use cooperage::ops;
 
@@ -42,7 +42,7 @@ pub(crate) struct Global {
         hide_possible_values = true,
         hide_default_value = true
     )]
-    #[arg(default_value_t, global = true, add = ArgValueCandidates::new(complete::formats))]
+    #[arg(default_value_t, global = true, add = ArgValueCandidates::new(formats))]
     pub(crate) format: Format,
     /// When to colour messages
     #[arg(long, value_enum, value_name = "auto|always|never", hide_possible_values = true)]
@@ -82,6 +82,18 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
     }
+}
+
+/// The formats of the command that is being written.
+fn formats() -> Vec<CompletionCandidate> {
+    let words: Vec<_> = std::env::args_os().collect();
+    let has = |word: &str| words.iter().any(|given| given == word);
+    let formats = Format::value_variants().iter().filter(|format| match format {
+        Format::Text | Format::Json => true,
+        Format::Env | Format::Kustomize | Format::Tfvars | Format::Quadlet => has("--digests"),
+        Format::Markdown => has("update"),
+    });
+    formats.map(|format| CompletionCandidate::new(format.to_string())).collect()
 }
 
 /// When messages are coloured.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::lock::BaseOrigin;
 use crate::oci::{Place, Reference};
 use crate::substitute::{self, Substituter};
-use crate::work::checkout::Checkout;
+use crate::work::checkout::{Checkout, readable_layout};
 use crate::work::{Env, Error};
 
 /// Where a base's bytes come from; none where a layout isn't there, or no connection may be opened.
@@ -17,7 +17,9 @@ pub(super) fn open_origin(
     let opened = match origin {
         BaseOrigin::Image(_) if env.offline => return Ok(None),
         BaseOrigin::Image(reference) => return Ok(Some(open_reference(env, reference)?)),
-        BaseOrigin::Layout(text) => substitute::open_later(&checkout.readable_layout(text)?.0),
+        BaseOrigin::Layout(text) => substitute::open_later(
+            &readable_layout((checkout.env, &checkout.workspace, &checkout.file), text)?.0,
+        ),
     };
     match opened {
         Ok(found) => Ok(Some(found)),

@@ -3,6 +3,7 @@
 //! It opens no connection, and no store but for what that knows of sources. It must not decide what a recipe becomes:
 //! that is `realise`'s.
 
+mod catalogues;
 mod committed;
 mod select;
 pub(crate) mod wants;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(crate) use catalogues::readable_layout;
 pub(crate) use committed::{Blobs, Committed};
 pub use select::{ParseShardError, Selection, Shard};
 
@@ -20,14 +22,13 @@ use crate::digest::{Digest, Encoding};
 use crate::lock::{Lock, Reason, conflict};
 use crate::oci::Platform;
 use crate::recipe::{
-    self, Evaluated, Given, Recipe, Scope, Selector, Spanned, WorkspaceFile, layout_place, parse_stack,
-    parse_workspace,
+    self, Evaluated, Given, Recipe, Scope, Spanned, WorkspaceFile, parse_stack, parse_workspace,
 };
 use crate::store::SourceIndex;
 use crate::tree::Files;
 use crate::work::fetch::readable;
-use crate::work::{Asks, Env, Error, catalogue};
-use crate::workspace::{RULES, Scan, Target, Workspace, in_catalogue, stack_file};
+use crate::work::{Asks, Env, Error};
+use crate::workspace::{RULES, Scan, Target, Workspace, in_catalogue, stack_file, stack_text};
 
 /// A workspace as one command reads it.
 pub(crate) struct Checkout<'a> {
@@ -124,7 +125,8 @@ impl<'a> Checkout<'a> {
         let (recipe, below) = match recipe.extends().cloned() {
             None => (recipe, None),
             Some(name) => {
-                let parent = self.extends(target, &name)?;
+                let elsewhere = catalogues::extends((self.env, &self.workspace, &self.file), target, &name)?;
+                let parent = elsewhere.map_or_else(|| self.parent(target, &name), Ok)?;
                 let below = self.extended(&parent, seen).map_err(|error| error.closes_circle(&name.at))?;
                 (Recipe::extend((&parent.to_string(), &below.0), recipe), Some(below.1))
             }
@@ -148,7 +150,7 @@ impl<'a> Checkout<'a> {
     /// What a recipe's own file says.
     pub(crate) fn text(&self, target: &Target) -> Result<String, Error> {
         if let (Some(catalogue), _) = target.catalogue() {
-            self.open_catalogue(catalogue)?;
+            catalogues::open((self.env, &self.workspace, &self.file), catalogue)?;
         }
         Ok(self.workspace.recipe_text(target)?)
     }
@@ -175,7 +177,7 @@ impl<'a> Checkout<'a> {
             let given = parse_stack(&stack_file(stack), &text, variants).map_err(Error::Recipes)?;
             Ok((Arc::new(given), Digest::of(text.as_bytes())))
         };
-        let read = self.workspace.stack_text(stack)?.map(read).transpose()?;
+        let read = stack_text(&self.workspace, stack)?.map(read).transpose()?;
         self.stacks.borrow_mut().insert(stack.to_owned(), read.clone());
         Ok(read)
     }
@@ -205,38 +207,6 @@ impl<'a> Checkout<'a> {
         if errors.is_empty() { Ok(recipe) } else { Err(Error::Recipes(errors)) }
     }
 
-    /// The recipe that another one extends: beside it, or in another workspace that this one names.
-    fn extends(&self, child: &Target, name: &Spanned<String>) -> Result<Target, Error> {
-        let (catalogue, wanted) = match (child.catalogue().0, in_catalogue(&name.value)) {
-            (None, (None, _)) => return self.parent(child, name),
-            (None, (Some(catalogue), wanted)) | (Some(catalogue), (None, wanted)) => (catalogue, wanted),
-            (Some(_), (Some(_), _)) => {
-                let why = "a recipe of another workspace can't extend one of a third";
-                return Err(Error::usage(why).at(&name.at));
-            }
-        };
-        self.open_catalogue(catalogue).map_err(|error| error.at(&name.at))?;
-        let known = self.workspace.home(&format!("{catalogue}:")).0.recipes()?;
-        let found = wanted.parse().ok().filter(|target| known.contains(target));
-        let found = found.ok_or_else(|| no_parent(child, name, wanted, &known))?;
-        Ok(Target { stack: format!("{catalogue}:{}", found.stack), name: found.name })
-    }
-
-    /// Makes another workspace that `cooper.toml` names known.
-    fn open_catalogue(&self, name: &str) -> Result<(), Error> {
-        if self.workspace.catalogues.get(name).is_some() {
-            return Ok(());
-        }
-        let Some(found) = self.file.catalogues.get(name) else {
-            let known = self.file.catalogues.keys().map(String::as_str);
-            let suggestion = recipe::suggest(name, known);
-            return Err(Error::NoCatalogue { name: name.to_owned(), suggestion });
-        };
-        let opened = catalogue::open(self.env, &self.workspace, found)?;
-        self.workspace.catalogues.insert(name, opened);
-        Ok(())
-    }
-
     /// The recipe that another one names as what it stands on, extends or takes from.
     pub(crate) fn parent(&self, child: &Target, name: &Spanned<String>) -> Result<Target, Error> {
         let known = self.workspace.recipes()?;
@@ -249,7 +219,7 @@ impl<'a> Checkout<'a> {
                     name: name.value.clone(),
                     catalogue: catalogue.to_owned(),
                 },
-                None => no_parent(child, name, name, &known),
+                None => catalogues::no_parent(child, name, name, &known),
             }
         })
     }
@@ -318,22 +288,6 @@ impl<'a> Checkout<'a> {
         readable(self.env, &self.workspace, path)
     }
 
-    /// The layout or archive of images at a place, which is relative to the workspace or to the one whose name it begins with;
-    /// and which of its images is meant.
-    pub(crate) fn readable_layout(&self, text: &str) -> Result<(PathBuf, Option<Selector>), Error> {
-        if let (Some(name), _) = in_catalogue(text)
-            && self.file.catalogues.contains_key(name)
-        {
-            self.open_catalogue(name)?;
-        }
-        let (home, text) = self.workspace.home(text);
-        let wrong = |kind| Error::Recipes(vec![recipe::Error { at: None, kind }]);
-        let (path, selector) = layout_place(text).map_err(wrong)?;
-        let path = readable(self.env, &home, home.root().join(path))?;
-        readable(self.env, &home, path.join("blobs/sha256"))?;
-        Ok((path, selector))
-    }
-
     /// The scope of everything that doesn't depend on base and platform.
     pub(crate) fn scope(&self, target: &Target) -> Scope {
         Scope {
@@ -370,13 +324,6 @@ impl<'a> Checkout<'a> {
     ) -> Result<Vec<String>, Error> {
         recipe.remove_patterns(&self.scope_on(target, platform)).map_err(Error::Recipes)
     }
-}
-
-fn no_parent(child: &Target, name: &Spanned<String>, wanted: &str, known: &[Target]) -> Error {
-    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
-    let suggestion = recipe::suggest(wanted, names.iter().map(String::as_str));
-    let (recipe, parent) = (child.to_string(), name.value.clone());
-    Error::NoParent { recipe, parent, suggestion }.at(&name.at)
 }
 
 /// A lock's place, for messages.

@@ -8,6 +8,7 @@ use super::draft::{Grounded, Work};
 use super::ground::{base_key, below, image_of};
 use super::lacking::Lacking;
 use super::open::is_lacking;
+use crate::digest::Known;
 use crate::disk;
 use crate::lock::{COMMITTED, Pin, SourceLock};
 use crate::oci::Platform;
@@ -17,10 +18,9 @@ use crate::work::Error;
 use crate::work::checkout::Blobs;
 use crate::work::sources::Foreign;
 use crate::work::upstream::Below;
-use crate::workspace::Contents;
+use crate::workspace::{Contents, LFS};
 
-/// How a file begins that Git LFS left in place of a large one, and how long such files are.
-const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+/// How long a file is that Git LFS left in place of a large one.
 const POINTER_SIZES: std::ops::Range<u64> = 100..400;
 
 /// What a recipe takes.
@@ -90,7 +90,7 @@ impl Gathered {
         Ok(tree)
     }
 
-    /// Tells of files that only name the bytes that are meant. Few are as short as that, so few are read.
+    /// Tells of files that only name the bytes that are meant, among those that this command has read. Few are as short as that.
     fn tell_pointers(&mut self, tree: &SourceTree, contents: &Contents, name: &dyn Fn(&TreePath) -> String) {
         for (path, node) in &tree.nodes {
             let (SourceNode::File { content, .. } | SourceNode::Kept { kind: Kind::File(content), .. }) =
@@ -98,8 +98,11 @@ impl Gathered {
             else {
                 continue;
             };
+            if !POINTER_SIZES.contains(&content.size) || contents.known(content) == Known::Nothing {
+                continue;
+            }
             let mut start = Vec::new();
-            let reader = contents.open(content).ok().filter(|_| POINTER_SIZES.contains(&content.size));
+            let reader = contents.open(content).ok();
             let read = reader.map(|reader| reader.take(LFS.len() as u64).read_to_end(&mut start));
             if matches!(read, Some(Ok(_))) && start == LFS {
                 let name = name(path);

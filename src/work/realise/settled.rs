@@ -19,7 +19,7 @@ use crate::store::{RootKey, Store};
 use crate::tree::{Files, Portion, SourceKey, SourceNode, SourceTree};
 use crate::work::Error;
 use crate::work::checkout::Checkout;
-use crate::workspace::Target;
+use crate::workspace::{Target, stack_text};
 
 /// More memory than records take that this program wrote.
 const MAX_MEMORY: usize = 1 << 30;
@@ -173,7 +173,7 @@ impl Asked<'_, '_> {
     }
 
     fn is_stack(&self, stack: &str, text: Option<Digest>) -> bool {
-        let found = self.checkout.workspace.stack_text(stack);
+        let found = stack_text(&self.checkout.workspace, stack);
         found.is_ok_and(|found| found.map(|found| Digest::of(found.as_bytes())) == text)
     }
 

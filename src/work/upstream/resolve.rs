@@ -7,6 +7,7 @@ use crate::oci::{Descriptor, Reference};
 use crate::recipe::Selector;
 use crate::substitute;
 use crate::work::Error;
+use crate::work::checkout::readable_layout;
 
 /// Whether people mean `origin` by `name`.
 pub(crate) fn is_called(origin: &BaseOrigin, name: &str) -> bool {
@@ -40,7 +41,9 @@ fn resolve_now(upstream: &Upstream<'_>, origin: &BaseOrigin) -> Result<Descripto
             _ => Err(Error::Unpinned { reference: reference.to_string() }),
         },
         BaseOrigin::Layout(text) => {
-            let (path, selector) = upstream.checkout().readable_layout(text)?;
+            let checkout = upstream.checkout();
+            let whose = (checkout.env, &checkout.workspace, &checkout.file);
+            let (path, selector) = readable_layout(whose, text)?;
             let place = substitute::open(&path)?;
             let selector = selector.map(|selector| match selector {
                 Selector::Tag(tag) => tag,
