@@ -266,9 +266,7 @@ impl Service {
         };
         let list = |texts: &Vec<Spanned<String>>| texts.iter().map(text).collect::<Vec<_>>();
         let lists = |texts: &Option<Vec<Spanned<String>>>| texts.as_ref().map(list);
-        let private = |ports: &Option<Vec<Spanned<String>>>| {
-            ports.as_ref().map(|ports| ports.iter().map(|port| read(port, v1::port)).collect::<Vec<_>>())
-        };
+        let private = |ports: &Vec<_>| ports.iter().map(|port| read(port, v1::port)).collect();
         let table = |table: &BTreeMap<String, Spanned<String>>| {
             table.iter().map(|(name, value)| (name.clone(), text(value))).collect::<BTreeMap<_, _>>()
         };
@@ -295,7 +293,7 @@ impl Service {
         };
         Self {
             ports: lists(&self.ports),
-            private: private(&self.private),
+            private: self.private.as_ref().map(private),
             calls: lists(&self.calls),
             env: table(&self.env),
             volumes: volumes.collect(),

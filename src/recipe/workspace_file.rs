@@ -165,7 +165,32 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
     for pattern in &default {
         cx.read(pattern, |text| words::reaches(text, false).and_then(|()| v1::glob(text)));
     }
-    let (repository, moving) = match raw.publish {
+    let (repository, moving) = published(raw.publish, cx);
+    let named = raw.catalogue.into_iter().flatten();
+    let catalogues = named.filter_map(|(name, raw)| Some((name.clone(), catalogue(&name, raw, cx)?)));
+    let catalogues = catalogues.collect();
+    let labels = workspace.labels.into_iter().flatten();
+    WorkspaceFile {
+        variants: variants.into_iter().map(|name| name.value).collect(),
+        default,
+        platforms,
+        labels: labels.map(|(name, value)| (name, cx.scalar(value))).collect(),
+        owner: cx.keep(workspace.owner),
+        repository,
+        moving,
+        catalogues,
+        given: Arc::new(Given {
+            common: read_given::read(raw.vars, cx),
+            file: Arc::clone(&cx.file),
+            text: Arc::clone(&cx.text),
+            ..Given::default()
+        }),
+    }
+}
+
+/// Where images go, and which tags may move there.
+fn published(raw: Option<Publish>, cx: &mut Checker) -> (Option<Spanned<String>>, Vec<Spanned<String>>) {
+    let (repository, moving) = match raw {
         Some(publish) => (cx.keep(publish.repository), cx.keep(publish.moving).unwrap_or_default()),
         None => (None, Vec::new()),
     };
@@ -187,26 +212,7 @@ fn read(raw: Raw, cx: &mut Checker) -> WorkspaceFile {
         };
         cx.read(text, known);
     }
-    let named = raw.catalogue.into_iter().flatten();
-    let catalogues = named.filter_map(|(name, raw)| Some((name.clone(), catalogue(&name, raw, cx)?)));
-    let catalogues = catalogues.collect();
-    let labels = workspace.labels.into_iter().flatten();
-    WorkspaceFile {
-        variants: variants.into_iter().map(|name| name.value).collect(),
-        default,
-        platforms,
-        labels: labels.map(|(name, value)| (name, cx.scalar(value))).collect(),
-        owner: cx.keep(workspace.owner),
-        repository,
-        moving,
-        catalogues,
-        given: Arc::new(Given {
-            common: read_given::read(raw.vars, cx),
-            file: Arc::clone(&cx.file),
-            text: Arc::clone(&cx.text),
-            ..Given::default()
-        }),
-    }
+    (repository, moving)
 }
 
 fn catalogue(name: &str, raw: S<RawCatalogue>, cx: &mut Checker) -> Option<Spanned<Catalogue>> {

@@ -44,14 +44,11 @@ pub(crate) fn unit(
         let published = format!("{}@{}", needed(session.checkout(), target)?, made.descriptor.digest);
         (published.clone(), published)
     } else {
-        let have = || made.images.keys().cloned().collect();
-        let base = made.base.text.clone();
-        let image = here.ok_or_else(|| Error::NoPlatform {
-            recipe: target.to_string(),
-            base,
-            platform,
-            have: have(),
-        })?;
+        let none = || {
+            let (recipe, have) = (target.to_string(), made.images.keys().cloned().collect());
+            Error::NoPlatform { recipe, base: made.base.text.clone(), platform, have }
+        };
+        let image = here.ok_or_else(none)?;
         // What engines without containerd's store call an image by itself.
         (image.id().to_string(), format!("{target}:{variant}"))
     };

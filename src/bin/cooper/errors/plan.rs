@@ -33,6 +33,20 @@ fn other_entry(fault: &Fault) -> Option<&At> {
     }
 }
 
+/// Of a user or group whose name or number somebody else has.
+fn clash(fault: &Fault) -> Option<String> {
+    let Fault::UserClash { same_name, whose, name, file, free, .. } = fault else { return None };
+    let group = *file == "/etc/group";
+    Some(match (same_name, whose) {
+        (true, Whose::Own) => "leave one of the entries out".to_owned(),
+        (true, _) => {
+            let owner = if group { format!("USER:{name}") } else { name.clone() };
+            format!("leave the entry out: owner = \"{owner}\" means that one; or take another name")
+        }
+        (false, _) => format!("another number is free: {} = {free}", if group { "gid" } else { "uid" }),
+    })
+}
+
 fn hints(fault: &Fault) -> Vec<String> {
     let text = match fault {
         Fault::UnknownUser { name, known } | Fault::UnknownGroup { name, known } => {
@@ -40,16 +54,7 @@ fn hints(fault: &Fault) -> Vec<String> {
             let known = if known.is_empty() { "none: use numbers".to_owned() } else { known.join(", ") };
             return did_you_mean(meant.as_ref()).into_iter().chain([format!("it has {known}")]).collect();
         }
-        Fault::UserClash { same_name: true, whose: Whose::Own, .. } => "leave one of the entries out",
-        Fault::UserClash { same_name: true, name, file, .. } => {
-            let owner = if *file == "/etc/group" { format!("USER:{name}") } else { name.clone() };
-            let text = "means that one; or take another name";
-            return vec![format!("leave the entry out: owner = \"{owner}\" {text}")];
-        }
-        Fault::UserClash { file, free, .. } => {
-            let key = if *file == "/etc/group" { "gid" } else { "uid" };
-            return vec![format!("another number is free: {key} = {free}")];
-        }
+        Fault::UserClash { .. } => return clash(fault).into_iter().collect(),
         Fault::OnADirectory { path } => {
             return vec![format!("to put the file into the directory: to = \"{path}/\"")];
         }

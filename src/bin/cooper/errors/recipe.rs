@@ -133,6 +133,21 @@ const fn instead(instead: Instead) -> &'static str {
     }
 }
 
+/// Of a pattern that matches nothing, ever.
+fn never(pattern: &str, meant: &String) -> Vec<String> {
+    let written = || format!("a name that begins with `!` is written {:?}", format!("\\{pattern}"));
+    did_you_mean(Some(meant)).into_iter().chain(pattern.starts_with('!').then(written)).collect()
+}
+
+/// Of a variable that a site must give.
+fn unset(name: &str, stack: &str) -> Vec<String> {
+    let file = format!("recipes/{stack}/stack.toml, or for all stacks into cooper.toml");
+    vec![
+        format!("write {name} = \"…\" below [vars] into {file}"),
+        format!("or give it to one build: --set {name}=VALUE"),
+    ]
+}
+
 fn hints(kind: &ErrorKind) -> Vec<String> {
     let text = match kind {
         ErrorKind::Syntax { slip: Some(found), .. } => slip(*found),
@@ -168,24 +183,13 @@ fn hints(kind: &ErrorKind) -> Vec<String> {
         | ErrorKind::Drop { suggestion, .. } => {
             return did_you_mean(suggestion.as_ref()).into_iter().collect();
         }
-        ErrorKind::NeverMatches { pattern, meant, .. } => {
-            let literal = pattern
-                .starts_with('!')
-                .then(|| format!("a name that begins with `!` is written {:?}", format!("\\{pattern}")));
-            return did_you_mean(Some(meant)).into_iter().chain(literal).collect();
-        }
+        ErrorKind::NeverMatches { pattern, meant, .. } => return never(pattern, meant),
         ErrorKind::NoBase => {
             "say what it stands on: image = \"…\", layout = \"…\", recipe = \"stack/name\", extends = \
              \"stack/name\" or scratch = true"
         }
         ErrorKind::HealthWord { instead, .. } => return vec![format!("write {instead}")],
-        ErrorKind::Unset { name, stack } => {
-            let file = format!("recipes/{stack}/stack.toml, or for all stacks into cooper.toml");
-            return vec![
-                format!("write {name} = \"…\" below [vars] into {file}"),
-                format!("or give it to one build: --set {name}=VALUE"),
-            ];
-        }
+        ErrorKind::Unset { name, stack } => return unset(name, stack),
         ErrorKind::Reserved { .. } => "call the variable something else",
         ErrorKind::SecretName { .. } => {
             "secrets are given when a container starts: [service] secrets; a name that ends in _FILE may have a path"
