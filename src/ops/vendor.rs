@@ -13,9 +13,9 @@ use crate::recipe::Catalogue;
 use crate::store::{self, is_sound};
 use crate::tree::{Content, SourceKey};
 use crate::work::Asks;
-use crate::work::bytes::{Supply, vendored};
+use crate::work::bytes::Supply;
 use crate::work::checkout::wants;
-use crate::work::fetch::fetch;
+use crate::work::fetch::vendored;
 use crate::work::sources::input_files;
 use crate::work::upstream::{Documents, Upstream};
 use crate::workspace::Target;
@@ -45,7 +45,7 @@ type From<'w> = Box<dyn Fn() -> Result<Box<dyn Read>, Error> + 'w>;
 pub fn vendor(env: &Env<'_>, select: &Selection, bases: bool) -> Result<Vec<Vendored>, Error> {
     let mut upstream = Upstream::new(Supply::open(env, Asks::default())?);
     let checkout = upstream.checkout();
-    let directory = vendored(checkout)?;
+    let directory = vendored(&checkout.workspace)?;
     let mut wanted = Wanted::new();
     let selected: Vec<Target> = checkout.select(select)?.into_keys().collect();
     catalogues(&upstream.supply, &mut wanted)?;
@@ -83,8 +83,7 @@ fn catalogues<'w>(supply: &'w Supply<'_>, wanted: &mut Wanted<'w>) -> Result<(),
     let checkout = &supply.checkout;
     for catalogue in checkout.file.catalogues.values() {
         let Catalogue::Archive { url, sha256 } = &catalogue.value else { continue };
-        let from = (checkout.env, &checkout.workspace);
-        let located = fetch(from, supply.transaction()?, url, None, Some(*sha256))?;
+        let located = supply.fetch(url, None, Some(*sha256))?;
         let (content, _) = located.content(url)?;
         wanted.insert(content, (url.clone(), Box::new(move || file(&located.path))));
     }
@@ -105,10 +104,7 @@ fn urls<'w>(
             return Err(Error::Unfetched { recipe: target.to_string(), url: url.clone() });
         };
         let from = url.clone();
-        let open = move || {
-            let whose = (supply.checkout.env, &supply.checkout.workspace);
-            file(&fetch(whose, supply.transaction()?, &from, Some(content), None)?.path)
-        };
+        let open = move || file(&supply.fetch(&from, Some(content), None)?.path);
         wanted.insert(content, (url.clone(), Box::new(open)));
     }
     Ok(())
@@ -122,7 +118,7 @@ fn inputs<'w>(
     wanted: &mut Wanted<'w>,
 ) -> Result<(), Error> {
     let checkout = &supply.checkout;
-    let directory = vendored(checkout)?;
+    let directory = vendored(&checkout.workspace)?;
     let mut seen = BTreeSet::new();
     for variant in &checkout.file.variants {
         let recipe = checkout.variant(target, variant)?;
@@ -137,8 +133,8 @@ fn inputs<'w>(
                 return Err(Error::Unfetched { recipe: target.to_string(), url: called });
             };
             let listed = locked.entries(&|content| checkout.committed.listing(content)).unwrap_or_default();
-            let digests: Vec<Digest> = match locked.pin {
-                Pin::File(archive) => vec![archive.digest],
+            let digests: BTreeSet<Digest> = match locked.pin {
+                Pin::File(archive) => [archive.digest].into(),
                 _ => listed
                     .into_values()
                     .filter(|entry| entry.mode != "link")
@@ -153,9 +149,7 @@ fn inputs<'w>(
             let there = |content: &Content| {
                 is_sound(&directory.join(content.digest.hex()), content.digest, content.size).unwrap_or(false)
             };
-            if digests.iter().all(|digest| contents.iter().any(|content| content.digest == *digest))
-                && contents.iter().all(there)
-            {
+            if contents.len() == digests.len() && contents.iter().all(there) {
                 let none = || -> Result<Box<dyn Read>, Error> { Ok(Box::new(io::empty())) };
                 wanted.extend(
                     contents

@@ -194,23 +194,22 @@ fn published(raw: Option<Publish>, cx: &mut Checker) -> (Option<Spanned<String>>
         Some(publish) => (cx.keep(publish.repository), cx.keep(publish.moving).unwrap_or_default()),
         None => (None, Vec::new()),
     };
+    let filled = |text: &str, known: &[&str]| {
+        let names = |name: &str| known.contains(&name).then(|| "x".to_owned());
+        v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names, &v1::Room::new(1 << 12))
+            .map_err(|error| ErrorKind::Template(error.fault))
+    };
     for text in &moving {
-        let names = |name: &str| matches!(name, "stack" | "name" | "variant").then(|| "x".to_owned());
         cx.read(text, |text| {
-            let read = v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names, &v1::Room::new(1 << 12));
-            let read = read.map_err(|error| ErrorKind::Template(error.fault))?;
-            words::tag(&String::from_utf8_lossy(&read))
+            words::tag(&String::from_utf8_lossy(&filled(text, &["stack", "name", "variant"])?))
         });
     }
     if let Some(text) = &repository {
-        let names = |name: &str| matches!(name, "stack" | "name").then(|| "x".to_owned());
-        let known = |text: &str| {
-            let read = v1::interpolate(text.as_bytes(), v1::DELIMITERS, &names, &v1::Room::new(1 << 12));
-            let read = read.map_err(|error| ErrorKind::Template(error.fault))?;
+        cx.read(text, |text| {
+            let read = filled(text, &["stack", "name"])?;
             let good = read.iter().all(|byte| byte.is_ascii_graphic()) && read.contains(&b'/');
             ensure(good, What::Reference, text)
-        };
-        cx.read(text, known);
+        });
     }
     (repository, moving)
 }

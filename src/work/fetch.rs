@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 /// So often what broke comes from its beginning again, where it can't go on.
 const MOST_ANEW: u32 = 2;
 
-/// Where `vendor` puts what was fetched, each file by its digest.
+/// Where `vendor` puts what was fetched, inputs and layers of bases, each file by its digest.
 pub(crate) fn vendored(workspace: &Workspace) -> Result<PathBuf, Error> {
     let directory = workspace.root().join("vendor/sha256");
     workspace.check(&directory)?;

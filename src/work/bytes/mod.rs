@@ -15,4 +15,3 @@ pub(crate) use place::{open_place, open_reference};
 pub(crate) use spool::Spool;
 pub(crate) use substitutes::Substitutes;
 pub(crate) use supply::Supply;
-pub(crate) use vendor::vendored;

@@ -10,11 +10,14 @@ use super::place::open_origin;
 use super::spool::Spool;
 use super::substitutes::Substitutes;
 use super::vendor::Vendor;
+use crate::digest::Digest;
 use crate::disk::{self, Temporary};
 use crate::lock::BaseOrigin;
 use crate::store::{SourceIndex, Store, Transaction};
 use crate::substitute::Substituter;
+use crate::tree::Content;
 use crate::work::checkout::Checkout;
+use crate::work::fetch::{self, Located};
 use crate::work::{Asks, Env, Error};
 use crate::workspace::Contents;
 
@@ -107,6 +110,17 @@ impl<'a> Supply<'a> {
             self.places.borrow_mut().insert(origin.clone(), Arc::clone(opened));
         }
         Ok(opened)
+    }
+
+    /// The file that a URL gives; see [`fetch::fetch`].
+    pub(crate) fn fetch(
+        &self,
+        url: &str,
+        pinned: Option<Content>,
+        sha256: Option<Digest>,
+    ) -> Result<Located, Error> {
+        let whose = (self.checkout.env, &self.checkout.workspace);
+        fetch::fetch(whose, self.transaction()?, url, pinned, sha256)
     }
 
     /// Keeps a temporary file until the command ends.

@@ -10,17 +10,12 @@ use crate::work::Error;
 use crate::work::checkout::Checkout;
 use crate::work::fetch;
 
-/// Where `vendor` puts what was fetched, inputs and layers of bases, each file by its digest.
-pub(crate) fn vendored(checkout: &Checkout<'_>) -> Result<PathBuf, Error> {
-    fetch::vendored(&checkout.workspace)
-}
-
 /// What lies there.
 pub(crate) struct Vendor(PathBuf);
 
 impl Vendor {
     pub(super) fn of(checkout: &Checkout<'_>) -> Result<Self, Error> {
-        vendored(checkout).map(Self)
+        fetch::vendored(&checkout.workspace).map(Self)
     }
 
     /// A blob. One that is damaged is none: it may be had elsewhere.

@@ -10,9 +10,9 @@ use crate::recipe::SourcePath;
 use crate::store::is_sound;
 use crate::tree::{Content, Files, Portion, SourceKey, SourceNode, SourceTree};
 use crate::work::Error;
-use crate::work::bytes::{Supply, vendored};
+use crate::work::bytes::Supply;
 use crate::work::checkout::Checkout;
-use crate::work::fetch::{Known, Located};
+use crate::work::fetch::{Known, Located, vendored};
 use crate::workspace::{self, Contents, Scan, read_input};
 
 /// Whether `--input` says where an input is.
@@ -51,7 +51,7 @@ pub(super) fn vendored_input(
     if !is_away(&supply.checkout, path)? {
         return Ok(None);
     }
-    let directory = vendored(&supply.checkout)?;
+    let directory = vendored(&supply.checkout.workspace)?;
     let mut contents = Contents::default();
     for node in tree.nodes.values() {
         let SourceNode::File { content, .. } = node else { continue };
@@ -74,7 +74,7 @@ pub(super) fn vendored_archive(
     if !is_away(&supply.checkout, path)? {
         return Ok(None);
     }
-    let file = vendored(&supply.checkout)?.join(content.digest.hex());
+    let file = vendored(&supply.checkout.workspace)?.join(content.digest.hex());
     let sound = is_sound(&file, content.digest, content.size)?;
     Ok(sound.then_some(Located { path: file, content: Known::Content(content) }))
 }

@@ -39,7 +39,7 @@ use crate::tree::{Attributes, Content, Files, Kind, SourceKey, SourceNode, Sourc
 use crate::work::Error;
 use crate::work::bytes::Supply;
 use crate::work::checkout::Checkout;
-use crate::work::fetch::{Located, fetch};
+use crate::work::fetch::Located;
 use crate::work::upstream::{Below, Upstream, refreshes};
 use crate::workspace::{Contents, Target};
 
@@ -328,14 +328,7 @@ impl<'a> Sources<'a> {
                     Some(Pin::File(content)) => Some(content),
                     _ => None,
                 };
-                let located = fetch(
-                    (supply.checkout.env, &supply.checkout.workspace),
-                    supply.transaction()?,
-                    url,
-                    pinned,
-                    path.sha256,
-                )
-                .map_err(|error| error.at(&path.at))?;
+                let located = supply.fetch(url, pinned, path.sha256).map_err(|error| error.at(&path.at))?;
                 if portion.unpack.is_empty() {
                     fetched(url, located)
                 } else {

@@ -16,7 +16,8 @@ use crate::oci::{Descriptor, Document, MediaType};
 use crate::store::Closure;
 use crate::tree::{Content, SourceNode, SourceTree};
 use crate::work::Error;
-use crate::work::bytes::{Supply, vendored};
+use crate::work::bytes::Supply;
+use crate::work::fetch::vendored;
 
 /// What the layers tell.
 #[derive(Default)]
@@ -72,7 +73,7 @@ impl Remembered {
 
     /// The tree that a lock lists, if all of it is known.
     pub(super) fn tree(&self, supply: &Supply<'_>, locked: &SourceLock) -> Result<Option<SourceTree>, Error> {
-        let vendor = vendored(&supply.checkout)?;
+        let vendor = vendored(&supply.checkout.workspace)?;
         let mut tree = SourceTree { single: locked.single, ..SourceTree::default() };
         let entries = locked.entries(&|content| supply.checkout.committed.listing(content));
         for (path, entry) in entries.unwrap_or_default() {
